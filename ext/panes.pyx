@@ -1,0 +1,268 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Moments of rows by pane and slot, exact to the bit.
+
+A *pane* is the half-open slice ``[start, start + pane_ms)`` of event time, a *slot* a dense
+number the caller gave to a key.  Values are int64 steps of a metric's resolution, sums are
+128-bit integers, so any grouping of the same rows gives the same cells (rule R3).
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    typedef __int128 cv_int128;
+    typedef struct {
+        int64_t slot, n, minimum, maximum, last_t, last_value, covered_ms;
+        cv_int128 total, squares, weight;
+    } cv_cell;
+    static inline int64_t cv_high(cv_int128 x) { return (int64_t)(x >> 64); }
+    static inline uint64_t cv_low(cv_int128 x) { return (uint64_t)x; }
+    static inline cv_int128 cv_square(int64_t x) { return (cv_int128)x * x; }
+    """
+    ctypedef long long cv_int128
+    ctypedef struct cv_cell:
+        int64_t slot, n, minimum, maximum, last_t, last_value, covered_ms
+        cv_int128 total, squares, weight
+    int64_t cv_high(cv_int128 x) nogil
+    uint64_t cv_low(cv_int128 x) nogil
+    cv_int128 cv_square(int64_t x) nogil
+
+
+cdef object to_int(cv_int128 x):
+    return ((<object>cv_high(x)) << 64) | (<object>cv_low(x))
+
+
+cdef inline int64_t floor_to(int64_t t, int64_t step) noexcept nogil:
+    cdef int64_t rest = t % step
+    if rest < 0:
+        rest += step
+    return t - rest
+
+
+cdef class Cells:
+    """The cells of one pane: a growing array, found by slot."""
+    cdef cv_cell* cell
+    cdef int32_t* at            # slot -> index + 1, 0 where the slot has no row yet
+    cdef Py_ssize_t used, room, slots
+
+    def __cinit__(self):
+        self.cell = NULL
+        self.at = NULL
+
+    def __dealloc__(self):
+        free(self.cell)
+        free(self.at)
+
+    cdef int widen(self, Py_ssize_t slots) except -1:
+        cdef int32_t* at
+        if slots <= self.slots:
+            return 0
+        slots = max(slots, 2 * self.slots, 64)
+        at = <int32_t*>realloc(self.at, slots * sizeof(int32_t))
+        if at == NULL:
+            raise MemoryError()
+        memset(at + self.slots, 0, (slots - self.slots) * sizeof(int32_t))
+        self.at = at
+        self.slots = slots
+        return 0
+
+    cdef cv_cell* of(self, int64_t slot) except NULL:
+        cdef cv_cell* cell
+        cdef Py_ssize_t room
+        if slot >= self.slots:
+            self.widen(slot + 1)
+        if self.at[slot]:
+            return self.cell + (self.at[slot] - 1)
+        if self.used == self.room:
+            room = max(64, 2 * self.room)
+            cell = <cv_cell*>realloc(self.cell, room * sizeof(cv_cell))
+            if cell == NULL:
+                raise MemoryError()
+            self.cell = cell
+            self.room = room
+        cell = self.cell + self.used
+        memset(cell, 0, sizeof(cv_cell))
+        cell.slot = slot
+        self.used += 1
+        self.at[slot] = <int32_t>self.used
+        return cell
+
+
+cdef class Panes:
+    """Open panes of one sign in one lane.
+
+    Parameters
+    ----------
+    pane_ms
+        Length of a pane, int64 ms, above zero.
+    lateness_ms
+        How long after its end a pane still takes corrections, int64 ms.
+
+    Examples
+    --------
+    >>> from array import array
+    >>> panes = Panes(1000, 5000)
+    >>> def column(*numbers): return array("q", numbers)
+    >>> panes.add(column(10, 999, 1000), column(0, 0, 0), column(3, 4, 5), column(0, 0, 0),
+    ...           column(0, 0, 0))
+    >>> panes.close_until(1000)
+    [(0, False, [(0, (2, 7, 25, 3, 4, 999, 4, 0, 0))])]
+    """
+    cdef readonly int64_t pane_ms, lateness_ms, closed_until
+    cdef dict on_time, late
+
+    def __init__(self, pane_ms, lateness_ms):
+        if pane_ms <= 0:
+            raise ValueError(f"pane_ms is {pane_ms}: it must be above zero")
+        self.pane_ms = pane_ms
+        self.lateness_ms = lateness_ms
+        self.closed_until = -(1 << 62)
+        self.on_time = {}
+        self.late = {}
+
+    def add(self, const int64_t[::1] t, const int64_t[::1] slot, const int64_t[::1] value,
+            const int64_t[::1] weight, const int64_t[::1] covered_ms):
+        """Fold rows in; a row of a pane that is closed becomes a correction.
+
+        Parameters
+        ----------
+        t, slot, value, weight, covered_ms
+            Columns of equal length, int64: event time in ms UTC, slot, value and second value in
+            steps of the resolution, time that the row speaks for in ms.
+        """
+        cdef Py_ssize_t i, rows = t.shape[0]
+        cdef int64_t start, current = 0
+        cdef Cells cells = None
+        cdef cv_cell* cell
+        if not (slot.shape[0] == value.shape[0] == weight.shape[0] == covered_ms.shape[0] == rows):
+            raise ValueError("the columns differ in length")
+        for i in range(rows):
+            if slot[i] < 0:
+                raise ValueError(f"slot {slot[i]} is below zero")
+            start = floor_to(t[i], self.pane_ms)
+            if cells is None or start != current:
+                cells = self.pane(start)
+                current = start
+            cell = cells.of(slot[i])
+            if cell.n == 0:
+                cell.minimum = cell.maximum = cell.last_value = value[i]
+                cell.last_t = t[i]
+            else:
+                if value[i] < cell.minimum:
+                    cell.minimum = value[i]
+                if value[i] > cell.maximum:
+                    cell.maximum = value[i]
+                if t[i] > cell.last_t or (t[i] == cell.last_t and value[i] > cell.last_value):
+                    cell.last_t = t[i]
+                    cell.last_value = value[i]
+            cell.n += 1
+            cell.covered_ms += covered_ms[i]
+            cell.total = cell.total + value[i]
+            cell.squares = cell.squares + cv_square(value[i])
+            cell.weight = cell.weight + weight[i]
+
+    cdef Cells pane(self, int64_t start):
+        cdef dict panes = self.late if start + self.pane_ms <= self.closed_until else self.on_time
+        found = panes.get(start)
+        if found is None:
+            found = panes[start] = Cells()
+        return <Cells>found
+
+    def close_until(self, int64_t watermark):
+        """Take out what no later row can change: panes that end by the watermark, and corrections
+        whose allowed lateness is over.
+
+        Returns
+        -------
+        list of (pane start in ms, is a correction, rows)
+            In the order of the pane's start, on-time panes first; a row is ``(slot, (n, sum, sum
+            of squares, minimum, maximum, time of the last row, its value, sum of the second
+            value, covered ms))``, in the order of slots.
+        """
+        cdef list closed = []
+        cdef int64_t end = floor_to(watermark, self.pane_ms)
+        for start in sorted(self.on_time):
+            if start + self.pane_ms > end:
+                break
+            closed.append((start, False, rows_of(<Cells>self.on_time.pop(start))))
+        for start in sorted(self.late):
+            if start + self.pane_ms + self.lateness_ms > watermark:
+                break
+            closed.append((start, True, rows_of(<Cells>self.late.pop(start))))
+        if end > self.closed_until:
+            self.closed_until = end
+        return closed
+
+    @property
+    def open_panes(self):
+        """Number of panes that hold rows."""
+        return len(self.on_time) + len(self.late)
+
+    def dump(self):
+        """The whole state as bytes, for :meth:`load` of the same build."""
+        cdef list parts = [self.pane_ms, self.lateness_ms, self.closed_until]
+        for panes in (self.on_time, self.late):
+            parts.append([(start, (<Cells>panes[start]).used,
+                           PyBytes_FromStringAndSize(<char*>(<Cells>panes[start]).cell,
+                                                     (<Cells>panes[start]).used * sizeof(cv_cell)))
+                          for start in sorted(panes)])
+        head = b"".join(int(x).to_bytes(8, "little", signed=True) for x in parts[:3])
+        body = b""
+        for panes in parts[3:]:
+            body += len(panes).to_bytes(8, "little")
+            for start, used, cells in panes:
+                body += (start.to_bytes(8, "little", signed=True) + used.to_bytes(8, "little")
+                         + cells)
+        return head + body
+
+    @staticmethod
+    def load(bytes state):
+        """A :class:`Panes` from :meth:`dump`; ValueError where the bytes are not such a state."""
+        cdef Py_ssize_t at = 24, size, count, i, length = PyBytes_GET_SIZE(state)
+        cdef Cells cells
+        cdef cv_cell* cell
+        cdef dict target
+        if length < 40:
+            raise ValueError("the state of panes is too short")
+
+        def number(Py_ssize_t offset):
+            if offset < 0 or offset + 8 > length:
+                raise ValueError("the state of panes is cut short")
+            return int.from_bytes(state[offset:offset + 8], "little", signed=True)
+
+        cdef Panes panes = Panes(number(0), number(8))
+        panes.closed_until = number(16)
+        for target in (panes.on_time, panes.late):
+            count = number(at)
+            at += 8
+            for _ in range(count):
+                start = number(at)
+                size = number(at + 8)
+                at += 16
+                if size < 0 or at + size * <Py_ssize_t>sizeof(cv_cell) > length:
+                    raise ValueError("the state of panes is cut short")
+                cells = Cells()
+                for i in range(size):
+                    cell = cells.of((<cv_cell*>(PyBytes_AS_STRING(state) + at))[i].slot)
+                    memcpy(cell, PyBytes_AS_STRING(state) + at + i * sizeof(cv_cell),
+                           sizeof(cv_cell))
+                at += size * sizeof(cv_cell)
+                target[start] = cells
+        if at != length:
+            raise ValueError("the state of panes has bytes after its end")
+        return panes
+
+
+cdef list rows_of(Cells cells):
+    cdef Py_ssize_t i
+    cdef cv_cell* c
+    cdef list rows = []
+    for i in range(cells.used):
+        c = cells.cell + i
+        rows.append((c.slot, (c.n, to_int(c.total), to_int(c.squares), c.minimum, c.maximum,
+                              c.last_t, c.last_value, to_int(c.weight), c.covered_ms)))
+    rows.sort()
+    return rows
