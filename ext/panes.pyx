@@ -109,7 +109,7 @@ cdef class Panes:
     >>> panes.add(column(10, 999, 1000), column(0, 0, 0), column(3, 4, 5), column(0, 0, 0),
     ...           column(0, 0, 0))
     >>> panes.close_until(1000)
-    [(0, False, [(0, (2, 7, 25, 3, 4, 999, 4, 0, 0))])]
+    [(0, False, [(0, (2, 999, 0, 7, 25, 3, 4, 4, 0))])]
     """
     cdef readonly int64_t pane_ms, lateness_ms, closed_until
     cdef dict on_time, late
@@ -178,9 +178,9 @@ cdef class Panes:
         Returns
         -------
         list of (pane start in ms, is a correction, rows)
-            In the order of the pane's start, on-time panes first; a row is ``(slot, (n, sum, sum
-            of squares, minimum, maximum, time of the last row, its value, sum of the second
-            value, covered ms))``, in the order of slots.
+            In the order of the pane's start, on-time panes first; a row is ``(slot, (n, time of
+            the last row, covered ms, sum, sum of squares, minimum, maximum, value of the last
+            row, sum of the second value))``, in the order of slots.
         """
         cdef list closed = []
         cdef int64_t end = floor_to(watermark, self.pane_ms)
@@ -262,7 +262,8 @@ cdef list rows_of(Cells cells):
     cdef list rows = []
     for i in range(cells.used):
         c = cells.cell + i
-        rows.append((c.slot, (c.n, to_int(c.total), to_int(c.squares), c.minimum, c.maximum,
-                              c.last_t, c.last_value, to_int(c.weight), c.covered_ms)))
+        rows.append((c.slot, (c.n, c.last_t, c.covered_ms, to_int(c.total),
+                              to_int(c.squares), c.minimum, c.maximum, c.last_value,
+                              to_int(c.weight))))
     rows.sort()
     return rows

@@ -54,6 +54,23 @@ class Chunk:
         return len(self.values)
 
 
+def split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:
+    """A chunk's first ``at`` records, and the rest."""
+
+    def part(records: slice) -> Chunk:
+        return Chunk(
+            chunk.topic,
+            chunk.partition,
+            chunk.offsets[records],
+            chunk.timestamps[records],
+            chunk.keys[records],
+            chunk.values[records],
+            chunk.headers,
+        )
+
+    return part(slice(None, at)), part(slice(at, None))
+
+
 class Output(NamedTuple):
     """A record the engine sends: deterministic key, value and ``ce_id`` (rule R6)."""
 

@@ -1,0 +1,100 @@
+"""The Faust app: one thin agent a topic over the engine, and how a run begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import faust
+from faust.types import StreamT
+
+from agents.engine import CONSUMER, Engine
+from agents.plan import Plan
+from streams.records import Chunk
+from streams.transports.local import Transport, broker_url
+
+Source = Callable[[], Awaitable[None]]
+"""Feeds the log or waits; the run ends when it returns."""
+
+
+def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
+    """A Faust app whose agents hand the chunks of each input topic to the engine.
+
+    Faust's own state stands beside the log.  Its acknowledgements are off: offsets belong to the
+    engine, which saves them with the state they lead to.
+    """
+    app = faust.App(
+        CONSUMER,
+        broker=broker_url(folder),
+        datadir=str(folder / "faust"),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        loghandlers=[],
+    )
+    transport = app.transport
+    assert isinstance(transport, Transport)
+    transport.adopt(engine.store)
+    for topic in plan.topics:
+        inputs = app.topic(topic, acks=False, key_type=bytes, value_serializer="raw")
+        app.agent(inputs, name=f"intake.{topic}")(_agent_body(app, engine))
+    return app
+
+
+def _agent_body(app: faust.App, engine: Engine) -> Callable[[StreamT[Chunk]], Awaitable[None]]:
+    async def take_chunks(chunks: StreamT[Chunk]) -> None:
+        # Faust would restart an agent that raised and go on with half-applied state.
+        try:
+            async for chunk in chunks:
+                await engine.take(chunk)
+        except Exception as error:
+            await app.crash(error)
+
+    return take_chunks
+
+
+async def run(plan: Plan, engine: Engine, folder: Path, source: Source) -> None:
+    """Run the engine until the source ends, a signal comes or an agent fails.
+
+    Raises
+    ------
+    Exception
+        What an agent or the source failed with; nothing was saved after it.
+    """
+    logging.getLogger("faust").setLevel(logging.ERROR)
+    logging.getLogger("mode").setLevel(logging.ERROR)
+    app = build_app(plan, engine, folder)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    feeding: asyncio.Task[None] | None = None
+    try:
+        await app.start()
+        feeding = asyncio.ensure_future(source())
+        waiting = [
+            feeding,
+            asyncio.ensure_future(stop.wait()),
+            asyncio.ensure_future(app.wait_until_stopped()),
+        ]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting[1:]:
+            task.cancel()
+        if not feeding.done():
+            feeding.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        if (
+            app.crash_reason is None and not feeding.cancelled() and feeding.exception() is None
+        ) or (app.crash_reason is None and feeding.cancelled()):
+            await engine.checkpoint()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        await app.stop()
+    if app.crash_reason is not None:
+        raise app.crash_reason
+    if feeding is not None and not feeding.cancelled():
+        feeding.result()

@@ -1,0 +1,226 @@
+"""The second hop: cuts of all lanes in, results and alerts out.  Pure: no clock, no I/O.
+
+Windows close in the order in which they fall due, over all signs; each waits only for the lanes of
+the topics its sign reads.  So what is said does not depend on how the lanes were interleaved.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from agents.alerts import Alerts
+from agents.derived import DerivedState
+from agents.entries import Entry
+from agents.folded import FoldedState
+from agents.history import History
+from agents.outputs import vital_results
+from agents.plan import Plan
+from schemas.configuration import Sign
+from streams.cuts import BEGINNING, Cut, CutName, GapError
+from streams.records import Lane, Output
+from streams.timeline import AFTER_ALL, BEFORE_ALL
+from streams.windows import Windows
+
+
+class _Heard(NamedTuple):
+    """What the task knows of a lane."""
+
+    name: CutName
+    watermark: int
+    received: int
+    ended_at: int | None
+
+
+class _Assessed(NamedTuple):
+    """One sign under assessment."""
+
+    sign: Sign
+    windows: Windows
+    lateness_ms: int
+    lanes: tuple[Lane, ...]
+    state: FoldedState | DerivedState
+
+
+class Assess:
+    """The state of one shard, and its step."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.alerts = Alerts(plan.configuration, plan.config)
+        self.results = 0
+        self._heard = {lane: _Heard(BEGINNING, BEFORE_ALL, 0, None) for lane in plan.lanes}
+        self._signs: list[_Assessed] = []
+        self._folded: dict[str, FoldedState] = {}
+        kinds: dict[str, set[str]] = {}
+        lateness: dict[str, int] = {}
+        for folded in plan.folded:
+            name, state = folded.sign.id, FoldedState(folded)
+            kinds[name], lateness[name] = {folded.sign.topic}, state.lateness_ms
+            lanes = plan.lanes_of(kinds[name])
+            self._folded[name] = state
+            self._signs.append(_Assessed(folded.sign, folded.windows, lateness[name], lanes, state))
+        self._histories = {n: History() for sign, _ in plan.derived for n in sign.inputs}
+        for sign, windows in plan.derived:
+            inputs = sign.inputs
+            kinds[sign.id] = set().union(*(kinds[name] for name in inputs))
+            lateness[sign.id] = max(lateness[name] for name in inputs)
+            derived = DerivedState(sign, windows, lateness[sign.id], self._histories)
+            lanes = plan.lanes_of(kinds[sign.id])
+            self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
+        self._readers: dict[str, list[DerivedState]] = {
+            name: [
+                s.state
+                for s in self._signs
+                if isinstance(s.state, DerivedState) and name in s.state.sign.inputs
+            ]
+            for name in self._histories
+        }
+
+    def step(self, cuts: list[Cut]) -> list[Output]:
+        """Merge cuts, then close every window whose lanes have all passed it.
+
+        Raises
+        ------
+        GapError
+            A cut of a lane is missing, or rows of it are: the state is not whole.
+        """
+        for cut in cuts:
+            self._receive(cut)
+        return self._close_due()
+
+    def _receive(self, cut: Cut) -> None:
+        heard = self._heard[cut.lane]
+        if cut.name <= heard.name:
+            return
+        if cut.previous != heard.name:
+            raise GapError(
+                f"{cut.lane}: the cut at offset {cut.name[0]} follows {cut.previous[0]}, "
+                f"but the last one received is {heard.name[0]}: a partial is missing"
+            )
+        received = heard.received + sum(r.state[0] for p in cut.partials for r in p.rows)
+        if received != cut.announced:
+            raise GapError(f"{cut.lane}: {cut.announced} rows were announced, {received} came")
+        for partial in cut.partials:
+            self._folded[partial.sign].receive(partial)
+        self._heard[cut.lane] = _Heard(cut.name, cut.watermark, received, cut.ended_at)
+
+    def watermark(self, lanes: tuple[Lane, ...]) -> int:
+        """How far all of these lanes have come, int64 ms."""
+        return min((self._heard[lane].watermark for lane in lanes), default=BEFORE_ALL)
+
+    def _limit(self, lanes: tuple[Lane, ...]) -> int:
+        """Where the records of ended lanes stop, the farthest of them; else `AFTER_ALL`."""
+        ended = [self._heard[lane].ended_at for lane in lanes]
+        return max((AFTER_ALL if at is None else at for at in ended), default=AFTER_ALL)
+
+    def _close_due(self) -> list[Output]:
+        outputs: list[Output] = []
+        marks = [self.watermark(s.lanes) for s in self._signs]
+        limits = [self._limit(s.lanes) for s in self._signs]
+        while True:
+            due, rank, final = self._next_due(marks, limits)
+            if due == AFTER_ALL:
+                break
+            assessed = self._signs[rank]
+            if final:
+                outputs += self._close_final(assessed, due - assessed.lateness_ms)
+            else:
+                outputs += self._close(assessed, due)
+        self._prune(marks)
+        return outputs
+
+    def _next_due(self, marks: list[int], limits: list[int]) -> tuple[int, int, bool]:
+        best = (AFTER_ALL, 0, False)
+        for rank, (assessed, mark) in enumerate(zip(self._signs, marks, strict=True)):
+            end = assessed.state.next_end(limits[rank])
+            if end <= mark:
+                best = min(best, (end, rank, False))
+            final = assessed.state.next_final() + assessed.lateness_ms
+            if final <= mark:
+                best = min(best, (final, rank, True))
+        return best
+
+    def _close(self, assessed: _Assessed, end: int) -> list[Output]:
+        entries = assessed.state.close(end)
+        self._remember(assessed, end, entries, final=False)
+        outputs: list[Output] = []
+        start, keys = assessed.windows.start(end), assessed.sign.keys
+        for entry in entries:
+            if entry.level in keys:
+                outputs += self._results(assessed.sign, entry, start, end, rev=0, newest=True)
+                outputs += self.alerts.judge(assessed.sign.id, entry, end)
+        return outputs
+
+    def _close_final(self, assessed: _Assessed, end: int) -> list[Output]:
+        pairs = assessed.state.close_final(end)
+        self._remember(assessed, end, [after for _, after in pairs], final=True)
+        outputs: list[Output] = []
+        start, keys = assessed.windows.start(end), assessed.sign.keys
+        newest = end >= assessed.state.last_end
+        for before, after in pairs:
+            if after.level in keys:
+                outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)
+                outputs += self.alerts.judge_final(assessed.sign.id, before, after, end)
+        return outputs
+
+    def _results(
+        self, sign: Sign, entry: Entry, start: int, end: int, *, rev: int, newest: bool
+    ) -> list[Output]:
+        self.results += 1
+        config = self.plan.config
+        return vital_results(
+            sign.id, sign.unit, entry, start, end, rev=rev, config=config, newest=newest
+        )
+
+    def _remember(
+        self, assessed: _Assessed, end: int, entries: list[Entry], *, final: bool
+    ) -> None:
+        history = self._histories.get(assessed.sign.id)
+        if history is None or not entries:
+            return
+        readers = self._readers[assessed.sign.id]
+        if any(r.windows.has_end(e) for r in readers for e in r.formula.ends_touched(end)):
+            history.note(end, entries, final=final)
+
+    def _prune(self, marks: list[int]) -> None:
+        keep = dict.fromkeys(self._histories, AFTER_ALL)
+        for assessed, mark in zip(self._signs, marks, strict=True):
+            state = assessed.state
+            if isinstance(state, FoldedState):
+                state.prune(mark)
+                continue
+            for name in state.sign.inputs:
+                reach = state.lateness_ms + 2 * state.formula.reach_ms
+                keep[name] = min(keep[name], mark - reach)
+        for name, before in keep.items():
+            self._histories[name].prune(before)
+
+    def open_windows(self) -> int:
+        """Number of panes that windows still wait for or may be corrected in."""
+        return sum(state.open_windows() for state in self._folded.values())
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state as plain data, for :meth:`load` under the same configuration."""
+        return {
+            "results": self.results,
+            "heard": [
+                [*lane, list(h.name), h.watermark, h.received, h.ended_at]
+                for lane, h in self._heard.items()
+            ],
+            "signs": [[s.sign.id, s.state.dump()] for s in self._signs],
+            "histories": [[name, h.dump()] for name, h in self._histories.items()],
+            "alerts": self.alerts.dump(),
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        """Take over a dumped state; ValueError where it is of other signs or lanes."""
+        if [name for name, _ in data["signs"]] != [s.sign.id for s in self._signs]:
+            raise ValueError("the snapshot holds other signs than the configuration")
+        self.results = data["results"]
+        for topic, partition, (offset, tick), *rest in data["heard"]:
+            self._heard[Lane(topic, partition)] = _Heard((offset, tick), *rest)
+        for assessed, (_, state) in zip(self._signs, data["signs"], strict=True):
+            assessed.state.load(state)
+        for name, history in data["histories"]:
+            self._histories[name].load(history)
+        self.alerts.load(data["alerts"])

@@ -1,0 +1,239 @@
+"""The embedded engine: a pipeline over the log it owns, with exact state.
+
+Outputs, snapshot and offsets are one transaction of the log (rule R5), so a kill at any point
+continues as if it had not been.  After an unexpected error nothing is ever saved again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import orjson
+import zstandard
+
+from agents.intake import StepError
+from agents.metrics import Metrics
+from agents.outputs import COMPACTED, LOGS, TICKS
+from agents.pipeline import Pipeline
+from agents.plan import Plan
+from schemas.tick import Tick
+from streams.log_store import NEVER, LogStore
+from streams.records import Chunk, Lane, Output
+from streams.timeline import DAY_MS
+
+CONSUMER = "cityvitals"
+"""Name under which the engine's offsets stand in the log."""
+
+CHECKPOINT_S = 1.0
+"""Seconds between two checkpoints; longer where one takes over a tenth of that."""
+
+_CRASHES = "crashes"
+_LETTERS_MS = 14 * DAY_MS
+
+
+class Engine:
+    """Applies chunks to a pipeline and saves what came of them.
+
+    Parameters
+    ----------
+    plan
+        The compiled configuration.
+    store
+        The log; the caller owns it.
+    metrics
+        Where counts go.
+    publish
+        Called with the outputs of each checkpoint once they are durable.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: LogStore,
+        metrics: Metrics,
+        publish: Callable[[list[Output]], None] = lambda outputs: None,
+    ) -> None:
+        self.plan, self.store, self.metrics = plan, store, metrics
+        self.pipeline = Pipeline(plan)
+        self.publish = publish
+        self.broken = False
+        self.busy_s = 0.0
+        self.began = self.pipeline.total()
+        self._lock = asyncio.Lock()
+        self._pending: list[Output] = []
+        self._dirty = False
+        self._last = time.monotonic()
+        self._took_s = 0.0
+        self._quarantine: dict[Lane, frozenset[int]] = {}
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._logged: dict[Lane, int] = {}
+
+    def open(self) -> None:
+        """Create the topics, take over the snapshot and the ticks that stand after it.
+
+        Raises
+        ------
+        SnapshotError, ValueError
+            The log was made under another configuration or by another build.
+        """
+        for topic in self.plan.topics.values():
+            self.store.create_topic(topic.topic.name, topic.topic.partitions)
+        for name in LOGS:
+            keep = None if name in ("city.vitals-log.v1", TICKS) else _LETTERS_MS
+            self.store.create_topic(name, 1, retain_ms=keep)
+        for name in COMPACTED:
+            self.store.create_topic(name, 1, compacted=True, retain_ms=NEVER)
+        unpack = zstandard.ZstdDecompressor()
+        parts = {name: unpack.decompress(part) for name, part in self.store.snapshots().items()}
+        self.pipeline.load(parts)
+        self.pipeline.schedule(self._ticks())
+        self.began = self.pipeline.total()
+        self._quarantine = self._crashed_twice()
+        self.metrics.watch(self)
+
+    def _ticks(self) -> Iterable[Tick]:
+        for record in self.store.records(TICKS, 0, 0):
+            yield msgspec.json.decode(record.value, type=Tick)
+
+    def position(self, lane: Lane) -> int:
+        """The next offset the engine will apply."""
+        return self.pipeline.lanes[lane].next_offset
+
+    def caught_up(self, lane: Lane) -> bool:
+        """Whether every record of the lane in the log was applied."""
+        return self.position(lane) >= self.store.end_offset(*lane)
+
+    async def take(self, chunk: Chunk) -> None:
+        """Apply a chunk, and checkpoint when it is time."""
+        async with self._lock:
+            if self.broken:
+                return
+            began = time.perf_counter()
+            try:
+                quarantine = self._quarantine.get(chunk.lane, frozenset())
+                self._pending += self.pipeline.step(chunk, quarantine)
+            except StepError as error:
+                self.broken = True
+                self._note_crash(error.lane, error.offset)
+                raise
+            except BaseException:
+                self.broken = True
+                raise
+            self._dirty = True
+            self._logged[chunk.lane] = max(chunk.timestamps)
+            self.busy_s += time.perf_counter() - began
+            self._checkpoint_if_due()
+
+    async def tick(self, lane: Lane, t: int) -> None:
+        """State the time for a silent lane, ``t`` in int64 ms; written before it is obeyed."""
+        async with self._lock:
+            if not self.broken:
+                self._pending += self.pipeline.tick(lane, t)
+                self._logged[lane] = t
+                self._dirty = True
+                self._checkpoint_if_due()
+
+    async def tick_silent(self, now: int, silence_ms: int) -> None:
+        """Tick the lanes that have read all there is and were silent for so long, by ``now``."""
+        for lane in self.plan.lanes:
+            disorder = self.plan.topics[lane.topic].disorder_ms
+            logged = self._logged.get(lane, now - silence_ms)
+            if now - logged >= silence_ms and self.caught_up(lane):
+                await self.tick(lane, now - disorder)
+                self._logged[lane] = now
+
+    async def finish(self) -> None:
+        """End a replay: a tick for each lane that closes every window with data."""
+        async with self._lock:
+            if not self.broken:
+                self._pending += self.pipeline.end()
+                self._dirty = True
+                self._checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Save outputs, snapshot and offsets, all or nothing."""
+        async with self._lock:
+            if not self.broken:
+                self._checkpoint()
+
+    def _checkpoint_if_due(self) -> None:
+        if time.monotonic() - self._last >= max(CHECKPOINT_S, 10 * self._took_s):
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._last = time.monotonic()
+        if not self._dirty:
+            return
+        outputs, self._pending = self._pending, []
+        try:
+            parts = {n: self._compressor.compress(p) for n, p in self.pipeline.dump().items()}
+            with self.store.transaction() as tx:
+                tx.send(_newest_of_compacted(outputs))
+                for name, part in parts.items():
+                    tx.save_snapshot(name, part)
+                tx.commit(CONSUMER, self.pipeline.positions())
+        except BaseException:
+            self.broken = True
+            raise
+        self._dirty = False
+        self._took_s = time.monotonic() - self._last
+        self.metrics.note_snapshot(self._took_s, {name: len(p) for name, p in parts.items()})
+        self.publish(outputs)
+
+    def _note_crash(self, lane: Lane, offset: int) -> None:
+        crashes = self._crashes()
+        counts = crashes.setdefault(str(lane), {})
+        counts[str(offset)] = counts.get(str(offset), 0) + 1
+        with self.store.transaction() as tx:
+            tx.set_meta(_CRASHES, orjson.dumps(crashes))
+
+    def _crashes(self) -> dict[str, dict[str, int]]:
+        crashes: dict[str, dict[str, int]] = orjson.loads(self.store.meta(_CRASHES) or b"{}")
+        return crashes
+
+    def _crashed_twice(self) -> dict[Lane, frozenset[int]]:
+        crashes = self._crashes()
+        return {
+            lane: frozenset(int(o) for o, n in crashes.get(str(lane), {}).items() if n >= 2)
+            for lane in self.plan.lanes
+        }
+
+    def trim(self, retain_ms: int, retain_bytes: int) -> None:
+        """Drop what is older than the retention, never what the snapshot still needs."""
+        self.store.trim(self.store.now_ms(), retain_ms, retain_bytes, self._needed())
+
+    def _needed(self) -> dict[Lane, int]:
+        committed = {lane: self.store.committed(CONSUMER, lane) for lane in self.plan.lanes}
+        return {lane: offset or 0 for lane, offset in committed.items()}
+
+    @property
+    def open_panes(self) -> int:
+        """Panes that hold rows, in all lanes and in the assess task."""
+        return self.pipeline.open_panes()
+
+    def summary(self, elapsed_s: float) -> dict[str, Any]:
+        """What a run did: accounting by lane and in all, results, alerts, rate."""
+        total = self.pipeline.total()
+        read = total.read - self.began.read
+        return {
+            "accounting": {
+                str(lane): intake.accounting.as_dict()
+                for lane, intake in self.pipeline.lanes.items()
+            },
+            "total": total.as_dict(),
+            "vitals": self.pipeline.assess.results,
+            "alerts": self.pipeline.assess.alerts.count,
+            "events_per_s": round(read / elapsed_s) if elapsed_s > 0 else 0,
+        }
+
+
+def _newest_of_compacted(outputs: list[Output]) -> list[Output]:
+    """The outputs without those of compacted topics that a later one of the batch replaces."""
+    newest = {(o.topic, o.key): i for i, o in enumerate(outputs) if o.topic in COMPACTED}
+    return [
+        o for i, o in enumerate(outputs) if o.topic not in COMPACTED or newest[o.topic, o.key] == i
+    ]

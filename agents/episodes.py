@@ -1,0 +1,127 @@
+"""The life of an alert: normal, pending, raised, clearing, cleared.  Pure and in event time.
+
+One episode runs from onset to clear.  Its on-delay, deadband and off-delay keep a value that
+flickers around a threshold from raising an alert a minute; a missing value changes nothing, for a
+lost sensor must not withdraw an alert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
+from typing import Any
+
+from agents.levels import level_of
+from schemas.alert import Transition
+from schemas.configuration import AlertRule, Levels
+from streams.timeline import to_ms
+
+
+def episode_id(rule: str, key_level: str, key: str, first_end: int) -> str:
+    """The id of an episode: a hash of the rule, the key and the end of its first window (R6)."""
+    name = "\x1f".join((rule, key_level, key, str(first_end)))
+    return blake2b(name.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(slots=True)
+class Episode:
+    """One key under one rule; times are ends of windows in int64 ms UTC.
+
+    ``number`` counts the transitions sent, so that each has an id of its own.
+    """
+
+    phase: str = "normal"
+    first_end: int = 0
+    raised_at: int = 0
+    level: int = 0
+    max_level: int = 0
+    lower_since: int | None = None
+    lower_level: int = 0
+    quiet_since: int | None = None
+    number: int = 0
+
+    def dump(self) -> list[Any]:
+        return list(astuple(self))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An alert rule with its times in ms."""
+
+    levels: Levels
+    deadband: float
+    on_delay_ms: int
+    off_delay_ms: int
+
+    @classmethod
+    def of(cls, levels: Levels, alert: AlertRule) -> Rule:
+        return cls(levels, alert.deadband, to_ms(alert.on_delay_s), to_ms(alert.off_delay_s))
+
+
+def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Transition | None:
+    """Take the episode on to the window that ends at ``end`` and has ``value``.
+
+    Returns
+    -------
+    Transition or None
+        The transition to send: raised, escalated, deescalated, clearing, reraised or cleared.
+        After ``cleared`` the episode is normal again, and keeps what its last message needs.
+    """
+    if value is None:
+        return None
+    level = level_of(value, rule.levels)
+    if episode.phase in ("normal", "pending"):
+        return _approach(episode, rule, end, level)
+    if level > episode.level:
+        episode.level, episode.max_level = level, max(level, episode.max_level)
+        _settle(episode)
+        return "escalated"
+    return _leave(episode, rule, end, level_of(value, rule.levels, rule.deadband))
+
+
+def _approach(episode: Episode, rule: Rule, end: int, level: int) -> Transition | None:
+    if level == 0:
+        episode.phase = "normal"
+        return None
+    if episode.phase == "normal":
+        episode.phase, episode.first_end, episode.number = "pending", end, 0
+    if end - episode.first_end < rule.on_delay_ms:
+        return None
+    episode.level = episode.max_level = level
+    episode.raised_at = end
+    _settle(episode)
+    return "raised"
+
+
+def _settle(episode: Episode) -> None:
+    episode.phase = "raised"
+    episode.lower_since = episode.quiet_since = None
+    episode.lower_level = 0
+
+
+def _leave(episode: Episode, rule: Rule, end: int, held: int) -> Transition | None:
+    if held >= episode.level:
+        again = episode.phase == "clearing"
+        _settle(episode)
+        return "reraised" if again else None
+    if episode.lower_since is None:
+        episode.lower_since = end
+    episode.lower_level = max(episode.lower_level, held)
+    if held == 0:
+        if episode.quiet_since is None:
+            episode.quiet_since = end
+        if end - episode.quiet_since >= rule.off_delay_ms:
+            episode.phase = "normal"
+            return "cleared"
+        again = episode.phase == "clearing"
+        episode.phase = "clearing"
+        return None if again else "clearing"
+    episode.quiet_since = None
+    if end - episode.lower_since >= rule.off_delay_ms:
+        episode.level = episode.lower_level
+        _settle(episode)
+        return "deescalated"
+    if episode.phase == "clearing":
+        episode.phase = "raised"
+        return "reraised"
+    return None

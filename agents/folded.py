@@ -1,0 +1,322 @@
+"""Window and sampled signs in the assess task: partials in, entries of closed windows out.
+
+Windows close in the order of their ends.  Everything an end says is a function of the panes that
+start before it, so a lane that runs ahead of the others changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import Any
+
+from agents.entries import UNCOVERED, UNDEFINED, WARMING, Entry, KeyName, judged
+from agents.plan import FoldedSign
+from agents.rollups import roll_up
+from schemas.places import LEVELS as PLACE_LEVELS
+from schemas.places import at_level
+from streams.aggregates import Accumulator
+from streams.cuts import Partial, Row
+from streams.sliding import Sliding
+from streams.timeline import AFTER_ALL, BEFORE_ALL
+
+Cell = tuple[str, Accumulator]
+"""``(place of the last row, state)``."""
+Island = list[int]
+"""First and last pane of a stretch in which the key was never silent for the forget time."""
+
+
+class FoldedState:
+    """One sign: panes by start, on time and late, and which keys are known."""
+
+    def __init__(self, plan: FoldedSign) -> None:
+        self.plan = plan
+        self.sign = plan.sign
+        self.lateness_ms = 0 if plan.sign.kind == "sampled" else plan.lateness_ms
+        self.over = plan.sign.rollup not in ("merge", "none")
+        self.last_end = self.last_final = BEFORE_ALL
+        self.observed_from = AFTER_ALL
+        self._last_data = BEFORE_ALL
+        self._panes: dict[int, dict[KeyName, Cell]] = {}
+        self._late: dict[int, dict[KeyName, Cell]] = {}
+        self._starts: list[int] = []
+        self._late_starts: list[int] = []
+        self._entered = 0
+        self._islands: dict[KeyName, list[Island]] = {}
+        self._alive: set[KeyName] = set()
+        self._places: dict[KeyName, str] = {}
+        self._sliding: dict[KeyName, Sliding] = {}
+        self._names: dict[tuple[str, str, str], list[tuple[KeyName, str]]] = {}
+
+    def receive(self, partial: Partial) -> None:
+        """Merge the rows of a partial."""
+        panes, starts = (
+            (self._late, self._late_starts) if partial.late else (self._panes, self._starts)
+        )
+        cells = panes.get(partial.start)
+        if cells is None:
+            cells = panes[partial.start] = {}
+            insort(starts, partial.start)
+        if any(row.state[0] for row in partial.rows):
+            self._last_data = max(self._last_data, partial.start)
+        for row in partial.rows:
+            for name, place in self._names_of(row):
+                known = cells.get(name)
+                cells[name] = (
+                    (place, row.state) if known is None else self._merged(known, (place, row.state))
+                )
+
+    def _names_of(self, row: Row) -> list[tuple[KeyName, str]]:
+        """The keys a row counts for: its own, and the places above where states merge up."""
+        names = self._names.get(row[:3])
+        if names is None:
+            level, key, place = row[:3]
+            names = []
+            if self.over or level in self.sign.keys:
+                names.append(((level, key), place))
+            if self.sign.rollup == "merge":
+                for above in self.sign.keys:
+                    known = at_level(place, above) if above in PLACE_LEVELS else None
+                    if known is not None and (above, known) != (level, key):
+                        names.append(((above, known), known))
+            self._names[row[:3]] = names
+        return names
+
+    def _merged(self, a: Cell, b: Cell) -> Cell:
+        later = max((a[1][1], a[0]), (b[1][1], b[0]))
+        return later[1], self.plan.family.merge(a[1], b[1])
+
+    def next_end(self, limit: int = AFTER_ALL) -> int:
+        """End of the next window that can have something to say, or `AFTER_ALL`.
+
+        Above ``limit``, where the log has ended, only a window that holds data has.
+        """
+        after = self.last_end
+        if not self._alive:
+            if self._entered == len(self._starts):
+                return AFTER_ALL
+            after = max(after, self._starts[self._entered])
+        end = self.plan.windows.first_end_after(after)
+        if end > limit and self.plan.windows.start(end) > self._last_data:
+            return AFTER_ALL
+        return end
+
+    def next_final(self) -> int:
+        """End of the next window with corrections, or `AFTER_ALL`."""
+        if not self._late_starts:
+            return AFTER_ALL
+        after = max(self.last_final, self._late_starts[0])
+        return self.plan.windows.first_end_after(after)
+
+    def close(self, end: int) -> list[Entry]:
+        """Entries of the window that ends at ``end``, of the events that were on time."""
+        self._enter(end)
+        self.last_end = end
+        start = self.plan.windows.start(end)
+        entries = [
+            self._entry(
+                name,
+                self._places[name],
+                self._sliding[name].since(start),
+                start,
+                end,
+                self._islands[name][-1][0],
+            )
+            for name in sorted(self._alive)
+        ]
+        return self._with_parents(entries)
+
+    def _enter(self, end: int) -> None:
+        """Let panes that start before ``end`` tell which keys are alive."""
+        pane, forget = self.plan.windows.pane_ms, self.plan.forget_ms
+        while self._entered < len(self._starts) and self._starts[self._entered] < end:
+            start = self._starts[self._entered]
+            self._entered += 1
+            self.observed_from = min(self.observed_from, start)
+            for name, (place, state) in self._panes[start].items():
+                islands = self._islands.setdefault(name, [])
+                if islands and start - islands[-1][1] - pane <= forget:
+                    islands[-1][1] = start
+                else:
+                    islands.append([start, start])
+                    self._sliding[name] = Sliding(self.plan.family)
+                self._places[name] = place
+                self._sliding[name].push(start, state)
+                self._alive.add(name)
+        silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
+        self._alive.difference_update(silent)
+
+    def _with_parents(self, entries: list[Entry]) -> list[Entry]:
+        entries = [judged(e, self.sign.levels) for e in entries]
+        if self.over:
+            parents = roll_up(entries, self.sign.rollup, self.sign.keys)
+            entries += [judged(p, self.sign.levels) for p in parents]
+        return entries
+
+    def _entry(
+        self,
+        name: KeyName,
+        place: str,
+        state: Accumulator | None,
+        start: int,
+        end: int,
+        first: int,
+    ) -> Entry:
+        zero = self.sign.empty == "zero"
+        n = 0 if state is None else state[0]
+        coverage, enough = self._coverage(state, end - start)
+        value, reason = None, None
+        # Where no event means zero, a key without one was still observed.
+        if start < (self.observed_from if zero else first):
+            reason = WARMING
+        elif not enough:
+            reason = UNCOVERED
+        elif state is None or n == 0:
+            value = 0.0
+        else:
+            value = self.plan.value(state, end - start)
+            reason = UNDEFINED if value is None else None
+        value = None if value is None else float(value)
+        return Entry(name[0], name[1], place, value, n, coverage, reason)
+
+    def _coverage(self, state: Accumulator | None, window_ms: int) -> tuple[float, bool]:
+        """The share that is covered, and whether it is enough for a value.
+
+        Where no event means zero, the lanes that have passed the window are all there is to see.
+        """
+        rule = self.sign.coverage
+        n, covered = (0, 0) if state is None else (state[0], state[2])
+        if rule is None:
+            if self.sign.empty == "zero":
+                return 1.0, True
+            return (1.0 if n else 0.0), n > 0
+        if rule.by == "time":
+            share = min(1.0, covered / window_ms)
+            return share, n > 0 and share >= rule.at_least
+        if rule.by == "samples":
+            return min(1.0, n / rule.at_least), n >= rule.at_least
+        share = n / covered if covered else 0.0
+        return share, n > 0 and share >= rule.at_least
+
+    def close_final(self, end: int) -> list[tuple[Entry | None, Entry]]:
+        """Entries that the late events of a window changed, as (before, after)."""
+        self.last_final = end
+        start = self.plan.windows.start(end)
+        low, high = bisect_left(self._late_starts, start), bisect_left(self._late_starts, end)
+        affected = {n for p in self._late_starts[low:high] for n in self._late[p]}
+        if self.over:
+            affected |= {n for n in self._islands if self._island(n, end)}
+        pairs = [self._both(name, start, end) for name in sorted(affected)]
+        before = {e.name: e for e in self._with_parents([b for b, _ in pairs if b is not None])}
+        after = self._with_parents([a for _, a in pairs])
+        return [(before.get(e.name), e) for e in after if before.get(e.name) != e]
+
+    def _island(self, name: KeyName, end: int) -> Island | None:
+        """The stretch of the key that reaches to a window's end, or None where it was unknown."""
+        for island in reversed(self._islands.get(name, [])):
+            if island[0] < end:
+                silence = end - island[1] - self.plan.windows.pane_ms
+                return island if silence <= self.plan.forget_ms else None
+        return None
+
+    def _both(self, name: KeyName, start: int, end: int) -> tuple[Entry | None, Entry]:
+        """The entry of a key without and with the late events."""
+        on_time = self._over_panes(self._panes, self._starts, name, start, end)
+        late = self._over_panes(self._late, self._late_starts, name, start, end)
+        island, before = self._island(name, end), None
+        first = AFTER_ALL
+        if island is not None:
+            first = island[0]
+            place = self._places[name] if on_time is None else on_time[0]
+            state = None if on_time is None else on_time[1]
+            before = self._entry(name, place, state, start, end, first)
+        if late is None:
+            assert before is not None
+            return before, before
+        whole = late if on_time is None else self._merged(on_time, late)
+        low = bisect_left(self._late_starts, start)
+        first = min([first, *(p for p in self._late_starts[low:] if name in self._late[p])])
+        return before, self._entry(name, whole[0], whole[1], start, end, first)
+
+    def _over_panes(
+        self,
+        panes: dict[int, dict[KeyName, Cell]],
+        starts: list[int],
+        name: KeyName,
+        start: int,
+        end: int,
+    ) -> Cell | None:
+        merged: Cell | None = None
+        for at in starts[bisect_left(starts, start) : bisect_left(starts, end)]:
+            cell = panes[at].get(name)
+            if cell is not None:
+                merged = cell if merged is None else self._merged(merged, cell)
+        return merged
+
+    def prune(self, watermark: int) -> None:
+        """Drop panes and keys that no later window or correction can ask for."""
+        if watermark <= BEFORE_ALL // 2:
+            return
+        open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
+        keep = self.plan.windows.start(open_end)
+        kept = min(bisect_left(self._starts, keep), self._entered)
+        for start in self._starts[:kept]:
+            del self._panes[start]
+        del self._starts[:kept]
+        self._entered -= kept
+        for start in self._late_starts[: bisect_left(self._late_starts, keep)]:
+            del self._late[start]
+        del self._late_starts[: bisect_left(self._late_starts, keep)]
+        gone = keep - self.plan.forget_ms - self.plan.windows.pane_ms
+        for name in [n for n, islands in self._islands.items() if islands[-1][1] < gone]:
+            if name not in self._alive:
+                del self._islands[name], self._places[name], self._sliding[name]
+
+    def open_windows(self) -> int:
+        """Number of panes held."""
+        return len(self._panes) + len(self._late)
+
+    def dump(self) -> dict[str, Any]:
+        dump = self.plan.family.dump
+
+        def plain(panes: dict[int, dict[KeyName, Cell]]) -> list[Any]:
+            return [
+                [start, [[*name, place, dump(state)] for name, (place, state) in cells.items()]]
+                for start, cells in panes.items()
+            ]
+
+        return {
+            "last_end": self.last_end,
+            "last_final": self.last_final,
+            "observed_from": self.observed_from,
+            "entered": self._entered,
+            "last_data": self._last_data,
+            "panes": plain(self._panes),
+            "late": plain(self._late),
+            "keys": [
+                [*name, islands, self._places[name], name in self._alive]
+                for name, islands in self._islands.items()
+            ],
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        load = self.plan.family.load
+
+        def cells(panes: list[Any]) -> dict[int, dict[KeyName, Cell]]:
+            return {
+                start: {(level, key): (place, load(state)) for level, key, place, state in rows}
+                for start, rows in panes
+            }
+
+        self.last_end, self.last_final = data["last_end"], data["last_final"]
+        self.observed_from, self._entered = data["observed_from"], data["entered"]
+        self._last_data = data["last_data"]
+        self._panes, self._late = cells(data["panes"]), cells(data["late"])
+        self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
+        self._islands = {(lv, key): islands for lv, key, islands, _, _ in data["keys"]}
+        self._places = {(lv, key): place for lv, key, _, place, _ in data["keys"]}
+        self._alive = {(lv, key) for lv, key, _, _, alive in data["keys"] if alive}
+        self._sliding = {name: Sliding(self.plan.family) for name in self._islands}
+        for start in self._starts[: self._entered]:
+            for name, (_, state) in self._panes[start].items():
+                if start >= self._islands[name][-1][0]:
+                    self._sliding[name].push(start, state)

@@ -1,0 +1,272 @@
+"""The first hop: records of one lane in, partials out.  Pure: no clock, no I/O.
+
+Every event is checked, counted in exactly one bin and folded into panes at the base key of each
+sign that takes it.  The watermark moves record by record, and panes are cut at the very record
+that moves it past their end, so the cuts do not depend on how the log was chopped into chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from agents.outputs import dead_letter, late_event
+from agents.plan import FoldedSign, Plan, TopicPlan
+from agents.readers import Key, base_key
+from schemas.configuration import SampledSign
+from schemas.events import decode
+from schemas.refusal import Refused
+from streams.accounting import Accounting
+from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.identity import Seen
+from streams.records import Chunk, Lane, Output
+from streams.stores import Store
+from streams.timeline import AFTER_ALL, BEFORE_ALL, floor_to
+from streams.watermark import Watermark
+
+
+class IntakeStep(NamedTuple):
+    """What a lane sends after one chunk or tick."""
+
+    cuts: list[Cut]
+    outputs: list[Output]
+
+
+class StepError(Exception):
+    """The core raised at one record: the shell stops, and quarantines it at the second time."""
+
+    def __init__(self, lane: Lane, offset: int) -> None:
+        super().__init__(f"{lane} offset {offset}: the engine failed at this record")
+        self.lane, self.offset = lane, offset
+
+
+REDRIVE_HEADER = "x-redrive"
+"""Says how often a record was taken back from the dead letters."""
+
+
+def attempt_of(chunk: Chunk) -> int:
+    """How often the records of a chunk have been tried, this time included."""
+    return 1 + int(dict(chunk.headers).get(REDRIVE_HEADER, b"0"))
+
+
+class _Fold:
+    """One sign in one lane: its store and the slots of its keys."""
+
+    def __init__(self, plan: FoldedSign) -> None:
+        self.plan = plan
+        self.store: Store = plan.store()
+        self.by_device = isinstance(plan.sign, SampledSign)
+        self.slots: dict[tuple[str, ...], int] = {}
+        self.keys: list[Key] = []
+
+    def slot(self, key: Key, device: str) -> int:
+        name = (*key, device) if self.by_device else tuple(key)
+        slot = self.slots.get(name)
+        if slot is None:
+            slot = self.slots[name] = len(self.keys)
+            self.keys.append(key)
+        return slot
+
+    def close_until(self, watermark: int, *, ending: bool) -> list[Partial]:
+        partials = []
+        for start, late, rows in self.store.close_until(watermark, ending=ending):
+            merged: dict[Key, Any] = {}
+            for slot, state in rows:
+                key = self.keys[slot]
+                known = merged.get(key)
+                merged[key] = state if known is None else self.plan.family.merge(known, state)
+            if merged:
+                named = [Row(*key, state) for key, state in sorted(merged.items())]
+                partials.append(Partial(self.plan.sign.id, start, late, named))
+        return partials
+
+
+Route = list[tuple[Callable[[int, int, int, int, int], None], int, Callable[[Any], Any]]]
+
+
+class Intake:
+    """The state of one lane, and its step.
+
+    Parameters
+    ----------
+    plan, lane
+        The compiled configuration, and which input partition this is.
+    """
+
+    def __init__(self, plan: Plan, lane: Lane) -> None:
+        self.lane = lane
+        self.plan: TopicPlan = plan.topics[lane.topic]
+        self.watermark = Watermark(self.plan.disorder_ms, self.plan.skew_ms)
+        self.accounting = Accounting()
+        self.next_offset = 0
+        self.ticks = 0
+        self.announced = 0
+        self._seen = Seen()
+        self._previous: CutName = BEGINNING
+        self._folds = [_Fold(sign) for sign in self.plan.signs]
+        self._panes = sorted({fold.store.pane_ms for fold in self._folds})
+        self._next_cut = BEFORE_ALL if self._panes else AFTER_ALL
+        self._routes: dict[Any, Route] = {}
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
+        """Take in a chunk; records below ``next_offset`` were delivered before and are skipped.
+
+        Raises
+        ------
+        StepError
+            The core failed at a record; the state is then half applied and must not be saved.
+        """
+        result = IntakeStep([], [])
+        offset, attempt = self.next_offset, attempt_of(chunk)
+        try:
+            for offset, logged, raw in zip(
+                chunk.offsets, chunk.timestamps, chunk.values, strict=True
+            ):
+                if offset >= self.next_offset:
+                    if offset in quarantine:
+                        refused = Refused("crashed", "byte 0", "stopped a worker twice")
+                        self._reject(result, offset, logged, raw, refused, attempt)
+                    else:
+                        self._take(result, offset, logged, raw, attempt)
+                    self.next_offset = offset + 1
+        except Exception as error:
+            raise StepError(self.lane, offset) from error
+        return result
+
+    def _take(self, result: IntakeStep, offset: int, logged: int, raw: bytes, attempt: int) -> None:
+        plan, counts = self.plan, self.accounting
+        try:
+            event: Any = decode(plan.topic.kind, raw)
+        except Refused as refused:
+            self._reject(result, offset, logged, raw, refused, attempt)
+            return
+        counts.read += 1
+        t = plan.reader.time(event)
+        watermark = self.watermark.value
+        oldest = watermark - plan.lateness_ms
+        identity = plan.reader.identity(event)
+        if identity is not None and self._seen.repeats(identity, oldest):
+            counts.duplicate += 1
+        elif t < oldest:
+            counts.late += 1
+            result.outputs.append(late_event(self.lane, offset, t, watermark - t, logged))
+        else:
+            if identity is not None:
+                self._seen.note(identity, t)
+            if self._fold(event, t):
+                counts.accepted += 1
+                if t < watermark:
+                    counts.accepted_late += 1
+            else:
+                counts.filtered += 1
+        if self.watermark.observe(t, logged) >= self._next_cut:
+            result.cuts.append(self._cut((offset, 0)))
+
+    def _reject(
+        self,
+        result: IntakeStep,
+        offset: int,
+        logged: int,
+        raw: bytes,
+        refused: Refused,
+        attempt: int,
+    ) -> None:
+        self.accounting.read += 1
+        self.accounting.rejected += 1
+        letter = dead_letter(self.lane, offset, logged, len(raw), refused, attempt)
+        result.outputs.append(letter)
+
+    def _fold(self, event: Any, t: int) -> bool:
+        reader = self.plan.reader
+        name = self.plan.route_key(event)
+        route = self._routes.get(name)
+        if route is None:
+            route = self._routes[name] = self._route(event)
+        if not route or not reader.usable(event):
+            return False
+        covered, taken = reader.covered(event), False
+        for add, slot, measure in route:
+            pair = measure(event)
+            if pair is not None:
+                add(t, slot, pair[0], pair[1], covered)
+                taken = True
+        return taken
+
+    def _route(self, event: Any) -> Route:
+        reader = self.plan.reader
+        device = getattr(event, reader.device) if reader.device else ""
+        return [
+            (
+                fold.store.add,
+                fold.slot(base_key(fold.plan.sign.base, reader, event), device),
+                fold.plan.measure,
+            )
+            for fold in self._folds
+            if fold.plan.matches(event)
+        ]
+
+    def tick(self, t: int, *, ends: bool = False) -> IntakeStep:
+        """Obey a written statement that no earlier event is waited for: ``t`` in int64 ms.
+
+        With ``ends`` it is the one that ends a log.
+        """
+        self.ticks += 1
+        result = IntakeStep([], [])
+        ended_at = self.watermark.value if ends else None
+        if self.watermark.tick(t) >= self._next_cut:
+            result.cuts.append(self._cut((self.next_offset - 1, self.ticks), ended_at))
+        return result
+
+    def _cut(self, name: CutName, ended_at: int | None = None) -> Cut:
+        watermark, ending = self.watermark.value, ended_at is not None
+        partials = [p for f in self._folds for p in f.close_until(watermark, ending=ending)]
+        self.announced += sum(row.state[0] for p in partials for row in p.rows)
+        cut = Cut(self.lane, name, self._previous, watermark, self.announced, partials, ended_at)
+        self._previous = name
+        self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
+        self._seen.forget(watermark - self.plan.lateness_ms)
+        return cut
+
+    def open_panes(self) -> int:
+        """Number of panes with rows that wait for the watermark."""
+        return sum(fold.store.open_panes() for fold in self._folds)
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state as plain data, for :meth:`load` under the same configuration."""
+        return {
+            "next_offset": self.next_offset,
+            "ticks": self.ticks,
+            "announced": self.announced,
+            "watermark": self.watermark.value,
+            "accounting": self.accounting.dump(),
+            "seen": self._seen.dump(),
+            "previous": list(self._previous),
+            "next_cut": self._next_cut,
+            "folds": [
+                [
+                    fold.plan.sign.id,
+                    [list(k) for k in fold.keys],
+                    list(fold.slots),
+                    fold.store.dump(),
+                ]
+                for fold in self._folds
+            ],
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        """Take over a dumped state; ValueError where it is of other signs."""
+        signs = [fold.plan.sign.id for fold in self._folds]
+        if [name for name, *_ in data["folds"]] != signs:
+            raise ValueError(f"{self.lane}: the snapshot holds other signs than the configuration")
+        self.next_offset, self.ticks = data["next_offset"], data["ticks"]
+        self.announced, self.watermark.value = data["announced"], data["watermark"]
+        self.accounting = Accounting(*data["accounting"])
+        self._seen = Seen.load(data["seen"])
+        offset, tick = data["previous"]
+        self._previous = (offset, tick)
+        self._next_cut = data["next_cut"]
+        for fold, (_, keys, slots, store) in zip(self._folds, data["folds"], strict=True):
+            fold.keys = [Key(*key) for key in keys]
+            fold.slots = {tuple(name): slot for slot, name in enumerate(slots)}
+            fold.store.load(store)
+        self._routes.clear()

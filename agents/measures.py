@@ -1,0 +1,98 @@
+"""Named aggregates: what a sign takes from an event, and what it makes of an accumulator.
+
+Formulas come from these tables only; nothing in a configuration is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+from schemas.configuration import Aggregate
+from schemas.tables import TPI
+from streams.aggregates import DISTINCT, MOMENTS, QUANTILES, Accumulator, Family
+from streams.aggregates.distinct import member
+from streams.timeline import SECOND_MS
+
+STEPS = 1_000_000
+"""Steps in one unit: values enter as int64 multiples of 10⁻⁶ (rule R3)."""
+
+SLOWEST_KMH = 1.0
+"""A standing segment is taken at this speed, so that its travel time stays finite (proposal)."""
+
+Measure = Callable[[Any], tuple[int, int] | None]
+Value = Callable[[Accumulator, int], float | None]
+
+
+def family_of(aggregate: Aggregate) -> Family:
+    """The accumulator an aggregate needs."""
+    if aggregate.function == "quantile":
+        return QUANTILES
+    return DISTINCT if aggregate.function == "distinct" else MOMENTS
+
+
+def measure_of(aggregate: Aggregate) -> Measure:
+    """What an aggregate takes from an event: ``(value, second value)`` in steps.
+
+    None where the event lacks a field: the sign does not take that event.
+    """
+    function, of, over = aggregate.function, aggregate.of or "value", aggregate.over
+    if function == "count":
+        return lambda e: (0, 0)
+    if function == "distinct":
+        return lambda e: None if (x := getattr(e, of)) is None else (member(str(x)), 0)
+    if function == "tpi":
+        return _travel_times
+    if function == "ratio":
+        assert over is not None
+        return lambda e: _pair(getattr(e, of), getattr(e, over))
+    return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
+
+
+def _pair(of: float | None, over: float | None) -> tuple[int, int] | None:
+    return None if of is None or over is None else (round(of * STEPS), round(over * STEPS))
+
+
+def _travel_times(e: Any) -> tuple[int, int] | None:
+    """Travel time and free-flow time of a segment in seconds."""
+    if e.link_len_m is None or e.speed_kmh is None or e.free_flow_kmh is None:
+        return None
+    metres_per_kmh = e.link_len_m * 3.6
+    return _pair(metres_per_kmh / max(e.speed_kmh, SLOWEST_KMH), metres_per_kmh / e.free_flow_kmh)
+
+
+def value_of(aggregate: Aggregate) -> Value:
+    """What an aggregate says of an accumulator that holds rows, over a window of so many ms.
+
+    None where the aggregate has no value: a ratio over zero.
+    """
+    function, scale, q = aggregate.function, aggregate.scale, aggregate.q
+    if function == "quantile":
+        assert q is not None
+        return lambda a, ms: _scaled(QUANTILES.quantile(a, q), scale / STEPS)
+    if function == "distinct":
+        return lambda a, ms: DISTINCT.count(a) * scale
+    if function == "ratio":
+        return lambda a, ms: None if a[8] == 0 else a[3] / a[8] * scale
+    if function == "tpi":
+        return lambda a, ms: None if a[3] == 0 else TPI.at(1 - a[8] / a[3])
+    table: dict[str, Value] = {
+        "count": lambda a, ms: a[0] * scale,
+        "sum": lambda a, ms: a[3] / STEPS * scale,
+        "mean": lambda a, ms: a[3] / (a[0] * STEPS) * scale,
+        "min": lambda a, ms: a[5] / STEPS * scale,
+        "max": lambda a, ms: a[6] / STEPS * scale,
+        "rate": lambda a, ms: a[3] * SECOND_MS / (ms * STEPS) * scale,
+        "stddev": lambda a, ms: _deviation(a) * scale,
+    }
+    return table[function]
+
+
+def _scaled(x: float | None, factor: float) -> float | None:
+    return None if x is None else x * factor
+
+
+def _deviation(a: Accumulator) -> float:
+    """Population standard deviation; the variance is exact before the root."""
+    return sqrt((a[4] * a[0] - a[3] * a[3]) / (a[0] * STEPS) / (a[0] * STEPS))

@@ -1,0 +1,131 @@
+"""What the engine tells Prometheus.
+
+Counts are read from the engine when they are scraped, so the hot path pays nothing for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streams.accounting import BINS
+from streams.timeline import BEFORE_ALL
+
+if TYPE_CHECKING:
+    from agents.engine import Engine
+
+PORT = 9464
+"""Where metrics are served unless the port is taken."""
+
+
+class _EngineCollector(Collector):
+    """Counts of lanes and windows, taken from the engine's state."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._events()
+        yield from self._progress()
+        assess = self.engine.pipeline.assess
+        yield _gauge("open_windows", "Panes that wait or can be corrected", self.engine.open_panes)
+        yield _gauge(
+            "alerts_standing", "Alerts that are raised or clearing", assess.alerts.raised()
+        )
+        results = CounterMetricFamily("cityvitals_results", "Results sent, corrections included")
+        results.add_metric([], assess.results)
+        yield results
+
+    def _events(self) -> Iterator[Metric]:
+        labels = ["topic", "partition"]
+        read = CounterMetricFamily("cityvitals_events_read", "Events read", labels=labels)
+        binned = CounterMetricFamily(
+            "cityvitals_events", "Events by the one bin they went to", labels=[*labels, "bin"]
+        )
+        rest = GaugeMetricFamily(
+            "cityvitals_events_remainder", "Events in no bin: always 0", labels=labels
+        )
+        for lane, intake in self.engine.pipeline.lanes.items():
+            where = [lane.topic, str(lane.partition)]
+            read.add_metric(where, intake.accounting.read)
+            rest.add_metric(where, intake.accounting.remainder)
+            for name in BINS:
+                binned.add_metric([*where, name], getattr(intake.accounting, name))
+        yield from (read, binned, rest)
+
+    def _progress(self) -> Iterator[Metric]:
+        labels = ["topic", "partition"]
+        lag = GaugeMetricFamily(
+            "cityvitals_lag_events", "Records in the log not applied yet", labels=labels
+        )
+        delay = GaugeMetricFamily(
+            "cityvitals_watermark_delay_seconds",
+            "How far a lane's watermark is behind the farthest one",
+            labels=labels,
+        )
+        lanes = self.engine.pipeline.lanes
+        farthest = max(i.watermark.value for i in lanes.values())
+        for lane, intake in lanes.items():
+            where = [lane.topic, str(lane.partition)]
+            end = self.engine.store.end_offset(*lane)
+            lag.add_metric(where, max(0, end - intake.next_offset))
+            if intake.watermark.value > BEFORE_ALL:
+                delay.add_metric(where, (farthest - intake.watermark.value) / 1000)
+        yield from (lag, delay)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    gauge = GaugeMetricFamily(f"cityvitals_{name}", text)
+    gauge.add_metric([], value)
+    return gauge
+
+
+class Metrics:
+    """The registry of one engine and its server on loopback."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.address: str | None = None
+        self._server: WSGIServer | None = None
+        self._snapshot_seconds = Histogram(
+            "cityvitals_snapshot_seconds",
+            "Time to save outputs, snapshot and offsets",
+            buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self._snapshot_bytes = Gauge(
+            "cityvitals_snapshot_bytes",
+            "Size of the last snapshot by part",
+            ["part"],
+            registry=self.registry,
+        )
+
+    def watch(self, engine: Engine) -> None:
+        """Report the state of an engine from now on."""
+        self.registry.register(_EngineCollector(engine))
+
+    def note_snapshot(self, seconds: float, sizes: dict[str, int]) -> None:
+        self._snapshot_seconds.observe(seconds)
+        for part, size in sizes.items():
+            self._snapshot_bytes.labels(part).set(size)
+
+    def serve(self, port: int = PORT) -> str:
+        """Serve ``/metrics`` on loopback, on another port where this one is taken."""
+        try:
+            server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+        except OSError:
+            server, _ = start_http_server(0, addr="127.0.0.1", registry=self.registry)
+        self._server = server
+        self.address = f"http://127.0.0.1:{server.server_port}/metrics"
+        return self.address
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

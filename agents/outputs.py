@@ -1,0 +1,129 @@
+"""Records the engine sends: what their topics, keys, ids and bytes are (rule R6).
+
+Every output carries CloudEvents binary headers whose ``ce_id`` is deterministic; nothing of
+processing time is in a payload.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.entries import Entry
+from schemas.alert import Alert
+from schemas.deadletter import DeadLetter
+from schemas.encoding import encode
+from schemas.late import LateEvent
+from schemas.refusal import Refused
+from schemas.tick import Tick
+from schemas.vital import VitalResult
+from streams.records import Lane, Output
+
+VITALS = "city.vitals.v1"
+VITALS_LOG = "city.vitals-log.v1"
+ALERTS = "city.alerts.v1"
+ALERT_LOG = "city.alert-log.v1"
+LATE = "city.late.v1"
+DEAD_LETTER = "city.deadletter.v1"
+TICKS = "city.ticks.v1"
+
+COMPACTED = (VITALS, ALERTS)
+"""Topics of which only the newest record of a key counts."""
+LOGS = (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
+"""Topics of which every record counts."""
+
+
+def _output(topic: str, key: str, ce_id: str, ce_type: str, payload: Any, t: int) -> Output:
+    return _record(topic, key, ce_id, ce_type, encode(payload), t)
+
+
+def _record(topic: str, key: str, ce_id: str, ce_type: str, value: bytes, t: int) -> Output:
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", ce_id.encode()),
+        ("ce_source", b"/cityvitals"),
+        ("ce_type", ce_type.encode()),
+        ("content-type", b"application/json"),
+    )
+    return Output(topic, key.encode(), value, headers, t)
+
+
+def vital_results(
+    sign: str, unit: str, entry: Entry, start: int, end: int, *, rev: int, config: str, newest: bool
+) -> list[Output]:
+    """A result for the log, and for the compacted topic where its window is the key's newest."""
+    value = encode(
+        VitalResult(
+            vital=sign,
+            key_level=entry.level,
+            key=entry.key,
+            place=entry.place,
+            t_start=start,
+            t_end=end,
+            value=entry.value,
+            unit=unit,
+            n=entry.n,
+            coverage=entry.coverage,
+            level=entry.severity,
+            reason=entry.reason,
+            rev=rev,
+            final=rev == 1,
+            detail=entry.detail,
+            config=config,
+        )
+    )
+    key = f"{sign}|{entry.level}|{entry.key}"
+    topics = (VITALS_LOG, VITALS) if newest else (VITALS_LOG,)
+    ce_id = f"{key}|{end}|{rev}"
+    return [_record(topic, key, ce_id, "city.vital.v1", value, end) for topic in topics]
+
+
+def alert_transition(alert: Alert, number: int) -> list[Output]:
+    """A transition for the alert log, and the alert as it now stands for the compacted topic."""
+    value, t = encode(alert), alert.t_update
+    ce_id = f"{alert.alert_id}/{number}"
+    return [
+        _record(topic, alert.alert_id, ce_id, "city.alert.v1", value, t)
+        for topic in (ALERT_LOG, ALERTS)
+    ]
+
+
+def dead_letter(
+    lane: Lane, offset: int, logged: int, size: int, refused: Refused, attempt: int
+) -> Output:
+    """What is told of a refused record: where it stands and why, nothing of its content (R9)."""
+    key = f"{lane}/{offset}"
+    letter = DeadLetter(
+        topic=lane.topic,
+        partition=lane.partition,
+        offset=offset,
+        timestamp=logged,
+        reason=refused.code,
+        where=refused.where,
+        hint=refused.hint,
+        size=size,
+        attempt=attempt,
+    )
+    return _output(DEAD_LETTER, key, key, "city.deadletter.v1", letter, logged)
+
+
+def late_event(lane: Lane, offset: int, t: int, late_by_ms: int, logged: int) -> Output:
+    """An event beyond the allowed lateness: where it stands and how far behind the watermark."""
+    key = f"{lane}/{offset}"
+    payload = LateEvent(
+        topic=lane.topic, partition=lane.partition, offset=offset, t=t, late_by_ms=late_by_ms
+    )
+    return _output(LATE, key, key, "city.late.v1", payload, logged)
+
+
+def tick_record(lane: Lane, offset: int, number: int, t: int, *, ends: bool) -> Output:
+    """A statement of time for a silent lane: it stands before ``offset`` and says ``t``."""
+    payload = Tick(
+        topic=lane.topic,
+        partition=lane.partition,
+        next_offset=offset,
+        number=number,
+        t=t,
+        ends=ends,
+    )
+    key = str(lane)
+    return _output(TICKS, key, f"{key}/{number}", "city.tick.v1", payload, t)

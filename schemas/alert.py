@@ -1,0 +1,108 @@
+"""Alerts: a key out of its normal state, from onset to clear."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from schemas.event import Place
+from schemas.vital import Key, KeyLevel, Level
+
+State: TypeAlias = Literal["raised", "clearing", "cleared"]
+Transition: TypeAlias = Literal[
+    "raised", "escalated", "deescalated", "clearing", "reraised", "cleared"
+]
+Standing: TypeAlias = Literal[
+    "verified-primary", "verified-secondary", "unverified", "seed", "proposal", "none"
+]
+"""How far the source of a threshold has been checked, best first."""
+
+
+class Contributor(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """A key whose value made up much of the alert's value."""
+
+    key: Key
+    value: float
+
+
+class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """What led to the last transition of an alert.
+
+    Parameters
+    ----------
+    value, threshold, compare
+        What was observed, and the limit it was compared with.
+    threshold_source, standing
+        Where the limit comes from, and how far that has been checked.
+    coverage
+        Of the judged window.
+    config
+        Version of the configuration that judged it.
+    contributors
+        Largest first.
+    """
+
+    value: float | None
+    threshold: float | None
+    compare: Literal["ge", "gt", "le", "lt"]
+    threshold_source: str
+    standing: Standing
+    coverage: Annotated[float, Meta(ge=0, le=1)]
+    config: str
+    contributors: Annotated[list[Contributor], Meta(max_length=20)]
+
+
+class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """The state of an alert after a transition.
+
+    Parameters
+    ----------
+    alert_id
+        Hash of rule, key and end of the episode's first window: the same in every message.
+    rule
+        The sign or incident that raised it.
+    key_level, key, place
+        What it is about.
+    state, transition
+        Where the episode stands, and the step that led there.
+    level, max_level
+        Now, and the highest since onset.
+    t_onset, t_raised, t_update, t_cleared
+        First window out of the normal state, on-delay over, this transition, and the end of the
+        episode; int64 ms UTC.
+    late
+        Whether late events alone showed it.
+    value, unit
+        At this transition.
+    acked, shelved_until, suppressed_by
+        What people and other alerts decided beside the state; a time in int64 ms UTC, an alert id.
+    labels, annotations
+        Shaped as Alertmanager takes them: what identifies, what describes.
+    why
+        What led to this transition.
+    """
+
+    alert_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    rule: Annotated[str, Meta(min_length=1, max_length=64)]
+    key_level: KeyLevel
+    key: Key
+    place: Place | None
+    state: State
+    transition: Transition
+    level: Level
+    max_level: Level
+    t_onset: int
+    t_raised: int
+    t_update: int
+    t_cleared: int | None
+    late: bool
+    value: float | None
+    unit: Annotated[str, Meta(min_length=1, max_length=16)]
+    acked: bool = False
+    shelved_until: int | None = None
+    suppressed_by: str | None = None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    why: Why

@@ -1,0 +1,150 @@
+"""Whether derived signs fit their inputs: keys, window ends, formulas, no cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import TypeAlias
+
+from schemas.configuration import (
+    ChildrenAtLevel,
+    DerivedSign,
+    LevelIndex,
+    PastMean,
+    Sign,
+    Window,
+)
+from schemas.durations import whole_ms
+from schemas.places import LEVELS
+from schemas.spelling import guess
+
+Path: TypeAlias = tuple[str | int, ...]
+Finding: TypeAlias = tuple[Path, str]
+
+
+def check_formula(
+    sign: DerivedSign, by_id: Mapping[str, Sign], unread: Collection[str]
+) -> Iterator[Finding]:
+    """What is wrong with the inputs and the numbers of a formula, by paths inside its sign."""
+    formula = sign.formula
+    for i, name in enumerate(sign.inputs):
+        path: Path = (
+            ("formula", "of", i, "sign")
+            if formula.name == "level_index"
+            else (
+                "formula",
+                "of",
+            )
+        )
+        source = by_id.get(name)
+        if source is not None:
+            for message in _input(sign, source):
+                yield path, message
+        elif name not in unread:
+            yield path, f"unknown sign '{name}'{guess(name, by_id)}"
+    if isinstance(formula, PastMean):
+        yield from _past_mean(formula, by_id.get(formula.of))
+    elif isinstance(formula, ChildrenAtLevel):
+        yield from _children(sign, formula, by_id.get(formula.of))
+    else:
+        yield from _level_index(formula)
+
+
+def _input(sign: DerivedSign, source: Sign) -> Iterator[str]:
+    """Why a sign cannot be an input of another, whatever the formula."""
+    if sign.formula.name != "children_at_level":
+        missing = [key for key in sign.keys if key not in source.keys]
+        if missing:
+            yield f"'{source.id}' has no key {', '.join(missing)}"
+    if sign.formula.name != "past_mean" and source.levels is None:
+        yield f"'{source.id}' has no levels"
+    if not _ends_agree(sign.window, source.window):
+        yield (
+            f"'{source.id}' has no window that ends when each window of this sign ends: "
+            "use a hop that is a multiple of its hop"
+        )
+
+
+def _ends_agree(window: Window, source: Window) -> bool:
+    if window.calendar is not None or source.calendar is not None:
+        return window.calendar == source.calendar
+    lengths = [window.size_s, window.hop_s, source.size_s, source.hop_s]
+    size, hop, source_size, source_hop = (whole_ms(s) if s is not None else None for s in lengths)
+    if not (size and hop and source_size and source_hop):
+        return True  # said at the window itself
+    return hop % source_hop == 0 and (size - source_size) % source_hop == 0
+
+
+def _past_mean(formula: PastMean, source: Sign | None) -> Iterator[Finding]:
+    step = whole_ms(formula.step_s)
+    if step is None:
+        yield ("formula", "step_s"), "expected a whole number of milliseconds"
+    if formula.at_least > formula.windows:
+        yield ("formula", "at_least"), f"is above windows ({formula.windows})"
+    if source is None:
+        return
+    if source.window.calendar is not None:
+        yield ("formula", "of"), f"'{source.id}' has calendar windows, which have no fixed step"
+    elif source.window.hop_s is not None and step is not None:
+        hop = whole_ms(source.window.hop_s)
+        if hop and step % hop:
+            message = f"is not a multiple of the hop of '{source.id}' ({source.window.hop_s:g})"
+            yield ("formula", "step_s"), message
+
+
+def _children(
+    sign: DerivedSign, formula: ChildrenAtLevel, source: Sign | None
+) -> Iterator[Finding]:
+    for i, key in enumerate(sign.keys):
+        if key not in LEVELS:
+            yield ("keys", i), f"'{key}' has no children: use levels of places"
+        elif formula.child in LEVELS and LEVELS.index(key) >= LEVELS.index(formula.child):
+            yield ("keys", i), f"'{key}' is not above the child '{formula.child}'"
+    if source is None:
+        return
+    if formula.child not in source.keys:
+        yield ("formula", "child"), f"'{source.id}' has no key {formula.child}"
+    if source.levels is not None:
+        order = ("blue", "yellow", "orange", "red")
+        at_or_above = order[order.index(formula.level) :]
+        if not any(level in at_or_above for level, _ in source.levels.thresholds.given()):
+            message = f"'{source.id}' has no threshold at {formula.level} or above"
+            yield ("formula", "level"), message
+
+
+def _level_index(formula: LevelIndex) -> Iterator[Finding]:
+    if formula.at_least > len(formula.of):
+        yield ("formula", "at_least"), f"is above the number of inputs ({len(formula.of)})"
+    names = [i.sign for i in formula.of]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield ("formula", "of", i, "sign"), f"'{name}' is listed twice"
+    given = formula.penalties
+    steps = [("blue", given.blue), ("yellow", given.yellow), ("orange", given.orange)]
+    for (milder, low), (level, high) in pairwise([*steps, ("red", given.red)]):
+        if high < low:
+            yield ("formula", "penalties", level), f"must not be below {milder} ({low:g})"
+
+
+def check_cycles(signs: Mapping[int, Sign]) -> Iterator[Finding]:
+    """One problem for each way round that leads from a derived sign back to itself."""
+    derived = {s.id: (i, s) for i, s in signs.items() if isinstance(s, DerivedSign)}
+    graph = {name: [n for n in s.inputs if n in derived] for name, (_, s) in derived.items()}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+            return
+        except CycleError as error:
+            around: list[str] = error.args[1]
+            first = min(around, key=lambda name: derived[name][0])
+            index, sign = derived[first]
+            # graphlib lists each node before the one that depends on it.
+            names = around[:-1][::-1]
+            turn = names.index(first)
+            names = [*names[turn:], *names[:turn], first]
+            of = next(i for i, name in enumerate(sign.inputs) if name == names[1])
+            at: Path = (of, "sign") if sign.formula.name == "level_index" else ()
+            path: Path = ("signs", index, "formula", "of", *at)
+            yield path, f"the sign depends on itself: {' reads '.join(names)}"
+            graph[first] = []

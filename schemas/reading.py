@@ -1,0 +1,125 @@
+"""Sensor readings: one value of one metric of one device."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.event import (
+    Event,
+    Sequence,
+    Share,
+    Text32,
+    Text40,
+    Text64,
+    drop_negative_zeros,
+    require_order,
+    settle,
+    settle_time,
+)
+from schemas.metrics import METRICS
+from schemas.refusal import Refused
+from schemas.times import Time
+
+# Codes and units are matched against the table after decoding, with better hints.
+MetricCode = Annotated[str, Meta(extra_json_schema={"enum": sorted(METRICS)})]
+Unit = Annotated[str, Meta(extra_json_schema={"enum": sorted({m.unit for m in METRICS.values()})})]
+Statistic = Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+_LIMITS = {code: (m.unit, m.minimum, m.maximum) for code, m in METRICS.items()}
+
+
+class Statistics(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """What the device measured over the time that its value stands for, in the metric's unit."""
+
+    n: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    min: Statistic | None = None
+    max: Statistic | None = None
+    mean: Statistic | None = None
+    sd: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+
+
+class Reading(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A sensor reading.
+
+    Parameters
+    ----------
+    device
+        The sender's name of the device; any script, no control characters.
+    metric, value, unit
+        A code of `METRICS`, a value in its range, exactly its unit.
+    t_end
+        End of the time that the value stands for, int64 ms UTC.
+    medium
+        What was measured: air, water, soil.
+    cls, conf
+        Class and confidence of an ``ai_event``.
+    q
+        Quality that the device or its platform states.
+    stat
+        Statistics of the samples behind the value.
+    seq
+        Counter of the device, for gaps and repeats.
+    period_s
+        Seconds between two readings of the device.
+    """
+
+    device: Text64
+    metric: MetricCode
+    value: float
+    unit: Unit
+    t_end: Time | None = None
+    medium: Text32 | None = None
+    cls: Text40 | None = None
+    conf: Share | None = None
+    q: Literal["good", "suspect", "bad", "calib", "maint", "manual"] = "good"
+    stat: Statistics | None = None
+    seq: Sequence | None = None
+    period_s: Annotated[float, Meta(gt=0, le=2_678_400)] | None = None
+
+
+def check(event: Reading) -> None:
+    """Check a reading against the table of metrics and settle its times, in place.
+
+    Raises
+    ------
+    Refused
+        `unknown_metric`, `wrong_unit`, `out_of_range`, or what `settle` refuses.
+    """
+    settle(event)
+    limits = _LIMITS.get(event.metric)
+    if limits is None:
+        hint = "is not a known metric: use a code of the schema, such as rain or water_depth"
+        raise Refused("unknown_metric", "$.metric", hint)
+    unit, low, high = limits
+    if event.unit != unit:
+        raise Refused("wrong_unit", "$.unit", f"is not the metric's unit: send {unit}")
+    value = event.value
+    if not low <= value <= high:
+        hint = f"is beyond the metric's range: send {low:g} to {high:g} {unit}"
+        raise Refused("out_of_range", "$.value", hint)
+    if value == 0.0:
+        event.value = 0.0  # it may have been -0.0
+    if event.t_end is not None:
+        event.t_end = settle_time(event.t_end, "$.t_end")
+        require_order(event.t, event.t_end, "$.t_end", "is before t: send the end of the period")
+    if event.conf is not None:
+        event.conf += 0.0
+    if event.stat is not None:
+        _check_statistics(event.stat)
+
+
+def _check_statistics(stat: Statistics) -> None:
+    drop_negative_zeros(stat, ("min", "max", "mean", "sd"))
+    if stat.min is not None and stat.max is not None and stat.min > stat.max:
+        raise Refused("inconsistent", "$.stat.min", "is above max: send min, mean, max in order")
+    if stat.mean is None:
+        return
+    # A mean of floats can leave [min, max] by rounding alone.
+    slack = 1e-9 * max(1.0, abs(stat.mean))
+    below = stat.min is not None and stat.mean < stat.min - slack
+    above = stat.max is not None and stat.mean > stat.max + slack
+    if below or above:
+        raise Refused("inconsistent", "$.stat.mean", "is not between min and max")

@@ -1,0 +1,33 @@
+"""Ticks: written statements of time for silent lanes, which every replay obeys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Tick(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """No event of the lane before a time is waited for any longer.
+
+    Parameters
+    ----------
+    topic, partition
+        The silent lane.
+    next_offset
+        The tick stands before the record of this offset.
+    number
+        Number of the tick in its lane, from 1.
+    t
+        Event time, int64 ms UTC.
+    ends
+        Whether it ends a log: what lies between is closed only where it holds data.
+    """
+
+    topic: Annotated[str, Meta(min_length=1, max_length=249)]
+    partition: Annotated[int, Meta(ge=0)]
+    next_offset: Annotated[int, Meta(ge=0)]
+    number: Annotated[int, Meta(ge=1)]
+    t: int
+    ends: bool = False

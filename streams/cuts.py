@@ -1,0 +1,58 @@
+"""What a lane tells the assess task: panes that were cut, and how far its time has come.
+
+A cut is named by the lane and the offset of the record that made it (a tick is named by the offset
+it stands after and its number), and names its predecessor.  So it is a function of the log: a
+restart that reads other batches sends the same cuts, a repeat is dropped and a gap is seen.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streams.aggregates import Accumulator
+from streams.records import Lane
+
+CutName = tuple[int, int]
+"""``(offset, number of the tick)``; the number is 0 where a record made the cut."""
+
+BEGINNING: CutName = (-1, 0)
+
+
+class Row(NamedTuple):
+    """A mergeable aggregate of one key in one pane."""
+
+    level: str
+    key: str
+    place: str
+    state: Accumulator
+
+
+class Partial(NamedTuple):
+    """The rows of one sign in one pane of one lane; ``late`` where they are corrections."""
+
+    sign: str
+    start: int
+    late: bool
+    rows: list[Row]
+
+
+class Cut(NamedTuple):
+    """Partials of one lane and its watermark.
+
+    ``ended_at`` is None but for the tick that ends a log: then it is the watermark that the lane's
+    records alone had reached, and windows after all of them are closed only if they hold data.
+    ``announced`` is the number of rows the lane has sent since its beginning, this cut included:
+    the assess task checks that it received as many (rule R4).
+    """
+
+    lane: Lane
+    name: CutName
+    previous: CutName
+    watermark: int
+    announced: int
+    partials: list[Partial]
+    ended_at: int | None = None
+
+
+class GapError(Exception):
+    """A cut is missing between two of one lane: the shard must stop, its state is not whole."""

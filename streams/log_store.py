@@ -1,0 +1,646 @@
+"""The embedded log: topics, offsets and snapshots in one SQLite file.
+
+Any number of processes append and read; one of them, the owner, runs the engine. An append is
+one row, however many records it has. Outputs, snapshot and offsets commit together, so even
+outputs are exactly once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from heapq import merge
+from pathlib import Path
+from threading import Lock, RLock
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from streams.chunk_codec import Headers, decode, decode_headers, encode
+from streams.event_logs import partition_of
+from streams.records import Chunk, Lane, Output
+
+FORMAT = 1
+NEVER = -1
+
+_ROWS_A_READ = 1000
+_ROWS_A_TRIM = 64  # a writer waits for at most one such transaction
+_BUSY_S = 30.0
+_SCHEMA = """
+CREATE TABLE topics(name TEXT PRIMARY KEY, partitions INT, compacted INT, retain_ms INT);
+CREATE TABLE chunks(topic TEXT, partition INT, first_offset INT, count INT, appended_ms INT,
+  data BLOB, PRIMARY KEY(topic, partition, first_offset));
+CREATE TABLE latest(topic TEXT, key BLOB, partition INT, offset INT, timestamp INT, headers BLOB,
+  value BLOB, PRIMARY KEY(topic, key));
+CREATE UNIQUE INDEX latest_by_offset ON latest(topic, partition, offset);
+CREATE TABLE ends(topic TEXT, partition INT, next_offset INT, PRIMARY KEY(topic, partition));
+CREATE TABLE offsets(consumer TEXT, topic TEXT, partition INT, next_offset INT,
+  PRIMARY KEY(consumer, topic, partition));
+CREATE TABLE snapshots(part TEXT PRIMARY KEY, data BLOB, crc INT);
+CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB);
+"""
+
+_headers = msgspec.msgpack.Decoder(Headers)
+
+
+class InUse(RuntimeError):  # noqa: N818
+    """Another process owns the log."""
+
+
+class UnknownTopic(LookupError):  # noqa: N818
+    """A topic that was never created."""
+
+
+class Topic(NamedTuple):
+    """A topic as it was created; `retain_ms` None means the log's own retention."""
+
+    name: str
+    partitions: int
+    compacted: bool
+    retain_ms: int | None
+
+
+class Record(NamedTuple):
+    """One record with its own headers."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+class Latest(NamedTuple):
+    """The newest record of a key of a compacted topic."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+    offset: int
+
+
+class Transaction:
+    """What `LogStore.transaction` gives; dead once its block is left."""
+
+    def __init__(self, store: LogStore, db: sqlite3.Connection) -> None:
+        self._store = store
+        self._db: sqlite3.Connection | None = db
+        self.appended = False
+
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        timestamps: Sequence[int],
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes],
+        headers: Headers = (),
+    ) -> int:
+        """Append a batch to one partition.
+
+        Parameters
+        ----------
+        timestamps
+            int64 ms UTC, one a record.
+        headers
+            Carried by every record of the batch.
+
+        Returns
+        -------
+        int
+            Offset of the first record.
+
+        Raises
+        ------
+        UnknownTopic, ValueError
+            If the topic was not created, has no such partition, or is compacted and a key is
+            missing.
+        """
+        return self._append(topic, partition, timestamps, keys, values, headers, per_record=False)
+
+    def send(self, outputs: Sequence[Output]) -> None:
+        """Append outputs in their order, each to the partition of its key."""
+        lanes: dict[Lane, list[Output]] = {}
+        for output in outputs:
+            partitions = self._store.partitions(output.topic)
+            lane = Lane(output.topic, partition_of(output.key, partitions))
+            lanes.setdefault(lane, []).append(output)
+        for lane, sent in lanes.items():
+            headers = [output.headers for output in sent]
+            alike = headers.count(headers[0]) == len(headers)
+            self._append(
+                *lane,
+                [output.timestamp for output in sent],
+                [output.key for output in sent],
+                [output.value for output in sent],
+                headers[0] if alike else headers,
+                per_record=not alike,
+            )
+
+    def save_snapshot(self, part: str, data: bytes) -> None:
+        """Keep a part of the engine's state, in place of the one before."""
+        self._run("REPLACE INTO snapshots VALUES(?, ?, ?)", part, data, crc32(data))
+
+    def drop_snapshot(self, part: str) -> None:
+        """Forget a part of the engine's state."""
+        self._run("DELETE FROM snapshots WHERE part = ?", part)
+
+    def commit(self, consumer: str, offsets: Mapping[Lane, int]) -> None:
+        """Note where a consumer reads on, by lane."""
+        for lane, offset in offsets.items():
+            self._run("REPLACE INTO offsets VALUES(?, ?, ?, ?)", consumer, *lane, offset)
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Keep a named value beside the log."""
+        self._run("REPLACE INTO meta VALUES(?, ?)", name, value)
+
+    def _append(
+        self,
+        topic: str,
+        partition: int,
+        timestamps: Sequence[int],
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes],
+        headers: Headers | Sequence[Headers],
+        *,
+        per_record: bool,
+    ) -> int:
+        known = self._store.topic(topic)
+        if not 0 <= partition < known.partitions:
+            raise ValueError(f"{topic} has {known.partitions} partitions, none is {partition}")
+        count = len(values)
+        # The end is taken from the database: other processes append too.
+        ((end,),) = self._run(
+            "INSERT INTO ends VALUES(?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET next_offset = next_offset + excluded.next_offset RETURNING next_offset",
+            topic,
+            partition,
+            count,
+        )
+        first = int(end) - count
+        if known.compacted:
+            if None in keys:
+                raise ValueError(f"{topic} is compacted: each of its records needs a key")
+            each = headers if per_record else (headers,) * count
+            for row in zip(range(first, end), timestamps, keys, values, each, strict=True):
+                offset, timestamp, key, value, own = row
+                packed = msgspec.msgpack.encode(own)
+                self._run(
+                    "REPLACE INTO latest VALUES(?, ?, ?, ?, ?, ?, ?)",
+                    *(topic, key, partition, offset, timestamp, packed, value),
+                )
+        else:
+            data = encode(timestamps, keys, values, headers, per_record=per_record)
+            now = self._store.now_ms()
+            self._run(
+                "INSERT INTO chunks VALUES(?, ?, ?, ?, ?, ?)",
+                *(topic, partition, first, count, now, data),
+            )
+        self.appended = True
+        return first
+
+    def _run(self, sql: str, *values: object) -> list[Any]:
+        if self._db is None:
+            raise RuntimeError("this transaction is over: open another one")
+        return self._db.execute(sql, values).fetchall()
+
+    def _end(self) -> None:
+        self._db = None
+
+
+class LogStore:
+    """A log in the folder `path`, made if it is missing.
+
+    Parameters
+    ----------
+    path
+        A folder made here is readable by its owner only; the file ``city.db`` in it always is.
+    now_ms
+        The clock that retention goes by, int64 ms UTC.
+
+    Raises
+    ------
+    ValueError
+        If the file was written by a newer build.
+
+    Notes
+    -----
+    Safe for threads: one connection writes, another reads what is committed. A compacted topic
+    keeps the newest record of each key, and is read with gaps in its offsets.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> store = LogStore(Path(folder.name))
+    >>> store.create_topic("city.sensor.v1", partitions=4)
+    >>> with store.transaction() as tx:
+    ...     tx.append("city.sensor.v1", 0, [1000, 2000], [b"aq-7", b"aq-7"], [b"{}", b"{}"])
+    0
+    >>> [chunk.offsets for chunk in store.read("city.sensor.v1", 0, offset=1)]
+    [range(1, 2)]
+    >>> store.close(); folder.cleanup()
+    """
+
+    def __init__(
+        self, path: Path, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
+        self.path = path
+        self.now_ms = now_ms
+        self._topics: dict[str, Topic] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._owner: int | None = None
+        self._write_lock, self._read_lock = RLock(), Lock()
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = path / "city.db"
+        # Made by hand first: SQLite gives its other files the mode of this one.
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+        self._file.chmod(0o600)
+        self._writer = self._connect()
+        try:
+            self._prepare()
+            self._reader = self._connect()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+
+    def _prepare(self) -> None:
+        # Turning WAL on does not wait for other connections as statements do.
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            ((found,),) = self._writer.execute("PRAGMA user_version").fetchall()
+            if found > FORMAT:
+                raise ValueError(
+                    f"{self._file} has format {found}, this build reads up to {FORMAT}: "
+                    "use the newer build, or another folder"
+                )
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = NORMAL")
+            self._writer.execute("PRAGMA journal_size_limit = 67108864")
+            if found < FORMAT:
+                script = f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"
+                self._writer.executescript(script)
+        finally:
+            os.close(folder)
+
+    def own(self) -> None:
+        """Become the one process that runs the engine on this log.
+
+        Raises
+        ------
+        InUse
+            If another process is.
+        """
+        if self._owner is not None:
+            return
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(lock, 20).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise InUse(
+                f"{self.path} is in use by process {holder}: stop that process, or choose "
+                "another data folder"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        self._owner = lock
+
+    def close(self) -> None:
+        """Close the file and give up ownership; closing twice does nothing."""
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+            if self._owner is not None:
+                os.close(self._owner)
+                self._owner = None
+
+    def create_topic(
+        self, name: str, partitions: int, compacted: bool = False, retain_ms: int | None = None
+    ) -> None:
+        """Create a topic, or take note of a new retention of one that exists.
+
+        Parameters
+        ----------
+        retain_ms
+            Retention of this topic alone; `NEVER` keeps its records for good.
+
+        Raises
+        ------
+        ValueError
+            If it exists otherwise: keys would change their partition.
+        """
+        if partitions < 1:
+            raise ValueError(f"{name}: a topic needs at least one partition")
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO topics VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, partitions, compacted, retain_ms),
+            )
+            sql = "SELECT partitions, compacted FROM topics WHERE name = ?"
+            ((count, compact),) = db.execute(sql, (name,)).fetchall()
+            if count != partitions:
+                raise ValueError(
+                    f"{name} has {count} partitions and can not be given {partitions}: set its "
+                    f"partitions back to {count}, or start with an empty data folder"
+                )
+            if compact != compacted:
+                raise ValueError(
+                    f"{name} was created {'' if compact else 'not '}compacted, which can not "
+                    "be changed: start with an empty data folder"
+                )
+            db.execute("UPDATE topics SET retain_ms = ? WHERE name = ?", (retain_ms, name))
+        self._topics.pop(name, None)
+
+    def topics(self) -> list[Topic]:
+        """Every topic, by name."""
+        rows = self._rows("SELECT * FROM topics ORDER BY name")
+        return [Topic(name, count, bool(compact), keep) for name, count, compact, keep in rows]
+
+    def topic(self, name: str) -> Topic:
+        """One topic; raises `UnknownTopic` if it was never created."""
+        if name not in self._topics:
+            self._topics = {topic.name: topic for topic in self.topics()}
+            if name not in self._topics:
+                raise UnknownTopic(f"{self.path} has no topic {name}: create it first")
+        return self._topics[name]
+
+    def partitions(self, name: str) -> int:
+        """Number of partitions of a topic; raises `UnknownTopic`."""
+        return self.topic(name).partitions
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Everything of the block or nothing: an exception rolls it back."""
+        with self._writing() as db:
+            tx = Transaction(self, db)
+            try:
+                yield tx
+            finally:
+                tx._end()
+        if tx.appended:
+            for wake in tuple(self._listeners):
+                wake()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock:
+            db = self._writer
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                # Some errors, a full disk among them, have rolled back already.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after each append of this process, in the thread that appended."""
+        self._listeners.append(wake)
+
+    def unlisten(self, wake: Callable[[], None]) -> None:
+        """Stop calling `wake`."""
+        with suppress(ValueError):
+            self._listeners.remove(wake)
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with self._read_lock:
+            return self._reader.execute(sql, values).fetchall()
+
+    def read(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        max_records: int = 4000,
+        max_bytes: int = 4 << 20,
+    ) -> list[Chunk]:
+        """Read on from an offset, or from the first one kept if that is gone.
+
+        Returns
+        -------
+        list of Chunk
+            As they were appended, the first cut at `offset`; within both limits unless the
+            first one alone exceeds them. Empty at the end of the log.
+        """
+        if self.topic(topic).compacted:
+            found = self._read_latest(topic, partition, offset, max_records, max_bytes)
+            if not found:
+                return []
+            offsets, timestamps, keys, values, _ = zip(*found, strict=True)
+            return [Chunk(topic, partition, offsets, array("q", timestamps), keys, values)]
+        rows = self._read_rows(topic, partition, offset, max_records, max_bytes)
+        return [decode(data, topic, partition, first, offset) for first, data in rows]
+
+    def records(
+        self, topic: str, partition: int, offset: int, max_records: int = 4000
+    ) -> list[Record]:
+        """As `read`, record by record, each with its own headers."""
+        if self.topic(topic).compacted:
+            return self._read_latest(topic, partition, offset, max_records, 4 << 20)
+        records: list[Record] = []
+        for first, data in self._read_rows(topic, partition, offset, max_records, 4 << 20):
+            chunk = decode(data, topic, partition, first, offset)
+            own = decode_headers(data)[-len(chunk) :]
+            columns = (chunk.offsets, chunk.timestamps, chunk.keys, chunk.values, own)
+            records.extend(map(Record._make, zip(*columns, strict=True)))
+        return records
+
+    def _read_rows(
+        self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int
+    ) -> list[tuple[int, bytes]]:
+        sizes = self._rows(  # length() of a blob does not load it
+            "SELECT first_offset, count, length(data) FROM chunks"
+            " WHERE topic = ?1 AND partition = ?2 AND first_offset >= coalesce((SELECT"
+            "  max(first_offset) FROM chunks WHERE topic = ?1 AND partition = ?2"
+            "  AND first_offset <= ?3), 0) ORDER BY first_offset LIMIT ?4",
+            *(topic, partition, offset, _ROWS_A_READ),
+        )
+        wanted: list[int] = []
+        for first, count, size in sizes:
+            left = first + count - max(first, offset)
+            if left <= 0:
+                continue
+            max_records -= left
+            max_bytes -= size
+            if wanted and (max_records < 0 or max_bytes < 0):
+                break
+            wanted.append(first)
+        if not wanted:
+            return []
+        return self._rows(
+            "SELECT first_offset, data FROM chunks WHERE topic = ? AND partition = ?"
+            " AND first_offset BETWEEN ? AND ? ORDER BY first_offset",
+            *(topic, partition, wanted[0], wanted[-1]),
+        )
+
+    def _read_latest(
+        self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int
+    ) -> list[Record]:
+        rows = self._rows(
+            "SELECT offset, timestamp, key, value, headers FROM latest"
+            " WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
+            *(topic, partition, offset, max_records),
+        )
+        records: list[Record] = []
+        for at, timestamp, key, value, headers in rows:
+            max_bytes -= len(value)
+            if records and max_bytes < 0:
+                break
+            records.append(Record(at, timestamp, key, value, _headers.decode(headers)))
+        return records
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        """Offset of the first record kept; the end where nothing is."""
+        table, column = ("latest", "offset")
+        if not self.topic(topic).compacted:
+            table, column = ("chunks", "first_offset")
+        sql = f"SELECT min({column}) FROM {table} WHERE topic = ? AND partition = ?"
+        ((first,),) = self._rows(sql, topic, partition)
+        return self.end_offset(topic, partition) if first is None else int(first)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """Offset that the next record gets."""
+        sql = "SELECT next_offset FROM ends WHERE topic = ? AND partition = ?"
+        rows = self._rows(sql, topic, partition)
+        return int(rows[0][0]) if rows else 0
+
+    def end_offsets(self) -> dict[Lane, int]:
+        """Offset that the next record gets, of every lane that ever had one."""
+        rows = self._rows("SELECT topic, partition, next_offset FROM ends")
+        return {Lane(topic, partition): end for topic, partition, end in rows}
+
+    def committed(self, consumer: str, lane: Lane) -> int | None:
+        """Where a consumer reads on; None if it never committed."""
+        sql = "SELECT next_offset FROM offsets WHERE consumer = ? AND topic = ? AND partition = ?"
+        rows = self._rows(sql, consumer, *lane)
+        return int(rows[0][0]) if rows else None
+
+    def snapshot(self, part: str) -> bytes | None:
+        """A part of the engine's state; raises ValueError if it was damaged."""
+        rows = self._rows("SELECT part, data, crc FROM snapshots WHERE part = ?", part)
+        return self._checked(*rows[0]) if rows else None
+
+    def snapshots(self) -> dict[str, bytes]:
+        """All parts of the engine's state, as of one transaction."""
+        rows = self._rows("SELECT part, data, crc FROM snapshots ORDER BY part")
+        return {part: self._checked(part, data, crc) for part, data, crc in rows}
+
+    def _checked(self, part: str, data: bytes, crc: int) -> bytes:
+        if crc32(data) != crc:
+            raise ValueError(
+                f"{self._file}: snapshot {part} is damaged: restore the folder from a backup, "
+                "or start with an empty one and replay the event logs"
+            )
+        return data
+
+    def latest(self, topic: str, prefix: bytes | None = None) -> Iterator[Latest]:
+        """Newest record of each key of a compacted topic, by key.
+
+        Parameters
+        ----------
+        prefix
+            Only keys that begin with it.
+        """
+        sql = "SELECT key, value, headers, offset FROM latest WHERE topic = ?"
+        rows = self._rows(
+            f"{sql} AND key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
+            *(topic, prefix or b"", len(prefix or b""), prefix or b""),
+        )
+        for key, value, headers, offset in rows:
+            yield Latest(key, value, _headers.decode(headers), offset)
+
+    def meta(self, name: str) -> bytes | None:
+        """A named value kept beside the log."""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
+        return rows[0][0] if rows else None
+
+    def data_version(self) -> int:
+        """A number that changes with every commit, whichever process made it."""
+        return int(self._rows("PRAGMA data_version")[0][0])
+
+    def size_bytes(self) -> int:
+        """Bytes of the file and its write-ahead log on disk."""
+        return sum(file.stat().st_size for file in self.path.glob("city.db*"))
+
+    def trim(self, now_ms: int, retain_ms: int, retain_bytes: int, keep: Mapping[Lane, int]) -> int:
+        """Delete what is older than the retention, then the oldest until it fits.
+
+        Parameters
+        ----------
+        now_ms, retain_ms
+            A batch appended before ``now_ms - retain_ms`` goes; a topic's own retention comes
+            first.
+        retain_bytes
+            Bound on the batches of all topics but the compacted and those kept for good.
+        keep
+            Offset that the oldest snapshot needs, by lane; no batch that reaches it goes.
+
+        Returns
+        -------
+        int
+            Number of batches deleted, in short transactions.
+        """
+        before: dict[Lane, int] = {}
+        rest: list[list[tuple[int, Lane, int, int]]] = []
+        deleted = held = 0
+        for topic in self.topics():
+            if topic.compacted or topic.retain_ms == NEVER:
+                continue
+            horizon = now_ms - (retain_ms if topic.retain_ms is None else topic.retain_ms)
+            for partition in range(topic.partitions):
+                lane = Lane(topic.name, partition)
+                free: list[tuple[int, Lane, int, int]] = []
+                bound = keep.get(lane)
+                aged = True
+                for first, count, appended, size in self._rows(
+                    "SELECT first_offset, count, appended_ms, length(data) FROM chunks"
+                    " WHERE topic = ? AND partition = ? ORDER BY first_offset",
+                    *lane,
+                ):
+                    loose = bound is None or first + count <= bound
+                    aged = aged and loose and appended < horizon
+                    if aged:
+                        before[lane] = first + count
+                        continue
+                    held += size
+                    if loose:
+                        free.append((appended, lane, first + count, size))
+                rest.append(free)
+        for _, lane, end, size in merge(*rest, key=lambda row: row[0]):
+            if held <= retain_bytes:
+                break
+            before[lane] = end
+            held -= size
+        for lane, end in before.items():
+            deleted += self._delete(lane, end)
+        return deleted
+
+    def _delete(self, lane: Lane, end: int) -> int:
+        deleted = 0
+        while True:
+            with self._writing() as db:
+                count = db.execute(
+                    "DELETE FROM chunks WHERE rowid IN (SELECT rowid FROM chunks WHERE topic = ?"
+                    " AND partition = ? AND first_offset < ? ORDER BY first_offset LIMIT ?)",
+                    (*lane, end, _ROWS_A_TRIM),
+                ).rowcount
+            deleted += count
+            if count < _ROWS_A_TRIM:
+                return deleted
