@@ -86,9 +86,7 @@ async def run(plan: Plan, engine: Engine, folder: Path, source: Source) -> None:
         if not feeding.done():
             feeding.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        if (
-            app.crash_reason is None and not feeding.cancelled() and feeding.exception() is None
-        ) or (app.crash_reason is None and feeding.cancelled()):
+        if app.crash_reason is None and (feeding.cancelled() or feeding.exception() is None):
             await engine.checkpoint()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -16,7 +16,7 @@ from agents.city import START_MS, City
 from agents.engine import Engine
 from streams.event_logs import head, partition_of, read_lines, topic_of
 from streams.log_store import Transaction
-from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
+from streams.timeline import MINUTE_MS, SECOND_MS
 
 AHEAD = 40_000
 """Records a feed may be ahead of the engine."""
@@ -59,15 +59,10 @@ async def keep_behind(engine: Engine, ahead: int) -> None:
     """Wait until the engine is at most so many records behind the log."""
     while not engine.broken:
         ends = engine.store.end_offsets()
-        if sum(max(0, ends.get(lane, 0) - engine.position(lane)) for lane in ends_of(engine)) <= (
-            ahead
-        ):
+        behind = (ends.get(lane, 0) - engine.position(lane) for lane in engine.plan.lanes)
+        if sum(behind) <= ahead:
             return
         await asyncio.sleep(0.005)
-
-
-def ends_of(engine: Engine) -> tuple[tuple[str, int], ...]:
-    return engine.plan.lanes
 
 
 class SeedError(ValueError):
@@ -253,6 +248,3 @@ def logs_of(paths: list[Path], topic: str | None) -> list[tuple[str, int | None,
         else:
             found.append((topic, None, path) if topic else (*topic_of(path), path))
     return found
-
-
-__all__ = ["HOUR_MS", "CityFeed", "ReplayFeed", "SeedError", "append", "keep_behind", "logs_of"]
