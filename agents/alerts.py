@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id
-from agents.levels import COLOURS, threshold_of
+from agents.levels import COLOURS
 from agents.outputs import alert_transition
 from schemas.alert import Alert, Contributor, State, Transition, Why
 from schemas.configuration import Configuration, Sign
@@ -89,10 +89,10 @@ class Alerts:
         self.count += transition == "raised"
         why = Why(
             value=entry.value,
-            threshold=threshold_of(episode.level, rule.levels),
-            compare=rule.levels.compare,
-            threshold_source=rule.levels.source,
-            standing=rule.levels.standing,
+            threshold=rule.scale.threshold(episode.level),
+            compare=rule.scale.levels.compare,
+            threshold_source=rule.scale.levels.source,
+            standing=rule.scale.levels.standing,
             coverage=entry.coverage,
             config=self.config,
             contributors=_contributors(entry),

@@ -178,9 +178,11 @@ class Assess:
         history = self._histories.get(assessed.sign.id)
         if history is None or not entries:
             return
-        readers = self._readers[assessed.sign.id]
-        if any(r.windows.has_end(e) for r in readers for e in r.formula.ends_touched(end)):
+        readers = [r for r in self._readers[assessed.sign.id] if r.wants(end)]
+        if readers:
             history.note(end, entries, final=final)
+            for reader in readers:
+                reader.expect(end, final=final)
 
     def _prune(self, marks: list[int]) -> None:
         keep = dict.fromkeys(self._histories, AFTER_ALL)

@@ -6,7 +6,7 @@ the same however its inputs arrived.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import fsum
 from typing import Any, Protocol
 
@@ -17,10 +17,10 @@ from agents.entries import (
     KeyName,
     judged,
     missing_reason,
-    parents_of,
+    places_above,
 )
 from agents.history import History
-from agents.levels import COLOURS
+from agents.levels import COLOURS, scale_of
 from schemas.configuration import (
     ChildrenAtLevel,
     DerivedSign,
@@ -56,7 +56,7 @@ class Formula(Protocol):
 class PastMeanFormula:
     """Mean of one sign's values at this end and the ones before it, for each key."""
 
-    def __init__(self, formula: PastMean, keys: Sequence[str]) -> None:
+    def __init__(self, formula: PastMean, keys: tuple[str, ...]) -> None:
         self.formula, self.keys = formula, keys
         self.step_ms = to_ms(formula.step_s)
         self.reach_ms = self.step_ms * (formula.windows - 1)
@@ -93,7 +93,7 @@ class ChildrenAtLevelFormula:
 
     reach_ms = 0
 
-    def __init__(self, formula: ChildrenAtLevel, keys: Sequence[str]) -> None:
+    def __init__(self, formula: ChildrenAtLevel, keys: tuple[str, ...]) -> None:
         self.formula, self.keys = formula, keys
         self.least = COLOURS.index(formula.level)
 
@@ -104,7 +104,7 @@ class ChildrenAtLevelFormula:
         groups: dict[KeyName, list[Entry]] = {}
         for child in past(self.formula.of, end).values():
             if child.level == self.formula.child:
-                for name in parents_of(child, self.keys):
+                for name in places_above(child.level, child.place, self.keys):
                     groups.setdefault(name, []).append(child)
         return [self._entry(name, group) for name, group in sorted(groups.items())]
 
@@ -125,7 +125,7 @@ class LevelIndexFormula:
 
     reach_ms = 0
 
-    def __init__(self, formula: LevelIndex, keys: Sequence[str]) -> None:
+    def __init__(self, formula: LevelIndex, keys: tuple[str, ...]) -> None:
         self.formula, self.keys = formula, keys
         self.penalties = [0.0, *(getattr(formula.penalties, c) for c in COLOURS[1:])]
 
@@ -154,7 +154,7 @@ class LevelIndexFormula:
 
 def formula_of(sign: DerivedSign) -> Formula:
     """The formula of a derived sign, from the closed list of names."""
-    keys = sign.keys
+    keys = tuple(sign.keys)
     if isinstance(sign.formula, PastMean):
         return PastMeanFormula(sign.formula, keys)
     if isinstance(sign.formula, ChildrenAtLevel):
@@ -163,40 +163,46 @@ def formula_of(sign: DerivedSign) -> Formula:
 
 
 class DerivedState:
-    """One derived sign: how far it has come, and the histories it reads."""
+    """One derived sign: the ends that wait for it, and the histories it reads."""
 
     def __init__(
         self, sign: DerivedSign, windows: Windows, lateness_ms: int, histories: dict[str, History]
     ) -> None:
         self.sign, self.windows, self.lateness_ms = sign, windows, lateness_ms
         self.formula = formula_of(sign)
-        self.last_end = self.last_final = BEFORE_ALL
+        self.last_end = BEFORE_ALL
+        self._scale = scale_of(sign.levels)
         self._inputs = {name: histories[name] for name in sign.inputs}
+        self._waiting: set[int] = set()
+        self._corrected: set[int] = set()
+
+    def wants(self, end: int) -> bool:
+        """Whether the formula ever reads its inputs at this end."""
+        return any(self.windows.has_end(e) for e in self.formula.ends_touched(end))
+
+    def expect(self, end: int, *, final: bool) -> None:
+        """Take note that an input said something at ``end``, or corrected it."""
+        if final:
+            ends = self.formula.ends_touched(end)
+            self._corrected.update(e for e in ends if self.windows.has_end(e))
+        elif self.windows.has_end(end):
+            self._waiting.add(end)
 
     def next_end(self, limit: int = AFTER_ALL) -> int:
         """The next end at which an input said something, or `AFTER_ALL`."""
-        ends = (e for h in self._inputs.values() for e in h.ends())
-        return min((e for e in ends if self._is_next(e, self.last_end)), default=AFTER_ALL)
+        return min(self._waiting, default=AFTER_ALL)
 
     def next_final(self) -> int:
         """The next end whose inputs were corrected, or `AFTER_ALL`."""
-        touched = (
-            e
-            for h in self._inputs.values()
-            for changed in h.changed_ends()
-            for e in self.formula.ends_touched(changed)
-        )
-        return min((e for e in touched if self._is_next(e, self.last_final)), default=AFTER_ALL)
-
-    def _is_next(self, end: int, last: int) -> bool:
-        return end > last and self.windows.has_end(end)
+        return min(self._corrected, default=AFTER_ALL)
 
     def close(self, end: int) -> list[Entry]:
         self.last_end = end
+        self._waiting.discard(end)
         return self._entries(end, final=False)
 
     def close_final(self, end: int) -> list[tuple[Entry | None, Entry]]:
-        self.last_final = end
+        self._corrected.discard(end)
         before = {e.name: e for e in self._entries(end, final=False)}
         after = self._entries(end, final=True)
         return [(before.get(e.name), e) for e in after if before.get(e.name) != e]
@@ -205,10 +211,11 @@ class DerivedState:
         def past(sign: str, at: int) -> Mapping[KeyName, Entry]:
             return self._inputs[sign].at(at, final=final)
 
-        return [judged(e, self.sign.levels) for e in self.formula.entries(end, past)]
+        return [judged(e, self._scale) for e in self.formula.entries(end, past)]
 
     def dump(self) -> list[Any]:
-        return [self.last_end, self.last_final]
+        return [self.last_end, sorted(self._waiting), sorted(self._corrected)]
 
     def load(self, data: list[Any]) -> None:
-        self.last_end, self.last_final = data
+        self.last_end, waiting, corrected = data
+        self._waiting, self._corrected = set(waiting), set(corrected)

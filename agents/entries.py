@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
-from agents.levels import level_of
-from schemas.configuration import Levels
+from agents.levels import Scale
 from schemas.places import LEVELS as PLACE_LEVELS
 from schemas.places import at_level
 from schemas.vital import Reason
@@ -40,23 +40,23 @@ class Entry(NamedTuple):
         return (self.level, self.key)
 
 
-def judged(entry: Entry, levels: Levels | None) -> Entry:
+def judged(entry: Entry, scale: Scale | None) -> Entry:
     """The entry with its memoryless level; null where the value is null or no limit is set."""
-    if levels is None or entry.value is None:
+    value = entry.value
+    if value is None:
         return entry
-    return entry._replace(severity=level_of(entry.value, levels))
+    if not isfinite(value):
+        return entry._replace(value=None, reason=UNDEFINED, detail=None)
+    return entry if scale is None else entry._replace(severity=scale.level(value))
 
 
-def parents_of(entry: Entry, levels: Sequence[str]) -> list[KeyName]:
-    """The places of these levels that hold an entry's place and are coarser than its own key."""
-    own = PLACE_LEVELS.index(entry.level) if entry.level in PLACE_LEVELS else len(PLACE_LEVELS)
-    found = []
-    for level in levels:
-        if level in PLACE_LEVELS and PLACE_LEVELS.index(level) < own:
-            place = at_level(entry.place, level)
-            if place is not None:
-                found.append((level, place))
-    return found
+@lru_cache(maxsize=1 << 17)
+def places_above(level: str, place: str, levels: tuple[str, ...]) -> tuple[KeyName, ...]:
+    """The places of these levels that hold a place and are coarser than its key's own level."""
+    own = PLACE_LEVELS.index(level) if level in PLACE_LEVELS else len(PLACE_LEVELS)
+    wanted = [x for x in levels if x in PLACE_LEVELS and PLACE_LEVELS.index(x) < own]
+    found = ((x, at_level(place, x)) for x in wanted)
+    return tuple((x, above) for x, above in found if above is not None)
 
 
 def missing_reason(children: list[Entry]) -> Reason:

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from typing import Any
 
-from agents.levels import level_of
+from agents.levels import Scale
 from schemas.alert import Transition
 from schemas.configuration import AlertRule, Levels
 from streams.timeline import to_ms
@@ -48,14 +48,14 @@ class Episode:
 class Rule:
     """An alert rule with its times in ms."""
 
-    levels: Levels
+    scale: Scale
     deadband: float
     on_delay_ms: int
     off_delay_ms: int
 
     @classmethod
     def of(cls, levels: Levels, alert: AlertRule) -> Rule:
-        return cls(levels, alert.deadband, to_ms(alert.on_delay_s), to_ms(alert.off_delay_s))
+        return cls(Scale(levels), alert.deadband, to_ms(alert.on_delay_s), to_ms(alert.off_delay_s))
 
 
 def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Transition | None:
@@ -69,14 +69,14 @@ def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Tran
     """
     if value is None:
         return None
-    level = level_of(value, rule.levels)
+    level = rule.scale.level(value)
     if episode.phase in ("normal", "pending"):
         return _approach(episode, rule, end, level)
     if level > episode.level:
         episode.level, episode.max_level = level, max(level, episode.max_level)
         _settle(episode)
         return "escalated"
-    return _leave(episode, rule, end, level_of(value, rule.levels, rule.deadband))
+    return _leave(episode, rule, end, rule.scale.level(value, rule.deadband))
 
 
 def _approach(episode: Episode, rule: Rule, end: int, level: int) -> Transition | None:

@@ -7,9 +7,19 @@ start before it, so a lane that runs ahead of the others changes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from agents.entries import UNCOVERED, UNDEFINED, WARMING, Entry, KeyName, judged
+from agents.entries import (
+    UNCOVERED,
+    UNDEFINED,
+    WARMING,
+    Entry,
+    KeyName,
+    judged,
+    places_above,
+)
+from agents.levels import scale_of
 from agents.plan import FoldedSign
 from agents.rollups import roll_up
 from schemas.places import LEVELS as PLACE_LEVELS
@@ -33,6 +43,9 @@ class FoldedState:
         self.sign = plan.sign
         self.lateness_ms = 0 if plan.sign.kind == "sampled" else plan.lateness_ms
         self.over = plan.sign.rollup not in ("merge", "none")
+        self._keys = tuple(plan.sign.keys)
+        self._scale = scale_of(plan.sign.levels)
+        self._said: dict[int, list[Entry]] = {}
         self.last_end = self.last_final = BEFORE_ALL
         self.observed_from = AFTER_ALL
         self._last_data = BEFORE_ALL
@@ -123,7 +136,11 @@ class FoldedState:
             )
             for name in sorted(self._alive)
         ]
-        return self._with_parents(entries)
+        entries = [judged(e, self._scale) for e in entries]
+        if not self.over:
+            return entries
+        self._said[end] = entries
+        return entries + self._parents(entries)
 
     def _enter(self, end: int) -> None:
         """Let panes that start before ``end`` tell which keys are alive."""
@@ -145,12 +162,11 @@ class FoldedState:
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         self._alive.difference_update(silent)
 
-    def _with_parents(self, entries: list[Entry]) -> list[Entry]:
-        entries = [judged(e, self.sign.levels) for e in entries]
-        if self.over:
-            parents = roll_up(entries, self.sign.rollup, self.sign.keys)
-            entries += [judged(p, self.sign.levels) for p in parents]
-        return entries
+    def _parents(
+        self, children: Iterable[Entry], only: Collection[KeyName] | None = None
+    ) -> list[Entry]:
+        parents = roll_up(children, self.sign.rollup, self._keys, only)
+        return [judged(p, self._scale) for p in parents]
 
     def _entry(
         self,
@@ -203,11 +219,26 @@ class FoldedState:
         start = self.plan.windows.start(end)
         low, high = bisect_left(self._late_starts, start), bisect_left(self._late_starts, end)
         affected = {n for p in self._late_starts[low:high] for n in self._late[p]}
-        if self.over:
-            affected |= {n for n in self._islands if self._island(n, end)}
         pairs = [self._both(name, start, end) for name in sorted(affected)]
-        before = {e.name: e for e in self._with_parents([b for b, _ in pairs if b is not None])}
-        after = self._with_parents([a for _, a in pairs])
+        changed = [(before, after) for before, after in pairs if before != after]
+        return changed + self._changed_parents(changed, end) if self.over else changed
+
+    def _changed_parents(
+        self, changed: list[tuple[Entry | None, Entry]], end: int
+    ) -> list[tuple[Entry | None, Entry]]:
+        """Parents that corrected children change, as (before, after)."""
+        touched = {
+            name
+            for pair in changed
+            for e in pair
+            if e is not None
+            for name in places_above(e.level, e.place, self._keys)
+        }
+        children = {e.name: e for e in self._said.get(end, [])}
+        before = {e.name: e for e in self._parents(children.values(), touched)}
+        children.update((after.name, after) for _, after in changed)
+        ordered = [children[name] for name in sorted(children)]
+        after = self._parents(ordered, touched)
         return [(before.get(e.name), e) for e in after if before.get(e.name) != e]
 
     def _island(self, name: KeyName, end: int) -> Island | None:
@@ -228,14 +259,13 @@ class FoldedState:
             first = island[0]
             place = self._places[name] if on_time is None else on_time[0]
             state = None if on_time is None else on_time[1]
-            before = self._entry(name, place, state, start, end, first)
-        if late is None:
-            assert before is not None
-            return before, before
+            before = judged(self._entry(name, place, state, start, end, first), self._scale)
+        assert late is not None
         whole = late if on_time is None else self._merged(on_time, late)
         low = bisect_left(self._late_starts, start)
         first = min([first, *(p for p in self._late_starts[low:] if name in self._late[p])])
-        return before, self._entry(name, whole[0], whole[1], start, end, first)
+        after = self._entry(name, whole[0], whole[1], start, end, first)
+        return before, judged(after, self._scale)
 
     def _over_panes(
         self,
@@ -263,6 +293,8 @@ class FoldedState:
             del self._panes[start]
         del self._starts[:kept]
         self._entered -= kept
+        for end in [end for end in self._said if end < open_end]:
+            del self._said[end]
         for start in self._late_starts[: bisect_left(self._late_starts, keep)]:
             del self._late[start]
         del self._late_starts[: bisect_left(self._late_starts, keep)]
@@ -292,6 +324,7 @@ class FoldedState:
             "last_data": self._last_data,
             "panes": plain(self._panes),
             "late": plain(self._late),
+            "said": [[end, [list(e) for e in entries]] for end, entries in self._said.items()],
             "keys": [
                 [*name, islands, self._places[name], name in self._alive]
                 for name, islands in self._islands.items()
@@ -312,6 +345,7 @@ class FoldedState:
         self._last_data = data["last_data"]
         self._panes, self._late = cells(data["panes"]), cells(data["late"])
         self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
+        self._said = {end: [Entry(*e) for e in entries] for end, entries in data["said"]}
         self._islands = {(lv, key): islands for lv, key, islands, _, _ in data["keys"]}
         self._places = {(lv, key): place for lv, key, _, place, _ in data["keys"]}
         self._alive = {(lv, key) for lv, key, _, _, alive in data["keys"] if alive}

@@ -27,12 +27,6 @@ class History:
         changed = self._final.get(end) if final else None
         return {**first, **changed} if changed else first
 
-    def ends(self) -> Iterable[int]:
-        return self._first.keys()
-
-    def changed_ends(self) -> Iterable[int]:
-        return self._final.keys()
-
     def prune(self, before: int) -> None:
         """Drop ends below ``before`` (ms)."""
         for entries in (self._first, self._final):

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from operator import ge, gt, le, lt
 
 from schemas.configuration import Levels
 
 COLOURS = ("normal", "blue", "yellow", "orange", "red")
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+_COMPARE = {"ge": ge, "gt": gt, "le": le, "lt": lt}
 
 
-def thresholds_of(levels: Levels) -> list[tuple[int, float]]:
-    """``(level, threshold)`` from red down to blue; levels without a threshold are left out."""
-    values = [getattr(levels.thresholds, colour) for colour in COLOURS[1:]]
-    return [(i, x) for i, x in reversed(list(enumerate(values, 1))) if x is not None]
+class Scale:
+    """The thresholds of one sign, ready to judge.
 
-
-def level_of(value: float, levels: Levels, deadband: float = 0.0) -> int:
-    """The highest level whose threshold the value meets, 0 to 4.
-
-    With a deadband (in the sign's unit) the threshold is met by as much less: the level at which
-    an alert that is already raised stays.
+    Examples
+    --------
+    >>> from schemas.configuration import Thresholds
+    >>> thresholds = Thresholds(blue=10, yellow=15, red=40)
+    >>> scale = Scale(Levels(compare="ge", thresholds=thresholds, source="x", standing="proposal"))
+    >>> scale.level(17), scale.level(9), scale.level(14, deadband=2), scale.threshold(4)
+    (2, 0, 2, 40.0)
     """
-    compare = _COMPARE[levels.compare]
-    slack = deadband if levels.compare in ("ge", "gt") else -deadband
-    for level, threshold in thresholds_of(levels):
-        if compare(value, threshold - slack):
-            return level
-    return 0
+
+    __slots__ = ("_compare", "_steps", "_toward", "levels")
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels = levels
+        self._compare = _COMPARE[levels.compare]
+        self._toward = 1 if levels.compare in ("ge", "gt") else -1
+        self._steps = [(COLOURS.index(name), x) for name, x in reversed(levels.thresholds.given())]
+
+    def level(self, value: float, deadband: float = 0.0) -> int:
+        """The highest level whose threshold the value meets, 0 to 4.
+
+        With a deadband (in the sign's unit) the threshold is met by as much less: the level at
+        which an alert that is already raised stays.
+        """
+        slack = deadband * self._toward
+        for level, threshold in self._steps:
+            if self._compare(value, threshold - slack):
+                return level
+        return 0
+
+    def threshold(self, level: int) -> float | None:
+        """The threshold of a level, in the sign's unit."""
+        return dict(self._steps).get(level)
 
 
-def threshold_of(level: int, levels: Levels) -> float | None:
-    """The threshold of a level, in the sign's unit."""
-    return dict(thresholds_of(levels)).get(level)
+def scale_of(levels: Levels | None) -> Scale | None:
+    return None if levels is None else Scale(levels)

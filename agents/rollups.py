@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from math import fsum
 
-from agents.entries import Entry, KeyName, missing_reason, parents_of
+from agents.entries import Entry, KeyName, missing_reason, places_above
 
 
 def _worst(children: list[Entry], pick: Callable[[list[float]], float]) -> tuple[float, str]:
@@ -13,7 +13,12 @@ def _worst(children: list[Entry], pick: Callable[[list[float]], float]) -> tuple
     return value, min(c.key for c in children if c.value == value)
 
 
-def roll_up(children: list[Entry], function: str, levels: Sequence[str]) -> list[Entry]:
+def roll_up(
+    children: Iterable[Entry],
+    function: str,
+    levels: tuple[str, ...],
+    only: Collection[KeyName] | None = None,
+) -> list[Entry]:
     """Entries of the places above the children, in the order of levels and keys.
 
     Parameters
@@ -25,11 +30,14 @@ def roll_up(children: list[Entry], function: str, levels: Sequence[str]) -> list
         value is not zero.
     levels
         The key levels of the sign; those that are places coarser than the base are made.
+    only
+        The places wanted; None means all.
     """
     groups: dict[KeyName, list[Entry]] = {}
     for child in children:
-        for name in parents_of(child, levels):
-            groups.setdefault(name, []).append(child)
+        for name in places_above(child.level, child.place, levels):
+            if only is None or name in only:
+                groups.setdefault(name, []).append(child)
     return [_entry(name, group, function) for name, group in sorted(groups.items())]
 
 
