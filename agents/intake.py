@@ -20,6 +20,7 @@ from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
 from streams.identity import Seen
 from streams.records import Chunk, Lane, Output
+from streams.stores import Row as StoreRow
 from streams.stores import Store
 from streams.timeline import AFTER_ALL, BEFORE_ALL, floor_to
 from streams.watermark import Watermark
@@ -81,7 +82,7 @@ class _Fold:
         return partials
 
 
-Route = list[tuple[Callable[[int, int, int, int, int], None], int, Callable[[Any], Any]]]
+Route = list[tuple[Callable[[StoreRow], None], int, Callable[[Any], Any]]]
 
 
 class Intake:
@@ -107,6 +108,12 @@ class Intake:
         self._panes = sorted({fold.store.pane_ms for fold in self._folds})
         self._next_cut = BEFORE_ALL if self._panes else AFTER_ALL
         self._routes: dict[Any, Route] = {}
+        # Looked up once: the hot path is a few µs an event.
+        reader = self.plan.reader
+        self._kind, self._time, self._identity = reader.kind, reader.time, reader.identity
+        self._usable, self._covered = reader.usable, reader.covered
+        self._route_key = self.plan.route_key
+        self._lateness_ms, self._disorder_ms = self.plan.lateness_ms, self.plan.disorder_ms
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
         """Take in a chunk; records below ``next_offset`` were delivered before and are skipped.
@@ -134,17 +141,15 @@ class Intake:
         return result
 
     def _take(self, result: IntakeStep, offset: int, logged: int, raw: bytes, attempt: int) -> None:
-        plan, counts = self.plan, self.accounting
         try:
-            event: Any = decode(plan.topic.kind, raw)
+            event: Any = decode(self._kind, raw)
         except Refused as refused:
             self._reject(result, offset, logged, raw, refused, attempt)
             return
+        counts, watermark = self.accounting, self.watermark.value
         counts.read += 1
-        t = plan.reader.time(event)
-        watermark = self.watermark.value
-        oldest = watermark - plan.lateness_ms
-        identity = plan.reader.identity(event)
+        t, identity = self._time(event), self._identity(event)
+        oldest = watermark - self._lateness_ms
         if identity is not None and self._seen.repeats(identity, oldest):
             counts.duplicate += 1
         elif t < oldest:
@@ -159,7 +164,10 @@ class Intake:
                     counts.accepted_late += 1
             else:
                 counts.filtered += 1
-        if self.watermark.observe(t, logged) >= self._next_cut:
+        # Most events do not move the watermark: they are spared the call.
+        if t - self._disorder_ms > watermark and (
+            self.watermark.observe(t, logged) >= self._next_cut
+        ):
             result.cuts.append(self._cut((offset, 0)))
 
     def _reject(
@@ -177,18 +185,17 @@ class Intake:
         result.outputs.append(letter)
 
     def _fold(self, event: Any, t: int) -> bool:
-        reader = self.plan.reader
-        name = self.plan.route_key(event)
+        name = self._route_key(event)
         route = self._routes.get(name)
         if route is None:
             route = self._routes[name] = self._route(event)
-        if not route or not reader.usable(event):
+        if not route or not self._usable(event):
             return False
-        covered, taken = reader.covered(event), False
+        covered, taken = self._covered(event), False
         for add, slot, measure in route:
             pair = measure(event)
             if pair is not None:
-                add(t, slot, pair[0], pair[1], covered)
+                add((t, slot, pair[0], pair[1], covered))
                 taken = True
         return taken
 

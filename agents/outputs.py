@@ -6,8 +6,6 @@ processing time is in a payload.
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from agents.entries import Entry
@@ -33,19 +31,18 @@ LOGS = (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
 """Topics of which every record counts."""
 
 
-def _output(topic: str, key: str, ce_id: str, ce_type: str, payload: Any, t: int) -> Output:
-    return _record(topic, key, ce_id, ce_type, encode(payload), t)
+_VERSION = ("ce_specversion", b"1.0")
+_SOURCE = ("ce_source", b"/cityvitals")
+_JSON = ("content-type", b"application/json")
 
 
-def _record(topic: str, key: str, ce_id: str, ce_type: str, value: bytes, t: int) -> Output:
-    headers = (
-        ("ce_specversion", b"1.0"),
-        ("ce_id", ce_id.encode()),
-        ("ce_source", b"/cityvitals"),
-        ("ce_type", ce_type.encode()),
-        ("content-type", b"application/json"),
-    )
-    return Output(topic, key.encode(), value, headers, t)
+def _send(
+    topics: tuple[str, ...], key: str, ce_id: str, ce_type: bytes, value: bytes, t: int
+) -> list[Output]:
+    """One record for each of the topics, with the same key, id and bytes."""
+    headers = (_VERSION, ("ce_id", ce_id.encode()), _SOURCE, ("ce_type", ce_type), _JSON)
+    name = key.encode()
+    return [Output(topic, name, value, headers, t) for topic in topics]
 
 
 def vital_results(
@@ -76,18 +73,14 @@ def vital_results(
     )
     key = f"{sign}|{entry.level}|{entry.key}"
     topics = (VITALS_LOG, VITALS) if newest else (VITALS_LOG,)
-    ce_id = f"{key}|{end}|{rev}"
-    return [_record(topic, key, ce_id, "city.vital.v1", value, end) for topic in topics]
+    return _send(topics, key, f"{key}|{end}|{rev}", b"city.vital.v1", value, end)
 
 
 def alert_transition(alert: Alert, number: int) -> list[Output]:
     """A transition for the alert log, and the alert as it now stands for the compacted topic."""
-    value, t = encode(alert), alert.t_update
     ce_id = f"{alert.alert_id}/{number}"
-    return [
-        _record(topic, alert.alert_id, ce_id, "city.alert.v1", value, t)
-        for topic in (ALERT_LOG, ALERTS)
-    ]
+    topics = (ALERT_LOG, ALERTS)
+    return _send(topics, alert.alert_id, ce_id, b"city.alert.v1", encode(alert), alert.t_update)
 
 
 def dead_letter(
@@ -106,7 +99,8 @@ def dead_letter(
         size=size,
         attempt=attempt,
     )
-    return _output(DEAD_LETTER, key, key, "city.deadletter.v1", letter, logged)
+    (output,) = _send((DEAD_LETTER,), key, key, b"city.deadletter.v1", encode(letter), logged)
+    return output
 
 
 def late_event(lane: Lane, offset: int, t: int, late_by_ms: int, logged: int) -> Output:
@@ -115,7 +109,8 @@ def late_event(lane: Lane, offset: int, t: int, late_by_ms: int, logged: int) ->
     payload = LateEvent(
         topic=lane.topic, partition=lane.partition, offset=offset, t=t, late_by_ms=late_by_ms
     )
-    return _output(LATE, key, key, "city.late.v1", payload, logged)
+    (output,) = _send((LATE,), key, key, b"city.late.v1", encode(payload), logged)
+    return output
 
 
 def tick_record(lane: Lane, offset: int, number: int, t: int, *, ends: bool) -> Output:
@@ -129,4 +124,5 @@ def tick_record(lane: Lane, offset: int, number: int, t: int, *, ends: bool) -> 
         ends=ends,
     )
     key = str(lane)
-    return _output(TICKS, key, f"{key}/{number}", "city.tick.v1", payload, t)
+    (output,) = _send((TICKS,), key, f"{key}/{number}", b"city.tick.v1", encode(payload), t)
+    return output

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from schemas.metrics import METRICS
 from schemas.places import LEVELS, at_level, level_of
-from streams.timeline import to_ms
 
 Event = Any
 """A decoded struct of `schemas`; its fields are reached by the names a catalogue uses."""
@@ -60,7 +59,7 @@ def start_time_of(e: Event) -> int:
 def reading_covered(e: Event) -> int:
     """The ms a reading speaks for: its own period, else its metric's."""
     period = e.period_s
-    return to_ms(METRICS[e.metric].period_s if period is None else period)
+    return round((METRICS[e.metric].period_s if period is None else period) * 1000)
 
 
 def observation_covered(e: Event) -> int:

@@ -1,16 +1,9 @@
-from array import array
-from typing import TypeAlias
-
-_Buffer: TypeAlias = array[int] | memoryview
-
 class Panes:
     pane_ms: int
     lateness_ms: int
     closed_until: int
     def __init__(self, pane_ms: int, lateness_ms: int) -> None: ...
-    def add(
-        self, t: _Buffer, slot: _Buffer, value: _Buffer, weight: _Buffer, covered_ms: _Buffer
-    ) -> None: ...
+    def add(self, rows: list[tuple[int, int, int, int, int]]) -> None: ...
     def close_until(
         self, watermark: int
     ) -> list[tuple[int, bool, list[tuple[int, tuple[int, ...]]]]]: ...

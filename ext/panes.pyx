@@ -103,11 +103,8 @@ cdef class Panes:
 
     Examples
     --------
-    >>> from array import array
     >>> panes = Panes(1000, 5000)
-    >>> def column(*numbers): return array("q", numbers)
-    >>> panes.add(column(10, 999, 1000), column(0, 0, 0), column(3, 4, 5), column(0, 0, 0),
-    ...           column(0, 0, 0))
+    >>> panes.add([(10, 0, 3, 0, 0), (999, 0, 4, 0, 0), (1000, 0, 5, 0, 0)])
     >>> panes.close_until(1000)
     [(0, False, [(0, (2, 999, 0, 7, 25, 3, 4, 4, 0))])]
     """
@@ -123,46 +120,49 @@ cdef class Panes:
         self.on_time = {}
         self.late = {}
 
-    def add(self, const int64_t[::1] t, const int64_t[::1] slot, const int64_t[::1] value,
-            const int64_t[::1] weight, const int64_t[::1] covered_ms):
+    def add(self, list rows not None):
         """Fold rows in; a row of a pane that is closed becomes a correction.
 
         Parameters
         ----------
-        t, slot, value, weight, covered_ms
-            Columns of equal length, int64: event time in ms UTC, slot, value and second value in
-            steps of the resolution, time that the row speaks for in ms.
+        rows
+            Tuples ``(t, slot, value, weight, covered_ms)`` of int64: event time in ms UTC, slot,
+            value and second value in steps of the resolution, ms that the row speaks for.
+
+        Raises
+        ------
+        ValueError, OverflowError
+            A slot is below zero, or a number does not fit; rows before it are folded in.
         """
-        cdef Py_ssize_t i, rows = t.shape[0]
-        cdef int64_t start, current = 0
+        cdef int64_t t, slot, value, weight, covered_ms, start, current = 0
         cdef Cells cells = None
         cdef cv_cell* cell
-        if not (slot.shape[0] == value.shape[0] == weight.shape[0] == covered_ms.shape[0] == rows):
-            raise ValueError("the columns differ in length")
-        for i in range(rows):
-            if slot[i] < 0:
-                raise ValueError(f"slot {slot[i]} is below zero")
-            start = floor_to(t[i], self.pane_ms)
+        cdef tuple row
+        for row in rows:
+            t, slot, value, weight, covered_ms = row
+            if slot < 0:
+                raise ValueError(f"slot {slot} is below zero")
+            start = floor_to(t, self.pane_ms)
             if cells is None or start != current:
                 cells = self.pane(start)
                 current = start
-            cell = cells.of(slot[i])
+            cell = cells.of(slot)
             if cell.n == 0:
-                cell.minimum = cell.maximum = cell.last_value = value[i]
-                cell.last_t = t[i]
+                cell.minimum = cell.maximum = cell.last_value = value
+                cell.last_t = t
             else:
-                if value[i] < cell.minimum:
-                    cell.minimum = value[i]
-                if value[i] > cell.maximum:
-                    cell.maximum = value[i]
-                if t[i] > cell.last_t or (t[i] == cell.last_t and value[i] > cell.last_value):
-                    cell.last_t = t[i]
-                    cell.last_value = value[i]
+                if value < cell.minimum:
+                    cell.minimum = value
+                if value > cell.maximum:
+                    cell.maximum = value
+                if t > cell.last_t or (t == cell.last_t and value > cell.last_value):
+                    cell.last_t = t
+                    cell.last_value = value
             cell.n += 1
-            cell.covered_ms += covered_ms[i]
-            cell.total = cell.total + value[i]
-            cell.squares = cell.squares + cv_square(value[i])
-            cell.weight = cell.weight + weight[i]
+            cell.covered_ms += covered_ms
+            cell.total = cell.total + value
+            cell.squares = cell.squares + cv_square(value)
+            cell.weight = cell.weight + weight
 
     cdef Cells pane(self, int64_t start):
         cdef dict panes = self.late if start + self.pane_ms <= self.closed_until else self.on_time

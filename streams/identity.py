@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.timeline import MINUTE_MS, floor_to
+from streams.timeline import MINUTE_MS
 
 Identity = tuple[Any, ...]
 
@@ -39,16 +39,17 @@ class Seen:
 
     def note(self, identity: Identity, t: int) -> None:
         self._times[identity] = t
-        bucket = floor_to(t, MINUTE_MS)
-        try:
-            self._buckets[bucket].append(identity)
-        except KeyError:
-            self._buckets[bucket] = [identity]
+        minute = t // MINUTE_MS
+        bucket = self._buckets.get(minute)
+        if bucket is None:
+            self._buckets[minute] = [identity]
+        else:
+            bucket.append(identity)
 
     def forget(self, oldest: int) -> None:
         """Drop what is surely older than ``oldest``."""
-        for bucket in [b for b in self._buckets if b + MINUTE_MS <= oldest]:
-            for identity in self._buckets.pop(bucket):
+        for minute in [m for m in self._buckets if (m + 1) * MINUTE_MS <= oldest]:
+            for identity in self._buckets.pop(minute):
                 if self._times.get(identity, oldest) < oldest:
                     del self._times[identity]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ext.panes import Panes
 from streams.aggregates import MOMENTS, Accumulator, Family
 from streams.timeline import BEFORE_ALL, floor_to
+
+Row: TypeAlias = tuple[int, int, int, int, int]
+"""``(t, slot, value, weight, covered)``: event time in ms, slot, values in steps of the resolution,
+and the ms the row speaks for."""
 
 
 class Closed(NamedTuple):
@@ -23,7 +26,7 @@ class Store(Protocol):
 
     pane_ms: int
 
-    def add(self, t: int, slot: int, value: int, weight: int, covered: int) -> None: ...
+    def add(self, row: Row, /) -> None: ...
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         """Take out what no later row of the lane can change.
@@ -45,23 +48,13 @@ class MomentStore:
     def __init__(self, pane_ms: int, lateness_ms: int) -> None:
         self.pane_ms = pane_ms
         self._panes = Panes(pane_ms, lateness_ms)
-        self._clear()
-
-    def _clear(self) -> None:
-        self._t, self._slot, self._value = array("q"), array("q"), array("q")
-        self._weight, self._covered = array("q"), array("q")
-
-    def add(self, t: int, slot: int, value: int, weight: int, covered: int) -> None:
-        self._t.append(t)
-        self._slot.append(slot)
-        self._value.append(value)
-        self._weight.append(weight)
-        self._covered.append(covered)
+        self._rows: list[Row] = []
+        # The hot path: a row costs one append until the next cut.
+        self.add = self._rows.append
 
     def flush(self) -> None:
-        if self._t:
-            self._panes.add(self._t, self._slot, self._value, self._weight, self._covered)
-            self._clear()
+        self._panes.add(self._rows)
+        self._rows.clear()
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         self.flush()
@@ -76,7 +69,7 @@ class MomentStore:
         return self._panes.dump()
 
     def load(self, data: bytes) -> None:
-        self._clear()
+        self._rows.clear()
         self._panes = Panes.load(data)
 
 
@@ -88,12 +81,13 @@ class SketchStore:
         self._closed_until = BEFORE_ALL
         self._panes: tuple[dict[int, dict[int, Accumulator]], ...] = ({}, {})
 
-    def add(self, t: int, slot: int, value: int, weight: int, covered: int) -> None:
+    def add(self, row: Row, /) -> None:
+        t, slot, value, weight, covered = row
         start = floor_to(t, self.pane_ms)
         rows = self._panes[start + self.pane_ms <= self._closed_until].setdefault(start, {})
-        row = self.family.row(t, value, weight, covered)
+        state = self.family.row(t, value, weight, covered)
         known = rows.get(slot)
-        rows[slot] = row if known is None else self.family.merge(known, row)
+        rows[slot] = state if known is None else self.family.merge(known, state)
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         closed = []
@@ -145,7 +139,8 @@ class SampledStore:
         self._last: dict[int, tuple[int, int, int]] = {}
         self._ahead: list[tuple[int, int, int, int]] = []
 
-    def add(self, t: int, slot: int, value: int, weight: int, covered: int) -> None:
+    def add(self, row: Row, /) -> None:
+        t, slot, value, weight, _ = row
         if t >= self._folded_until + self.pane_ms:
             self._ahead.append((t, slot, value, weight))
             return

@@ -15,6 +15,7 @@ from agents.city.rhythm import time_of
 
 _LOAD = 0x701
 _TRANSIT_MS = 500
+_DEVICES_A_SITE = 25
 # Metric, prefix of its devices, unit, lowest and highest ordinary value.
 _METRICS = (
     ("rain", "yl", "mm", 0.0, 0.4),
@@ -24,7 +25,7 @@ _METRICS = (
 )
 
 
-def load_readings(seed: int, count: int, devices: int = 5000) -> Iterator[list[Emission]]:
+def load_readings(seed: int, count: int, devices: int = 20_000) -> Iterator[list[Emission]]:
     """Make ``count`` readings of about 200 bytes, in order of arrival, a minute a batch.
 
     Each device reads once a minute; two readings in a hundred arrive up to 4 s later than
@@ -37,7 +38,7 @@ def load_readings(seed: int, count: int, devices: int = 5000) -> Iterator[list[E
     count
         How many readings in all.
     devices
-        How many devices speak, in turn of the four metrics.
+        How many devices speak, in turn of the four metrics; 25 of one metric share a site.
 
     Raises
     ------
@@ -85,15 +86,17 @@ def _fixed_texts(devices: int) -> tuple[list[bytes], list[str], list[tuple[str, 
     places = streets()
     for number in range(devices):
         metric, prefix, unit, _, _ = _METRICS[number % len(_METRICS)]
-        street = places[number % len(places)]
-        where = spot(street, number)
+        # A round of the metrics gives one device to a site of each, so rounds fill the sites.
+        site = number // (len(_METRICS) * _DEVICES_A_SITE) * len(_METRICS) + number % len(_METRICS)
+        street = places[site % len(places)]
+        where = spot(street, site)
         name = f"{prefix}-{DISTRICTS[street.district]}-{number:07d}"
         keys.append(name.encode())
         heads.append(f'{{"device":"{name}","metric":"{metric}","value":')
         tails.append(
             (
                 f',"unit":"{unit}","t":',
-                f',"place":"{where.grid}","site":"{metric}-{number:07d}","period_s":60,'
+                f',"place":"{where.grid}","site":"{metric}-{site:05d}","period_s":60,'
                 '"source":"gz-load"}',
             )
         )

@@ -1,0 +1,103 @@
+"""Words and figures that people read, Chinese and English."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LEVELS = ("正常 normal", "蓝 blue", "黄 yellow", "橙 orange", "红 red")
+STYLES = ("green", "bright_blue", "yellow", "dark_orange", "bold red")
+"""Rich styles of the levels."""
+
+REASONS = {
+    "warming": "预热",
+    "uncovered": "缺测",
+    "no_limit": "无限值",
+    "incomplete": "不全",
+    "undefined": "无定义",
+}
+STATES = {"raised": "报警 raised", "clearing": "解除中 clearing", "cleared": "已解除 cleared"}
+COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+BINS = {
+    "accepted": "计入 accepted",
+    "filtered": "无关 filtered",
+    "late": "迟到 late",
+    "duplicate": "重复 duplicate",
+    "rejected": "拒收 rejected",
+}
+
+_DIVISIONS = Path(__file__).parents[1] / "city" / "divisions_4401.csv"
+_CITIES = {"4401": "广州市"}
+
+
+@cache
+def place_names() -> dict[str, str]:
+    """Names by place code: Guangzhou, its districts and streets."""
+    # Not by the city's own module, which needs half a second for what it computes with.
+    with _DIVISIONS.open(encoding="utf-8", newline="") as file:
+        return _CITIES | {row["code"]: row["name"] for row in csv.DictReader(file)}
+
+
+def place_name(code: str | None) -> str:
+    """Name of a place, or of the nearest place above it that has one; else nothing.
+
+    Examples
+    --------
+    >>> place_name("440103"), place_name("440103001004012"), place_name("1101")
+    ('荔湾区', '沙面街道', '')
+    """
+    names = place_names()
+    for length in (9, 6, 4):
+        if code and len(code) >= length and code[:length] in names:
+            return names[code[:length]]
+    return ""
+
+
+def key_with_name(key: str, place: str | None) -> str:
+    """A key, and the name of where it is.
+
+    >>> key_with_name("yl-440103-00012", "440103001")
+    'yl-440103-00012 沙面街道'
+    """
+    return f"{key} {place_name(place)}".strip()
+
+
+def figure(value: float, unit: str) -> str:
+    """A value with as many digits as its unit deserves.
+
+    >>> figure(47.06, "mm"), figure(3.0, "count"), figure(1204.2, "1/h")
+    ('47.1', '3', '1204')
+    """
+    return f"{value:.0f}" if unit == "count" or abs(value) >= 100 else f"{value:.1f}"
+
+
+def moment(t: int, zone: str) -> str:
+    """Local time of int64 ms UTC, to the minute.
+
+    >>> moment(1772402400000, "Asia/Shanghai")
+    '2026-03-02 06:00'
+    """
+    return f"{datetime.fromtimestamp(t / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+def against(why: dict[str, Any]) -> str:
+    """The limit that an alert's value was compared with.
+
+    >>> against({"compare": "ge", "threshold": 30.0})
+    '≥ 30'
+    """
+    threshold = why["threshold"]
+    return "" if threshold is None else f"{COMPARE[why['compare']]} {threshold:g}"
+
+
+def printable(text: str) -> str:
+    """A text without what could steer a terminal.
+
+    >>> printable("a" + chr(27) + "[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,1 @@
+"""Replays of whole logs, checked by an oracle in SQL that was written from the rules alone."""

@@ -1,0 +1,182 @@
+"""Events of a log in DuckDB, each with its lane's watermark and its bin."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from schemas.configuration import Configuration, EventSign, Topic
+from schemas.events import decode
+from schemas.fields import fields_of
+from schemas.metrics import METRICS
+from schemas.refusal import Refused
+from tests.oracle.logs import read_records, topics_in
+
+_KINDS = ("sensor", "traffic", "hotline")
+_TYPES = {"number": "DOUBLE", "text": "VARCHAR", "flag": "BOOLEAN"}
+_TIMES = ("t", "t_end", "t_ingest")
+_OWN = {
+    "topic": "VARCHAR",
+    "family": "VARCHAR",
+    "part": "INTEGER",
+    "pos": "BIGINT",
+    "logged": "BIGINT",
+    "rejected": "BOOLEAN",
+}
+
+
+def load_events(
+    database: duckdb.DuckDBPyConnection, configuration: Configuration, folder: Path
+) -> None:
+    """Fill the table ``events``: every record of the logs in a folder, with its bin.
+
+    Columns: topic, family (kind of topic), part and pos (partition, offset), the event's fields,
+    e (event time), w (watermark before the record; null for none), moved (what the record would
+    move the watermark to), bin, late (whether an accepted one is).
+    """
+    database.execute("CREATE TABLE topics (topic VARCHAR, d BIGINT, l BIGINT, k BIGINT)")
+    for topic in configuration.topics:
+        lengths = (topic.disorder_s, topic.allowed_lateness_s, topic.skew_s)
+        database.execute(
+            "INSERT INTO topics VALUES (?, ?, ?, ?)", [topic.name, *(round(s * 1000) for s in lengths)]
+        )
+    database.execute("CREATE TABLE metrics (code VARCHAR, period_s DOUBLE)")
+    database.executemany(
+        "INSERT INTO metrics VALUES (?, ?)", [(m.code, m.period_s) for m in METRICS.values()]
+    )
+    _load_records(database, configuration, folder)
+    _find_watermarks(database)
+    _find_duplicates(database)
+    takers = [taking(sign) for sign in configuration.signs if isinstance(sign, EventSign)]
+    database.execute(f"""
+        CREATE TABLE events AS
+        SELECT *, bin = 'accepted' AND e < w AS late FROM (
+            SELECT seen.*,
+                CASE
+                    WHEN rejected THEN 'rejected'
+                    WHEN (topic, part, pos) IN (SELECT (topic, part, pos) FROM repeats)
+                        THEN 'duplicate'
+                    WHEN e < w - l THEN 'late'
+                    WHEN {" OR ".join(takers)} THEN 'accepted'
+                    ELSE 'filtered'
+                END AS bin
+            FROM seen)""")
+
+
+def taking(sign: EventSign) -> str:
+    """The condition under which a sign takes an event."""
+    conditions = [f"family = '{sign.topic}'"]
+    for field, wanted in sign.match.items():
+        values = wanted if isinstance(wanted, list) else [wanted]
+        conditions.append(f'"{field}" IN ({", ".join(map(_literal, values))})')
+    if sign.topic in ("sensor", "traffic"):
+        conditions.append("q NOT IN ('bad', 'calib', 'maint')")
+    conditions += [f'"{field}" IS NOT NULL' for field in needed(sign)]
+    return "(" + " AND ".join(conditions) + ")"
+
+
+def needed(sign: EventSign) -> list[str]:
+    """The fields that a sign's aggregate reads."""
+    aggregate = sign.aggregate
+    if aggregate.function == "count":
+        return []
+    if aggregate.function == "tpi":
+        return ["link_len_m", "speed_kmh", "free_flow_kmh"]
+    of = aggregate.of or ("value" if sign.topic == "sensor" else None)
+    return [field for field in (of, aggregate.over) if field is not None]
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return str(value).lower()
+
+
+def _columns() -> dict[str, str]:
+    fields = {name: f.shape for kind in _KINDS for name, f in fields_of(kind).items()}
+    columns = {name: _TYPES[shape] for name, shape in fields.items()}
+    return _OWN | columns | dict.fromkeys(_TIMES, "BIGINT")
+
+
+def _load_records(
+    database: duckdb.DuckDBPyConnection, configuration: Configuration, folder: Path
+) -> None:
+    columns = _columns()
+    path = folder / "oracle.records"
+    with path.open("wb") as file:
+        for topic, log in topics_in(configuration, folder):
+            if topic.kind in _KINDS:
+                for row in _rows(topic, log, columns):
+                    file.write(msgspec.json.encode(row) + b"\n")
+    described = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    database.execute(f"""
+        CREATE TABLE records AS
+        SELECT *, CASE WHEN family = 'hotline' THEN t ELSE coalesce(t_end, t) END AS e
+        FROM read_json('{path}', format = 'newline_delimited', columns = {{{described}}})""")
+    path.unlink()
+
+
+def _rows(topic: Topic, log: Path, columns: dict[str, str]) -> Any:
+    for record in read_records(topic, log):
+        row = {
+            "topic": topic.name,
+            "family": topic.kind,
+            "part": record.partition,
+            "pos": record.offset,
+            "logged": record.logged,
+            "rejected": False,
+        }
+        try:
+            event = decode(topic.kind, record.value)
+        except Refused:
+            row["rejected"] = True
+        else:
+            names = (name for name in event.__struct_fields__ if name in columns)
+            row |= {name: value for name in names if (value := getattr(event, name)) is not None}
+        yield row
+
+
+def _find_watermarks(database: duckdb.DuckDBPyConnection) -> None:
+    # Reading: (device, metric, t, seq); observation: (kind, source_id, lane, direction, t).
+    database.execute("""
+        CREATE TABLE seen AS
+        SELECT *,
+            max(moved) OVER (
+                PARTITION BY topic, part ORDER BY pos ROWS BETWEEN UNBOUNDED PRECEDING
+                AND 1 PRECEDING) AS w,
+            CASE
+                WHEN rejected THEN NULL
+                WHEN id IS NOT NULL THEN to_json(['id', source, id])
+                WHEN family = 'sensor' THEN to_json([device, metric, t::VARCHAR, seq::VARCHAR])
+                WHEN family = 'traffic'
+                    THEN to_json([kind, source_id, lane, direction, t::VARCHAR])
+                WHEN kind = 'order' THEN to_json([system, order_id, seq::VARCHAR, status])
+            END::VARCHAR AS identity
+        FROM (
+            SELECT *, CASE WHEN NOT rejected AND e <= logged + k THEN e - d END AS moved
+            FROM records JOIN topics USING (topic))""")
+
+
+def _find_duplicates(database: duckdb.DuckDBPyConnection) -> None:
+    """Fill ``repeats``; in a loop, because what a record notes depends on those before it."""
+    rows = database.execute("""
+        SELECT topic, part, identity, pos, e, w - l FROM seen
+        WHERE identity IS NOT NULL
+        QUALIFY count(*) OVER (PARTITION BY topic, part, identity) > 1
+        ORDER BY topic, part, identity, pos""").fetchall()
+    repeats = []
+    for _, same in groupby(rows, key=lambda row: row[:3]):
+        noted: int | None = None
+        for topic, part, _, pos, e, limit in same:
+            if noted is not None and (limit is None or noted >= limit):
+                repeats.append((topic, part, pos))
+            elif limit is None or e >= limit:
+                noted = e
+    database.execute("CREATE TABLE repeats (topic VARCHAR, part INTEGER, pos BIGINT)")
+    if repeats:
+        values = ", ".join(f"('{topic}', {part}, {pos})" for topic, part, pos in repeats)
+        database.execute(f"INSERT INTO repeats VALUES {values}")

@@ -1,0 +1,511 @@
+"""A slow oracle of the engine in plain Python, written from the rules and not from the engine.
+
+It reads whole lanes as lists of dictionaries, keeps every row, and computes each window afresh.
+An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import fsum, gcd, inf, sqrt
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from schemas.configuration import Configuration, Topic, WindowSign
+from schemas.metrics import METRICS
+
+PLACE_DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
+LEVEL_OF_DIGITS = {digits: level for level, digits in PLACE_DIGITS.items()}
+HOUR_MS = 3_600_000
+
+LaneName = tuple[str, int]
+Record = tuple[int, dict[str, Any] | None]
+KeyName = tuple[str, str]
+
+
+class Row(NamedTuple):
+    """What one event adds to one sign."""
+
+    e: int
+    pane: int
+    late: bool
+    level: str
+    key: str
+    place: str
+    value: int
+    weight: int
+    member: str
+    covered: int
+
+
+class Said(NamedTuple):
+    """A result, without what is the same for the whole sign."""
+
+    value: float | None
+    n: int
+    coverage: float
+    reason: str | None
+    place: str | None
+    detail: dict[str, Any] | None
+
+
+@dataclass
+class Lane:
+    """What one lane made of its records."""
+
+    bins: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    late: list[tuple[int, int]] = field(default_factory=list)
+    watermark: float = -inf
+
+
+# --- one lane ------------------------------------------------------------------------------------
+
+
+def micro(x: float) -> int:
+    return round(x * 1e6)
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def event_time(kind: str, event: Mapping[str, Any]) -> int:
+    end: int | None = event.get("t_end") if kind != "hotline" else None
+    return event["t"] if end is None else end
+
+
+def identity(kind: str, event: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    if event.get("id") is not None:
+        return ("id", event.get("source"), event["id"])
+    names = {
+        "sensor": ("device", "metric", "t", "seq"),
+        "traffic": ("kind", "source_id", "lane", "direction", "t"),
+        "hotline": ("system", "order_id", "seq", "status"),
+    }[kind]
+    if kind == "hotline" and event["kind"] == "call":
+        return None
+    return ("natural", *(event.get(name) for name in names))
+
+
+def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str] | None:
+    """``(value, second value, member)``, or None where a field is absent."""
+    what = sign.aggregate
+    if what.function == "count" or (what.function == "rate" and what.of is None):
+        return (0, 0, "")
+    if what.function == "tpi":
+        fields = [event.get(f) for f in ("link_len_m", "speed_kmh", "free_flow_kmh")]
+        if None in fields:
+            return None
+        length, speed, free = fields
+        return (micro(length * 3.6 / max(speed, 1)), micro(length * 3.6 / free), "")
+    of = event.get(what.of or "value")
+    if of is None:
+        return None
+    if what.function == "distinct":
+        return (0, 0, str(of))
+    if what.function == "ratio":
+        over = event.get(what.over or "")
+        return None if over is None else (micro(of), micro(over), "")
+    return (micro(of), 0, "")
+
+
+def takes(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> bool:
+    if kind in ("sensor", "traffic") and event.get("q") in ("bad", "calib", "maint"):
+        return False
+    for name, wanted in sign.match.items():
+        accepted = wanted if isinstance(wanted, list) else [wanted]
+        if event.get(name) not in accepted:
+            return False
+    return measured(sign, event) is not None
+
+
+def covered_ms(kind: str, event: Mapping[str, Any]) -> int:
+    if kind == "sensor":
+        period = event.get("period_s")
+        return ms(METRICS[event["metric"]].period_s if period is None else period)
+    if kind == "traffic" and event.get("t_end") is not None:
+        return int(event["t_end"] - event["t"])
+    return 0
+
+
+def base_key(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> KeyName:
+    reporter = event.get("device" if kind == "sensor" else "source_id")
+    if sign.base in ("station", "site"):
+        return sign.base, event.get("site") or str(reporter)
+    if sign.base not in PLACE_DIGITS:
+        return sign.base, str(reporter)
+    place = str(event["place"])[: PLACE_DIGITS[sign.base]]
+    return LEVEL_OF_DIGITS[len(place)], place
+
+
+def pane_ms(sign: Any) -> int:
+    if sign.window.calendar:
+        return HOUR_MS
+    return gcd(ms(sign.window.size_s), ms(sign.window.hop_s))
+
+
+def read_lane(topic: Topic, signs: Sequence[WindowSign], records: Iterable[Record]) -> Lane:
+    lane, noted = Lane(), dict[tuple[Any, ...], int]()
+    lateness, skew = ms(topic.allowed_lateness_s), ms(topic.skew_s)
+    for offset, (logged, event) in enumerate(records):
+        lane.bins["read"] += 1
+        if event is None:
+            lane.bins["rejected"] += 1
+            continue
+        e, before = event_time(topic.kind, event), lane.watermark
+        if e <= logged + skew:
+            lane.watermark = max(lane.watermark, e - ms(topic.disorder_s))
+        who = identity(topic.kind, event)
+        if who is not None and who in noted and noted[who] >= before - lateness:
+            lane.bins["duplicate"] += 1
+            continue
+        if e < before - lateness:
+            lane.bins["late"] += 1
+            lane.late.append((offset, int(before - e)))
+            continue
+        if who is not None:
+            noted[who] = e
+        taking = [sign for sign in signs if takes(sign, topic.kind, event)]
+        lane.bins["accepted" if taking else "filtered"] += 1
+        lane.bins["accepted_late"] += bool(taking and e < before)
+        for sign in taking:
+            level, key = base_key(sign, topic.kind, event)
+            value, weight, member = measured(sign, event) or (0, 0, "")
+            pane = e // pane_ms(sign) * pane_ms(sign)
+            late, covered = pane + pane_ms(sign) <= before, covered_ms(topic.kind, event)
+            place = str(event["place"])
+            lane.rows[sign.id].append(
+                Row(e, pane, late, level, key, place, value, weight, member, covered)
+            )
+    return lane
+
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+def local_ms(year: int, month: int, day: int, hour: int, zone: str) -> int:
+    at = datetime.datetime(year, month, day, hour, tzinfo=ZoneInfo(zone))
+    return round(at.timestamp() * 1000)
+
+
+def calendar_windows(unit: str, zone: str, low: int, high: int) -> Iterator[tuple[int, int]]:
+    """Every window of the local calendar that may hold a time from ``low`` to ``high``."""
+    day = datetime.timedelta(days=1)
+    date = datetime.datetime.fromtimestamp(low / 1000, ZoneInfo(zone)).date() - 32 * day
+    last = datetime.datetime.fromtimestamp(high / 1000, ZoneInfo(zone)).date() + 32 * day
+    while date <= last:
+        after = date + day
+        midnight = local_ms(after.year, after.month, after.day, 0, zone)
+        if unit == "day":
+            yield local_ms(date.year, date.month, date.day, 0, zone), midnight
+        elif unit == "night":
+            yield (
+                local_ms(date.year, date.month, date.day, 22, zone),
+                local_ms(after.year, after.month, after.day, 6, zone),
+            )
+        elif after.day == 1:
+            yield local_ms(date.year, date.month, 1, 0, zone), midnight
+        date = after
+
+
+def windows(sign: Any, zone: str, low: int, high: int) -> list[tuple[int, int]]:
+    """Windows ``(start, end)`` in order whose end is above ``low`` and start not above ``high``."""
+    if sign.window.calendar:
+        found = calendar_windows(sign.window.calendar, zone, low, high)
+    else:
+        size, hop = ms(sign.window.size_s), ms(sign.window.hop_s)
+        first, last = (low - size) // hop - 1, high // hop + 1
+        found = ((k * hop, k * hop + size) for k in range(first, last + 1))
+    return [(start, end) for start, end in found if end > low and start <= high]
+
+
+# --- aggregates ----------------------------------------------------------------------------------
+
+
+def quantile(values: list[int], q: float) -> Fraction:
+    values = sorted(values)
+    rank = Fraction(q) * (len(values) - 1)
+    low = int(rank)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (rank - low)
+
+
+def delay_index(delay: Fraction) -> Fraction:
+    knots = [(Fraction(0), 0), (Fraction("0.3"), 2), (Fraction("0.5"), 4), (Fraction("0.6"), 6)]
+    knots += [(Fraction("0.7"), 8), (Fraction(1), 10)]
+    if delay <= 0:
+        return Fraction(0)
+    for (x0, y0), (x1, y1) in zip(knots, knots[1:], strict=False):
+        if delay <= x1:
+            return y0 + (y1 - y0) * (delay - x0) / (x1 - x0)
+    return Fraction(10)
+
+
+def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None:
+    """The value of at least one row, scaled; None where it is undefined."""
+    function, values = sign.aggregate.function, [row.value for row in rows]
+    n, total, weight = len(rows), sum(values), sum(row.weight for row in rows)
+    found: Fraction | float | None
+    if function == "count":
+        found = Fraction(n)
+    elif function == "distinct":
+        found = Fraction(len({row.member for row in rows}))
+    elif function == "rate" and sign.reads is None:
+        found = Fraction(n * 1000, length_ms)
+    elif function == "rate":
+        found = Fraction(total * 1000, length_ms * 10**6)
+    elif function == "ratio":
+        found = Fraction(total, weight) if weight else None
+    elif function == "tpi":
+        found = delay_index(1 - Fraction(weight, total)) if total else None
+    elif function == "stddev":
+        found = sqrt(Fraction(n * sum(v * v for v in values) - total * total, n * n)) / 1e6
+    elif function == "mean":
+        found = Fraction(total, n) / 10**6
+    elif function == "quantile":
+        found = quantile(values, sign.aggregate.q or 0) / 10**6
+    else:
+        found = Fraction({"sum": sum, "min": min, "max": max}[function](values), 10**6)
+    return None if found is None else float(found) * sign.aggregate.scale
+
+
+def coverage_of(sign: WindowSign, rows: list[Row], length_ms: int) -> tuple[float, bool]:
+    if sign.empty == "zero":
+        return 1.0, True
+    if sign.coverage is None:
+        return (1.0 if rows else 0.0), bool(rows)
+    if sign.coverage.by == "time":
+        share = min(1.0, sum(row.covered for row in rows) / length_ms)
+        return share, bool(rows) and share >= sign.coverage.at_least
+    share = min(1.0, len(rows) / sign.coverage.at_least)
+    return share, len(rows) >= sign.coverage.at_least
+
+
+def level_of(value: float, levels: Any) -> int:
+    meets = {
+        "ge": lambda limit: value >= limit,
+        "gt": lambda limit: value > limit,
+        "le": lambda limit: value <= limit,
+        "lt": lambda limit: value < limit,
+    }[levels.compare]
+    names = ("blue", "yellow", "orange", "red")
+    limits = [getattr(levels.thresholds, name) for name in names]
+    met = [i + 1 for i, limit in enumerate(limits) if limit is not None and meets(limit)]
+    return max(met, default=0)
+
+
+# --- one sign ------------------------------------------------------------------------------------
+
+
+class Keyed(NamedTuple):
+    """Rows of one key."""
+
+    on_time: list[Row]
+    late: list[Row]
+
+
+def place_above(place: str, level: str, own: str) -> str | None:
+    digits = PLACE_DIGITS[level]
+    if len(place) < digits or (own in PLACE_DIGITS and PLACE_DIGITS[own] <= digits):
+        return None
+    return place[:digits]
+
+
+def names_of(sign: WindowSign, row: Row) -> list[KeyName]:
+    names = [(row.level, row.key)]
+    if sign.rollup == "merge":
+        for level in sign.keys:
+            if level in PLACE_DIGITS:
+                above = place_above(row.place, level, row.level)
+                names += [(level, above)] if above else []
+    return names
+
+
+def island(panes: list[int], pane: int, forget: int, end: int) -> int | None:
+    """First pane of the stretch in which the key is alive at ``end``; None where it is not."""
+    first = last = None
+    for p in sorted(p for p in set(panes) if p < end):
+        if last is None or p - (last + pane) > forget:
+            first = p
+        last = p
+    return first if last is not None and end - (last + pane) <= forget else None
+
+
+@dataclass
+class Answers:
+    """What a sign says: by window end and key, first and corrected."""
+
+    first: dict[int, dict[KeyName, Said]] = field(default_factory=lambda: defaultdict(dict))
+    final: dict[int, dict[KeyName, Said]] = field(default_factory=lambda: defaultdict(dict))
+    start: dict[int, int] = field(default_factory=dict)
+
+    def corrected(self, end: int) -> dict[KeyName, Said]:
+        return {**self.first.get(end, {}), **self.final.get(end, {})}
+
+
+def say(
+    sign: WindowSign, rows: list[Row], start: int, end: int, first: float, place: str
+) -> Said:
+    inside = [row for row in rows if start <= row.e < end]
+    coverage, enough = coverage_of(sign, inside, end - start)
+    value, reason = None, None
+    if start < first:
+        reason = "warming"
+    elif not enough:
+        reason = "uncovered"
+    else:
+        value = aggregate(sign, inside, end - start) if inside else 0.0
+        reason = "undefined" if value is None else None
+    return Said(value, len(inside), coverage, reason, place, None)
+
+
+def place_of(name: KeyName, rows: list[Row]) -> str:
+    return name[1] if name[0] in PLACE_DIGITS else max((row.e, row.place) for row in rows)[1]
+
+
+def roll_up(sign: WindowSign, children: Mapping[KeyName, Said]) -> dict[KeyName, Said]:
+    groups: dict[KeyName, dict[str, Said]] = defaultdict(dict)
+    for (own, key), said in children.items():
+        for level in sign.keys:
+            above = place_above(said.place or "", level, own) if level in PLACE_DIGITS else None
+            if above:
+                groups[level, above][key] = said
+    parents = {}
+    for name, group in groups.items():
+        values = {key: said.value for key, said in group.items() if said.value is not None}
+        detail: dict[str, Any] = {"children": len(group)}
+        value, reason = None, None
+        if not values:
+            warming = all(said.reason == "warming" for said in group.values())
+            value, reason = None, "warming" if warming else "uncovered"
+        elif sign.rollup == "mean":
+            value = fsum(values.values()) / len(values)
+        elif sign.rollup == "share":
+            value = sum(v != 0 for v in values.values()) / len(values)
+        else:
+            value = (max if sign.rollup == "max" else min)(values.values())
+            detail["child"] = min(key for key, v in values.items() if v == value)
+        n, share = sum(said.n for said in group.values()), len(values) / len(group)
+        parents[name] = Said(value, n, share, reason, name[1], detail if values else None)
+    return parents
+
+
+def answer(
+    configuration: Configuration, sign: WindowSign, rows: list[Row], watermark: float
+) -> Answers:
+    said, pane, forget = Answers(), pane_ms(sign), ms(configuration.forget_s)
+    keyed: dict[KeyName, Keyed] = defaultdict(lambda: Keyed([], []))
+    for row in rows:
+        for name in names_of(sign, row):
+            (keyed[name].late if row.late else keyed[name].on_time).append(row)
+    if not rows:
+        return said
+    on_time = [row for row in rows if not row.late]
+    beginning = min((row.pane for row in on_time), default=inf)
+    last_data = max(row.pane for row in rows)
+    low = min(row.e for row in rows)
+    high = max([row.e for row in rows] + ([int(watermark)] if watermark > -inf else []))
+    over = sign.rollup in ("max", "min", "mean", "share")
+    for start, end in windows(sign, configuration.city.time_zone, low, high):
+        said.start[end] = start
+        closed = end <= watermark or start <= last_data
+        first: dict[KeyName, Said] = {}
+        final: dict[KeyName, Said] = {}
+        for name, (punctual, late) in keyed.items():
+            since = island([row.pane for row in punctual], pane, forget, end)
+            known = [row for row in punctual if row.e < end]
+            corrections = [row for row in late if start <= row.e < end]
+            if since is not None and closed:
+                opening = beginning if sign.empty == "zero" else since
+                first[name] = say(sign, punctual, start, end, opening, place_of(name, known))
+            if corrections:
+                firsts = [] if since is None else [since]
+                opening = min([*firsts, *(row.pane for row in corrections)])
+                if sign.empty == "zero":
+                    opening = beginning
+                place = place_of(name, known + corrections)
+                final[name] = say(sign, punctual + corrections, start, end, opening, place)
+        if over:
+            parents = roll_up(sign, first)
+            if final:
+                final |= {
+                    name: now
+                    for name, now in roll_up(sign, {**first, **final}).items()
+                }
+            first |= parents
+        said.first[end] = first
+        said.final[end] = {name: now for name, now in final.items() if first.get(name) != now}
+    return said
+
+
+def past_mean(sign: Any, of: Answers, zone: str) -> Answers:
+    said, step = Answers(), ms(sign.formula.step_s)
+
+    def entry(now: Said, past: list[Said | None]) -> Said:
+        values = [then.value for then in past if then is not None and then.value is not None]
+        n = sum(then.n for then in past if then is not None)
+        share = len(values) / sign.formula.windows
+        if past[-1] is None or past[-1].reason == "warming":
+            return Said(None, n, share, "warming", now.place, None)
+        if len(values) < sign.formula.at_least:
+            return Said(None, n, share, "uncovered", now.place, None)
+        return Said(fsum(values) / len(values), n, share, None, now.place, None)
+
+    def entries(end: int, look: Any) -> dict[KeyName, Said]:
+        back = [look(end - k * step) for k in range(sign.formula.windows)]
+        return {name: entry(now, [b.get(name) for b in back]) for name, now in back[0].items()}
+
+    size, hop = ms(sign.window.size_s), ms(sign.window.hop_s)
+    for end in of.start:
+        if (end - size) % hop == 0:
+            said.start[end] = end - size
+            said.first[end] = entries(end, lambda at: of.first.get(at, {}))
+            corrected = entries(end, of.corrected)
+            said.final[end] = {
+                name: now for name, now in corrected.items() if said.first[end].get(name) != now
+            }
+    return said
+
+
+# --- a whole run ---------------------------------------------------------------------------------
+
+
+def run(
+    configuration: Configuration, log: Mapping[LaneName, Sequence[Record]]
+) -> tuple[dict[LaneName, Lane], dict[tuple[str, str, str, int, int], dict[str, Any]]]:
+    """Lanes, and results by ``(sign, key level, key, end, rev)``."""
+    topics = {topic.name: topic for topic in configuration.topics}
+    signs = [sign for sign in configuration.signs if isinstance(sign, WindowSign)]
+    lanes = {
+        name: read_lane(
+            topics[name[0]], [s for s in signs if s.topic == topics[name[0]].kind], records
+        )
+        for name, records in log.items()
+    }
+    answers: dict[str, Answers] = {}
+    for sign in signs:
+        mine = [lane for name, lane in lanes.items() if topics[name[0]].kind == sign.topic]
+        rows = [row for lane in mine for row in lane.rows[sign.id]]
+        farthest = max((lane.watermark for lane in mine), default=-inf)
+        answers[sign.id] = answer(configuration, sign, rows, farthest)
+    for derived in configuration.signs:
+        if derived.kind == "derived":
+            source = answers[derived.inputs[0]]
+            answers[derived.id] = past_mean(derived, source, configuration.city.time_zone)
+    results = {}
+    for each in configuration.signs:
+        if each.id not in answers:
+            continue
+        said = answers[each.id]
+        for rev, ends in enumerate((said.first, said.final)):
+            for end, entries in ends.items():
+                for (level, key), entry in entries.items():
+                    if level in each.keys:
+                        result = {**entry._asdict(), "t_start": said.start[end]}
+                        results[each.id, level, key, end, rev] = result
+    return lanes, results
