@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -57,8 +56,10 @@ def _agent_body(app: faust.App, engine: Engine) -> Callable[[StreamT[Chunk]], Aw
     return take_chunks
 
 
-async def run(plan: Plan, engine: Engine, folder: Path, source: Source) -> None:
-    """Run the engine until the source ends, a signal comes or an agent fails.
+async def run(
+    plan: Plan, engine: Engine, folder: Path, source: Source, stop: asyncio.Event | None = None
+) -> None:
+    """Run the engine until the source ends, ``stop`` is set or an agent fails.
 
     Raises
     ------
@@ -68,9 +69,7 @@ async def run(plan: Plan, engine: Engine, folder: Path, source: Source) -> None:
     logging.getLogger("faust").setLevel(logging.ERROR)
     logging.getLogger("mode").setLevel(logging.ERROR)
     app = build_app(plan, engine, folder)
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop or asyncio.Event()
     feeding: asyncio.Task[None] | None = None
     try:
         await app.start()
@@ -89,8 +88,6 @@ async def run(plan: Plan, engine: Engine, folder: Path, source: Source) -> None:
         if app.crash_reason is None and (feeding.cancelled() or feeding.exception() is None):
             await engine.checkpoint()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
         await app.stop()
     if app.crash_reason is not None:
         raise app.crash_reason

@@ -29,7 +29,6 @@ CONSUMER = "cityvitals"
 """Name under which the engine's offsets stand in the log."""
 
 CHECKPOINT_S = 1.0
-"""Seconds between two checkpoints; longer where one takes over a tenth of that."""
 
 _CRASHES = "crashes"
 _LETTERS_MS = 14 * DAY_MS
@@ -48,6 +47,8 @@ class Engine:
         Where counts go.
     publish
         Called with the outputs of each checkpoint once they are durable.
+    checkpoint_s
+        Seconds between two checkpoints; longer where one takes over a tenth of that.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Engine:
         store: LogStore,
         metrics: Metrics,
         publish: Callable[[list[Output]], None] = lambda outputs: None,
+        checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
         self.plan, self.store, self.metrics = plan, store, metrics
         self.pipeline = Pipeline(plan)
         self.publish = publish
+        self.checkpoint_s = checkpoint_s
         self.broken = False
         self.busy_s = 0.0
         self.began = self.pipeline.total()
@@ -161,7 +164,7 @@ class Engine:
                 self._checkpoint()
 
     def _checkpoint_if_due(self) -> None:
-        if time.monotonic() - self._last >= max(CHECKPOINT_S, 10 * self._took_s):
+        if time.monotonic() - self._last >= max(self.checkpoint_s, 10 * self._took_s):
             self._checkpoint()
 
     def _checkpoint(self) -> None:

@@ -8,26 +8,35 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.city import START_MS, City
+from agents.city import START_MS, City, Emission
 from agents.engine import Engine
 from streams.event_logs import head, partition_of, read_lines, topic_of
-from streams.log_store import Transaction
-from streams.timeline import MINUTE_MS, SECOND_MS
+from streams.log_store import LogStore, Transaction
+from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
 
-AHEAD = 40_000
-"""Records a feed may be ahead of the engine."""
+AHEAD = 10_000
+"""Records a feed may be ahead of the engine: about a second of its work, so that what people see
+is not far behind the city's clock."""
 SILENCE_MS = 10 * SECOND_MS
 """A lane that was silent for so long is ticked."""
-BACKLOG_MINUTES = 120
-"""Simulated minutes that lie in the past when a city starts: made at full speed."""
+BACKLOG_MS = 2 * HOUR_MS
+"""Simulated time that lies in the past when a city starts: made at full speed."""
 
-_POSITION = "city.position"
+POSITION = "city.position"
+"""Name under which the log keeps the simulated city's clock, int ms UTC."""
+
+DEFAULT_SEED = 7
+
 _SEED = "city.seed"
+_SLICE_S = 0.25
 _PAUSE_S = 0.05
+_BATCH = 8000
 
 
 class Emitted(NamedTuple):
@@ -56,23 +65,50 @@ def append(tx: Transaction, records: list[Emitted]) -> None:
 
 
 async def keep_behind(engine: Engine, ahead: int) -> None:
-    """Wait until the engine is at most so many records behind the log."""
-    while not engine.broken:
-        ends = engine.store.end_offsets()
-        behind = (ends.get(lane, 0) - engine.position(lane) for lane in engine.plan.lanes)
-        if sum(behind) <= ahead:
-            return
+    """Wait until the engine is at most so many records behind the log; for good where it broke."""
+    while engine.broken or behind(engine) > ahead:
         await asyncio.sleep(0.005)
 
 
-class SeedError(ValueError):
+def behind(engine: Engine) -> int:
+    """Records in the log that the engine has not applied."""
+    ends = engine.store.end_offsets()
+    return sum(max(0, ends.get(lane, 0) - engine.position(lane)) for lane in engine.plan.lanes)
+
+
+class FeedError(ValueError):
+    """What was to be fed is not as it must be."""
+
+
+class SeedError(FeedError):
     """The data folder holds a city of another seed."""
+
+
+def claim_seed(store: LogStore, seed: int | None) -> int:
+    """Bind the data folder to a seed; one that is not given is the folder's, else 7.
+
+    Raises
+    ------
+    SeedError
+        The folder holds a city of another seed.
+    """
+    known = store.meta(_SEED)
+    if known is None:
+        seed = DEFAULT_SEED if seed is None else seed
+        with store.transaction() as tx:
+            tx.set_meta(_SEED, str(seed).encode())
+    elif seed is not None and int(known) != seed:
+        raise SeedError(
+            f"{store.path} holds the city of seed {int(known)}, not {seed}: "
+            f"use --seed {int(known)}, or another folder with --data"
+        )
+    return int(known or seed or 0)
 
 
 class CityFeed:
     """The simulated city: two hours at full speed, then at ``speed`` times real time.
 
-    A second run on the same folder goes on at the minute after the last one made.
+    A second run on the same folder goes on where the last one stood, at ``speed``.
 
     Parameters
     ----------
@@ -80,64 +116,49 @@ class CityFeed:
         Simulated seconds in a second.
     until
         Wall-clock seconds after which the feed ends; None runs on.
+
+    Attributes
+    ----------
+    now
+        The city's clock, int64 ms UTC: all that arrived before it is in the log.
     """
 
-    def __init__(
-        self, engine: Engine, city: City, seed: int, speed: float, until: float | None
-    ) -> None:
-        self.engine, self.city, self.seed = engine, city, seed
+    def __init__(self, engine: Engine, city: City, speed: float, until: float | None) -> None:
+        self.engine, self.city = engine, city
         self.speed, self.until = speed, until
-        self.now = START_MS
-
-    def claim(self) -> None:
-        """Bind the data folder to the seed.
-
-        Raises
-        ------
-        SeedError
-            It holds a city of another seed.
-        """
-        store = self.engine.store
-        known = store.meta(_SEED)
-        if known is None:
-            with store.transaction() as tx:
-                tx.set_meta(_SEED, str(self.seed).encode())
-        elif int(known) != self.seed:
-            raise SeedError(
-                f"{store.path} holds the city of seed {int(known)}, not {self.seed}: "
-                f"use --seed {int(known)}, or another folder with --data"
-            )
+        self.now = int(engine.store.meta(POSITION) or START_MS)
+        self._minute = -1
+        self._emissions: list[Emission] = []
 
     async def run(self) -> None:
+        """Feed until the time is over."""
         began = time.monotonic()
-        store = self.engine.store
-        minute = int(store.meta(_POSITION) or b"0")
-        live_from = max(minute, BACKLOG_MINUTES)
+        live_from = max(self.now, START_MS + BACKLOG_MS)
         live_since: float | None = None
         while self.until is None or time.monotonic() - began < self.until:
-            if minute >= live_from:
+            target = self.now - self.now % MINUTE_MS + MINUTE_MS
+            if self.now >= live_from:
                 live_since = live_since or time.monotonic()
-                ready = live_since + (minute - live_from + 1) * MINUTE_MS / 1000 / self.speed
-                while time.monotonic() < ready and not self._over(began):
-                    self._set_now(live_from, live_since)
-                    await self.engine.tick_silent(self.now, SILENCE_MS)
-                    await asyncio.sleep(min(0.25, max(0.0, ready - time.monotonic())))
-                if self._over(began):
-                    return
-            self._append(minute)
-            minute += 1
-            self.now = START_MS + minute * MINUTE_MS
+                passed = (time.monotonic() - live_since) * self.speed * 1000
+                target = min(target, live_from + int(passed))
+            if target > self.now:
+                self._append_until(target)
             await keep_behind(self.engine, AHEAD)
             await self.engine.tick_silent(self.now, SILENCE_MS)
+            # Behind its time, the city goes on at once; but others get their turn.
+            late = live_since is None or target % MINUTE_MS == 0
+            left = _SLICE_S if self.until is None else began + self.until - time.monotonic()
+            await asyncio.sleep(0 if late else max(0.0, min(_SLICE_S, left)))
 
-    def _over(self, began: float) -> bool:
-        return self.until is not None and time.monotonic() - began >= self.until
-
-    def _set_now(self, live_from: int, live_since: float) -> None:
-        passed = (time.monotonic() - live_since) * self.speed * 1000
-        self.now = max(self.now, START_MS + live_from * MINUTE_MS + int(passed) - MINUTE_MS)
-
-    def _append(self, minute: int) -> None:
+    def _append_until(self, target: int) -> None:
+        """Append what arrives from now to ``target``, both in one minute."""
+        minute = (self.now - START_MS) // MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._emissions = minute, self.city.minute(minute)
+        low, high = (
+            bisect_left(self._emissions, t, key=attrgetter("arrival_ms"))
+            for t in (self.now, target)
+        )
         topics = self.engine.plan.topics
         records = [
             Emitted(
@@ -147,12 +168,13 @@ class CityFeed:
                 e.key,
                 e.value,
             )
-            for e in self.city.minute(minute)
+            for e in self._emissions[low:high]
             if e.topic in topics
         ]
         with self.engine.store.transaction() as tx:
             append(tx, records)
-            tx.set_meta(_POSITION, str(minute + 1).encode())
+            tx.set_meta(POSITION, str(target).encode())
+        self.now = target
 
 
 class ReplayFeed:
@@ -166,17 +188,20 @@ class ReplayFeed:
         Pairs of topic and file.
     speed
         Recorded seconds in a second; None is as fast as the engine takes them.
+
+    Attributes
+    ----------
+    now
+        Log timestamp of the record fed last, int64 ms UTC.
+    lines, size
+        Lines fed so far, and their bytes unpacked.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        logs: list[tuple[str, int | None, Path]],
-        speed: float | None,
-        progress: Callable[[int], None] = lambda lines: None,
+        self, engine: Engine, logs: list[tuple[str, int | None, Path]], speed: float | None
     ) -> None:
-        self.engine, self.logs, self.speed, self.progress = engine, logs, speed, progress
-        self.lines = 0
+        self.engine, self.logs, self.speed = engine, logs, speed
+        self.now = self.lines = self.size = 0
 
     async def run(self) -> None:
         streams = [self._records(*log) for log in self.logs]
@@ -196,7 +221,7 @@ class ReplayFeed:
                     await self._flush(batch)
                     batch = []
                     await self._sleep(wait, record.timestamp)
-            if len(batch) >= 8000:
+            if len(batch) >= _BATCH:
                 await self._flush(batch)
                 batch = []
         await self._flush(batch)
@@ -215,13 +240,21 @@ class ReplayFeed:
         if batch:
             with self.engine.store.transaction() as tx:
                 append(tx, batch)
+            self.now = batch[-1].timestamp
             self.lines += len(batch)
-            self.progress(self.lines)
+            self.size += sum(len(record.value) + 1 for record in batch)
         await keep_behind(self.engine, AHEAD)
 
     def _records(self, topic: str, partition: int | None, path: Path) -> Iterator[Emitted]:
         partitions, timestamp = self.engine.plan.topics[topic].topic.partitions, 0
-        for line in read_lines(path):
+        lines = read_lines(path)
+        while True:
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except ValueError as error:
+                raise FeedError(str(error)) from error
             key, at = head(line)
             timestamp = timestamp if at is None else at
             place = partition_of(key, partitions) if partition is None else partition
@@ -233,7 +266,7 @@ def logs_of(paths: list[Path], topic: str | None) -> list[tuple[str, int | None,
 
     Raises
     ------
-    ValueError
+    FeedError
         A file is missing, or its name does not tell the topic.
     """
     found: list[tuple[str, int | None, Path]] = []
@@ -241,10 +274,19 @@ def logs_of(paths: list[Path], topic: str | None) -> list[tuple[str, int | None,
         if path.is_dir():
             files = sorted(p for p in path.iterdir() if ".ndjson" in p.name)
             if not files:
-                raise ValueError(f"{path}: no event log (*.ndjson, .gz, .zst) in this folder")
+                raise FeedError(f"{path}: no event log (*.ndjson, .gz, .zst) in this folder")
             found += logs_of(files, topic)
         elif not path.is_file():
-            raise ValueError(f"{path}: no such file")
+            raise FeedError(f"{path}: no such file")
         else:
-            found.append((topic, None, path) if topic else (*topic_of(path), path))
+            found.append((*_topic_of(path, topic), path))
     return found
+
+
+def _topic_of(path: Path, topic: str | None) -> tuple[str, int | None]:
+    if topic is not None:
+        return topic, None
+    try:
+        return topic_of(path)
+    except ValueError as error:
+        raise FeedError(f"{error}, or name the topic with --topic") from error

@@ -155,9 +155,12 @@ class FoldedState:
                     islands[-1][1] = start
                 else:
                     islands.append([start, start])
-                    self._sliding[name] = Sliding(self.plan.family)
                 self._places[name] = place
-                self._sliding[name].push(start, state)
+                # Not anew with an island: a long window counts the rows before a silence too.
+                sliding = self._sliding.get(name)
+                if sliding is None:
+                    sliding = self._sliding[name] = Sliding(self.plan.family)
+                sliding.push(start, state)
                 self._alive.add(name)
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         self._alive.difference_update(silent)
@@ -352,5 +355,4 @@ class FoldedState:
         self._sliding = {name: Sliding(self.plan.family) for name in self._islands}
         for start in self._starts[: self._entered]:
             for name, (_, state) in self._panes[start].items():
-                if start >= self._islands[name][-1][0]:
-                    self._sliding[name].push(start, state)
+                self._sliding[name].push(start, state)

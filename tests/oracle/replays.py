@@ -22,7 +22,8 @@ _CHUNK = 700
 _SHOWN = 5
 _EXACT = ("count", "sum", "min", "max", "distinct")
 _KEY = ("vital", "key_level", "key", "t_start", "t_end", "rev")
-_SAME = ("n", "level", "reason", "unit", "place", "child", "children")
+_SAME = ("n", "level", "reason", "unit", "place")
+_DETAIL = ("child", "children")  # of a value: a null has no detail
 _CLOSE = ("value", "coverage")
 
 Accounts = Mapping[tuple[str, int], Mapping[str, int]]
@@ -136,7 +137,8 @@ def _different(database: duckdb.DuckDBPyConnection, sign: Sign) -> list[str]:
         unequal.append(
             f"(o.{name} IS NULL) <> (e.{name} IS NULL) OR abs(o.{name} - e.{name}) > {near}"
         )
-    said = [*_SAME, *_CLOSE]
+    unequal += [f"o.value IS NOT NULL AND o.{x} IS DISTINCT FROM e.{x}" for x in _DETAIL]
+    said = [*_SAME, *_CLOSE, *_DETAIL]
     differing = database.execute(
         f"""SELECT {", ".join(f"coalesce(e.{name}, o.{name}) AS {name}" for name in _KEY)},
                 e.vital IS NOT NULL, o.vital IS NOT NULL,

@@ -396,7 +396,11 @@ def roll_up(sign: WindowSign, children: Mapping[KeyName, Said]) -> dict[KeyName,
 
 
 def answer(
-    configuration: Configuration, sign: WindowSign, rows: list[Row], watermark: float
+    configuration: Configuration,
+    sign: WindowSign,
+    rows: list[Row],
+    watermark: float,
+    horizon: float,
 ) -> Answers:
     said, pane, forget = Answers(), pane_ms(sign), ms(configuration.forget_s)
     keyed: dict[KeyName, Keyed] = defaultdict(lambda: Keyed([], []))
@@ -413,6 +417,8 @@ def answer(
     over = sign.rollup in ("max", "min", "mean", "share")
     for start, end in windows(sign, configuration.city.time_zone, low, high):
         said.start[end] = start
+        if end > horizon:
+            break
         closed = end <= watermark or start <= last_data
         first: dict[KeyName, Said] = {}
         final: dict[KeyName, Said] = {}
@@ -475,6 +481,24 @@ def past_mean(sign: Any, of: Answers, zone: str) -> Answers:
 # --- a whole run ---------------------------------------------------------------------------------
 
 
+def horizon_of(configuration: Configuration, kind: str, farthest: float) -> float:
+    """How far the end of a log takes the lanes of a topic.
+
+    Every window that holds the farthest event time that moved a watermark is closed, with its
+    corrections.  What a clock ahead by more than the skew put beyond that stays open.
+    """
+    if farthest == -inf:
+        return -inf
+    zone, t = configuration.city.time_zone, int(farthest)
+    last = []
+    for sign in configuration.signs:
+        if isinstance(sign, WindowSign) and sign.topic == kind:
+            ends = [end for start, end in windows(sign, zone, t, t) if start <= t < end]
+            last += ends or [min(e for _, e in windows(sign, zone, t, t + 2 * 86_400_000))]
+    lateness = max(ms(t.allowed_lateness_s) for t in configuration.topics if t.kind == kind)
+    return max(last) + lateness
+
+
 def run(
     configuration: Configuration, log: Mapping[LaneName, Sequence[Record]]
 ) -> tuple[dict[LaneName, Lane], dict[tuple[str, str, str, int, int], dict[str, Any]]]:
@@ -488,11 +512,15 @@ def run(
         for name, records in log.items()
     }
     answers: dict[str, Answers] = {}
+    farthest = max(
+        lane.watermark + ms(topics[name[0]].disorder_s) for name, lane in lanes.items()
+    )
     for sign in signs:
         mine = [lane for name, lane in lanes.items() if topics[name[0]].kind == sign.topic]
         rows = [row for lane in mine for row in lane.rows[sign.id]]
-        farthest = max((lane.watermark for lane in mine), default=-inf)
-        answers[sign.id] = answer(configuration, sign, rows, farthest)
+        watermark = max(lane.watermark for lane in mine)
+        horizon = horizon_of(configuration, sign.topic, farthest)
+        answers[sign.id] = answer(configuration, sign, rows, watermark, horizon)
     for derived in configuration.signs:
         if derived.kind == "derived":
             source = answers[derived.inputs[0]]

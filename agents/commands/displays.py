@@ -1,0 +1,204 @@
+"""What a run shows: JSON lines, plain lines or the live view."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+import time
+from typing import Any, Protocol
+
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from agents.commands.exits import complain, drop_stdout
+from agents.commands.stopping import Stop
+from agents.commands.wording import LEVELS, against, figure, key_with_name, moment
+from agents.outputs import ALERT_LOG, VITALS_LOG
+from agents.view import View, accounting
+from streams.records import Output
+
+_STATUS_S = 5.0
+_PATIENCE_S = 1.0
+_REFRESHES = 4
+
+
+class Display(Protocol):
+    """Shows a run while it goes on, and what it came to."""
+
+    def begin(self, view: View) -> None:
+        """Called once, before the first output."""
+
+    def publish(self, outputs: list[Output]) -> None:
+        """Called with the outputs of each checkpoint, once they are durable."""
+
+    async def attend(self) -> None:
+        """Runs beside the feed, which ends it."""
+
+    def end(self, summary: dict[str, Any]) -> None:
+        """Called once, after the last output."""
+
+    def close(self) -> None:
+        """Called in any case: gives the terminal back."""
+
+
+class Pipe:
+    """Standard output of a run, whose reader may be slow or gone.
+
+    Writes go past Python's buffer, so that nothing is left to flush into a closed pipe.
+    """
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop, self.closed = stop, False
+
+    def write(self, data: bytes) -> None:
+        """Write all of it; where the reader went away, wish the run to end."""
+        rest = memoryview(data)
+        while rest and not self.closed:
+            # Never blocks for good: a reader that stands still must not keep a run from ending.
+            _, ready, _ = select.select([], [1], [], 0.2)
+            if ready:
+                try:
+                    rest = rest[os.write(1, rest[: select.PIPE_BUF]) :]
+                except BrokenPipeError:
+                    self._close()
+            elif self.stop.since is not None and time.monotonic() > self.stop.since + _PATIENCE_S:
+                self._close()
+
+    def _close(self) -> None:
+        self.closed = True
+        drop_stdout()
+        self.stop.wish()
+
+
+class JsonLines:
+    """Every result and transition as its own bytes, one a line, and a closing object."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+
+    def begin(self, view: View) -> None:
+        """Nothing to prepare."""
+
+    def publish(self, outputs: list[Output]) -> None:
+        values = [o.value for o in outputs if o.topic in (VITALS_LOG, ALERT_LOG)]
+        if values:
+            self.pipe.write(b"\n".join(values) + b"\n")
+
+    async def attend(self) -> None:
+        await asyncio.Event().wait()
+
+    def end(self, summary: dict[str, Any]) -> None:
+        self.pipe.write(orjson.dumps(summary) + b"\n")
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class PlainLines:
+    """A line for each new alert on standard output, and now and then one of status."""
+
+    def __init__(self, pipe: Pipe, *, status: bool = True) -> None:
+        self.pipe, self.status = pipe, status
+        self.view: View | None = None
+
+    def begin(self, view: View) -> None:
+        self.view = view
+
+    def publish(self, outputs: list[Output]) -> None:
+        assert self.view is not None
+        self.view.take(outputs)
+        alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
+        lines = [
+            alert_line(alert, self.view.zone) for alert in alerts if alert["transition"] == "raised"
+        ]
+        if lines:
+            self.pipe.write("".join(f"{line}\n" for line in lines).encode())
+
+    async def attend(self) -> None:
+        while True:
+            await asyncio.sleep(_STATUS_S)
+            if self.status and self.view is not None:
+                complain(_status(self.view))
+
+    def end(self, summary: dict[str, Any]) -> None:
+        complain(summary_text(summary))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class LiveView:
+    """The live view in a terminal, drawn by a thread of its own."""
+
+    def __init__(self, console: Console, alerts: PlainLines | None = None) -> None:
+        self.console, self.alerts = console, alerts
+        self.view: View | None = None
+        self._live: Live | None = None
+
+    def begin(self, view: View) -> None:
+        self.view = view
+        if self.alerts is not None:
+            self.alerts.begin(view)
+        self._live = Live(
+            view, console=self.console, refresh_per_second=_REFRESHES, redirect_stdout=False
+        )
+        self._live.start()
+
+    def publish(self, outputs: list[Output]) -> None:
+        assert self.view is not None
+        (self.alerts.publish if self.alerts else self.view.take)(outputs)
+
+    async def attend(self) -> None:
+        await asyncio.Event().wait()
+
+    def end(self, summary: dict[str, Any]) -> None:
+        self.close()
+        complain(summary_text(summary))
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def choose(stop: Stop, *, as_json: bool) -> Display:
+    """The display that fits: JSON where asked for, else live in a terminal, else plain."""
+    pipe = Pipe(stop)
+    if as_json:
+        return JsonLines(pipe)
+    if sys.stdout.isatty():
+        return LiveView(Console())
+    if sys.stderr.isatty():
+        return LiveView(Console(stderr=True), PlainLines(pipe))
+    return PlainLines(pipe)
+
+
+def alert_line(alert: dict[str, Any], zone: str) -> str:
+    """An alert in one line."""
+    title = " ".join(alert["annotations"].values())
+    value = f"{figure(alert['value'], alert['unit'])} {alert['unit']}"
+    where = key_with_name(alert["key"], alert["place"])
+    return (
+        f"{moment(alert['t_update'], zone)}  {LEVELS[alert['level']]}  {title}  {where}  "
+        f"{value} ({against(alert['why'])})"
+    )
+
+
+def _status(view: View) -> str:
+    total = accounting(view.engine.pipeline.total().as_dict()).plain
+    return f"{moment(view.clock(), view.zone)} · {view.rate():,.0f} events/s · {total}"
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """What a run came to, for people."""
+    return "\n".join(
+        (
+            accounting(summary["total"]).plain,
+            f"体征结果 results {summary['vitals']:,} · 报警 alerts {summary['alerts']:,} · "
+            f"{summary['events_per_s']:,} events/s · "
+            f"内存峰值 peak memory {summary['peak_rss_bytes'] / 1e6:,.0f} MB",
+        )
+    )

@@ -1,0 +1,140 @@
+"""One run of the embedded engine, as ``up`` and ``replay`` share it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agents.commands.displays import Display
+from agents.commands.exits import BAD, Fault, complain
+from agents.commands.folder import describe, open_log, write_about
+from agents.commands.quantities import Retention
+from agents.commands.stopping import Stop
+from agents.plan import Plan
+from streams.accounting import Accounting
+
+_TRIM_S = 30.0
+
+
+class Feed(Protocol):
+    """Fills the log."""
+
+    @property
+    def now(self) -> int: ...
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run needs beside its feed.
+
+    Parameters
+    ----------
+    stop
+        Ends the run when it is wished.
+    shown
+        How the data folder is called in messages.
+    """
+
+    plan: Plan
+    folder: Path
+    shown: str
+    retention: Retention
+    port: int
+    display: Display
+    stop: Stop
+
+
+def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
+    """Run the engine on the folder until its feed ends or the stop is wished.
+
+    Parameters
+    ----------
+    make_feed
+        Called with the open engine.
+
+    Raises
+    ------
+    Exception
+        What the engine or the feed failed with.
+    """
+    from agents.app import run as run_app
+    from agents.engine import Engine
+    from agents.metrics import Metrics
+    from agents.view import View
+
+    with ExitStack() as held:
+        store = held.enter_context(open_log(run.folder))
+        store.own()
+        metrics = Metrics()
+        held.callback(metrics.stop)
+        engine = Engine(run.plan, store, metrics, run.display.publish)
+        try:
+            engine.open()
+        except ValueError as error:
+            raise Fault(BAD, str(error)) from error
+        write_about(store, describe(run.plan.configuration))
+        feed = make_feed(engine)
+        complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
+        view = View(engine, lambda: feed.now)
+        view.preload()
+        held.callback(run.display.close)
+        run.display.begin(view)
+        began = time.monotonic()
+
+        async def go() -> None:
+            async def source() -> None:
+                await _first_of(
+                    feed.run(), run.display.attend(), _keep_trimmed(engine.trim, run.retention)
+                )
+
+            await run_app(run.plan, engine, run.folder, source, run.stop.event())
+
+        asyncio.run(go())
+        summary = engine.summary(time.monotonic() - began)
+        run.display.end({**summary, "peak_rss_bytes": peak_rss_bytes()})
+
+
+def empty_summary() -> dict[str, Any]:
+    """The summary of a run that ended before it began."""
+    return {
+        "accounting": {},
+        "total": Accounting().as_dict(),
+        "vitals": 0,
+        "alerts": 0,
+        "events_per_s": 0,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
+
+
+def peak_rss_bytes() -> int:
+    """Most memory that this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+async def _keep_trimmed(trim: Callable[[int, int], None], retention: Retention) -> None:
+    while True:
+        await asyncio.sleep(_TRIM_S)
+        await asyncio.to_thread(trim, retention.ms, retention.size)
+
+
+async def _first_of(*bodies: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, then end the others; raises what any failed with."""
+    tasks = [asyncio.ensure_future(body) for body in bodies]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
