@@ -21,8 +21,10 @@ from agents.outputs import COMPACTED, LOGS, TICKS
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from schemas.tick import Tick
-from streams.log_store import NEVER, LogStore
+from streams.log_store import LogStore
+from streams.log_types import NEVER
 from streams.records import Chunk, Lane, Output
+from streams.retention import trim
 from streams.timeline import DAY_MS
 
 CONSUMER = "cityvitals"
@@ -207,7 +209,7 @@ class Engine:
 
     def trim(self, retain_ms: int, retain_bytes: int) -> None:
         """Drop what is older than the retention, never what the snapshot still needs."""
-        self.store.trim(self.store.now_ms(), retain_ms, retain_bytes, self._needed())
+        trim(self.store, self.store.now_ms(), retain_ms, retain_bytes, self._needed())
 
     def _needed(self) -> dict[Lane, int]:
         committed = {lane: self.store.committed(CONSUMER, lane) for lane in self.plan.lanes}

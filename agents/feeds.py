@@ -17,7 +17,8 @@ from typing import NamedTuple
 from agents.city import START_MS, City, Emission
 from agents.engine import Engine
 from streams.event_logs import head, partition_of, read_lines, topic_of
-from streams.log_store import LogStore, Transaction
+from streams.log_store import LogStore
+from streams.log_transaction import Transaction
 from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
 
 AHEAD = 10_000

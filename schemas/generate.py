@@ -13,8 +13,10 @@ import orjson
 from schemas.alert import Alert
 from schemas.deadletter import DeadLetter
 from schemas.hotline import NEEDS, HotlineEvent
+from schemas.late import LateEvent
 from schemas.observation import Observation
 from schemas.reading import Reading
+from schemas.tick import Tick
 from schemas.vital import VitalResult
 from schemas.warning import OfficialWarning
 
@@ -28,6 +30,8 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "vital-result": VitalResult,
     "alert": Alert,
     "dead-letter": DeadLetter,
+    "late-event": LateEvent,
+    "tick": Tick,
 }
 
 _CONDITIONS = {

@@ -12,22 +12,22 @@ import os
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from heapq import merge
 from pathlib import Path
 from threading import Lock, RLock
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
-from streams.chunk_codec import Headers, decode, decode_headers, encode
-from streams.event_logs import partition_of
-from streams.records import Chunk, Lane, Output
+from streams.chunk_codec import Headers, decode, decode_headers
+from streams.log_transaction import Transaction
+from streams.log_types import InUse, Latest, Record, Topic, UnknownTopic
+from streams.records import Chunk, Lane
 
 FORMAT = 1
-NEVER = -1
+
 
 _ROWS_A_READ = 1000
 _ROWS_A_TRIM = 64  # a writer waits for at most one such transaction
@@ -47,171 +47,6 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB);
 """
 
 _headers = msgspec.msgpack.Decoder(Headers)
-
-
-class InUse(RuntimeError):  # noqa: N818
-    """Another process owns the log."""
-
-
-class UnknownTopic(LookupError):  # noqa: N818
-    """A topic that was never created."""
-
-
-class Topic(NamedTuple):
-    """A topic as it was created; `retain_ms` None means the log's own retention."""
-
-    name: str
-    partitions: int
-    compacted: bool
-    retain_ms: int | None
-
-
-class Record(NamedTuple):
-    """One record with its own headers."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes
-    headers: Headers
-
-
-class Latest(NamedTuple):
-    """The newest record of a key of a compacted topic."""
-
-    key: bytes
-    value: bytes
-    headers: Headers
-    offset: int
-
-
-class Transaction:
-    """What `LogStore.transaction` gives; dead once its block is left."""
-
-    def __init__(self, store: LogStore, db: sqlite3.Connection) -> None:
-        self._store = store
-        self._db: sqlite3.Connection | None = db
-        self.appended = False
-
-    def append(
-        self,
-        topic: str,
-        partition: int,
-        timestamps: Sequence[int],
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes],
-        headers: Headers = (),
-    ) -> int:
-        """Append a batch to one partition.
-
-        Parameters
-        ----------
-        timestamps
-            int64 ms UTC, one a record.
-        headers
-            Carried by every record of the batch.
-
-        Returns
-        -------
-        int
-            Offset of the first record.
-
-        Raises
-        ------
-        UnknownTopic, ValueError
-            If the topic was not created, has no such partition, or is compacted and a key is
-            missing.
-        """
-        return self._append(topic, partition, timestamps, keys, values, headers, per_record=False)
-
-    def send(self, outputs: Sequence[Output]) -> None:
-        """Append outputs in their order, each to the partition of its key."""
-        lanes: dict[Lane, list[Output]] = {}
-        for output in outputs:
-            partitions = self._store.partitions(output.topic)
-            lane = Lane(output.topic, partition_of(output.key, partitions))
-            lanes.setdefault(lane, []).append(output)
-        for lane, sent in lanes.items():
-            headers = [output.headers for output in sent]
-            alike = headers.count(headers[0]) == len(headers)
-            self._append(
-                *lane,
-                [output.timestamp for output in sent],
-                [output.key for output in sent],
-                [output.value for output in sent],
-                headers[0] if alike else headers,
-                per_record=not alike,
-            )
-
-    def save_snapshot(self, part: str, data: bytes) -> None:
-        """Keep a part of the engine's state, in place of the one before."""
-        self._run("REPLACE INTO snapshots VALUES(?, ?, ?)", part, data, crc32(data))
-
-    def drop_snapshot(self, part: str) -> None:
-        """Forget a part of the engine's state."""
-        self._run("DELETE FROM snapshots WHERE part = ?", part)
-
-    def commit(self, consumer: str, offsets: Mapping[Lane, int]) -> None:
-        """Note where a consumer reads on, by lane."""
-        for lane, offset in offsets.items():
-            self._run("REPLACE INTO offsets VALUES(?, ?, ?, ?)", consumer, *lane, offset)
-
-    def set_meta(self, name: str, value: bytes) -> None:
-        """Keep a named value beside the log."""
-        self._run("REPLACE INTO meta VALUES(?, ?)", name, value)
-
-    def _append(
-        self,
-        topic: str,
-        partition: int,
-        timestamps: Sequence[int],
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes],
-        headers: Headers | Sequence[Headers],
-        *,
-        per_record: bool,
-    ) -> int:
-        known = self._store.topic(topic)
-        if not 0 <= partition < known.partitions:
-            raise ValueError(f"{topic} has {known.partitions} partitions, none is {partition}")
-        count = len(values)
-        # The end is taken from the database: other processes append too.
-        ((end,),) = self._run(
-            "INSERT INTO ends VALUES(?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET next_offset = next_offset + excluded.next_offset RETURNING next_offset",
-            topic,
-            partition,
-            count,
-        )
-        first = int(end) - count
-        if known.compacted:
-            if None in keys:
-                raise ValueError(f"{topic} is compacted: each of its records needs a key")
-            each = headers if per_record else (headers,) * count
-            for row in zip(range(first, end), timestamps, keys, values, each, strict=True):
-                offset, timestamp, key, value, own = row
-                packed = msgspec.msgpack.encode(own)
-                self._run(
-                    "REPLACE INTO latest VALUES(?, ?, ?, ?, ?, ?, ?)",
-                    *(topic, key, partition, offset, timestamp, packed, value),
-                )
-        else:
-            data = encode(timestamps, keys, values, headers, per_record=per_record)
-            now = self._store.now_ms()
-            self._run(
-                "INSERT INTO chunks VALUES(?, ?, ?, ?, ?, ?)",
-                *(topic, partition, first, count, now, data),
-            )
-        self.appended = True
-        return first
-
-    def _run(self, sql: str, *values: object) -> list[Any]:
-        if self._db is None:
-            raise RuntimeError("this transaction is over: open another one")
-        return self._db.execute(sql, values).fetchall()
-
-    def _end(self) -> None:
-        self._db = None
 
 
 class LogStore:
@@ -387,11 +222,11 @@ class LogStore:
     def transaction(self) -> Iterator[Transaction]:
         """Everything of the block or nothing: an exception rolls it back."""
         with self._writing() as db:
-            tx = Transaction(self, db)
+            tx = Transaction(db, self.topic, self.now_ms)
             try:
                 yield tx
             finally:
-                tx._end()
+                tx.end()
         if tx.appended:
             for wake in tuple(self._listeners):
                 wake()
@@ -579,60 +414,16 @@ class LogStore:
         """Bytes of the file and its write-ahead log on disk."""
         return sum(file.stat().st_size for file in self.path.glob("city.db*"))
 
-    def trim(self, now_ms: int, retain_ms: int, retain_bytes: int, keep: Mapping[Lane, int]) -> int:
-        """Delete what is older than the retention, then the oldest until it fits.
+    def batches(self, lane: Lane) -> list[tuple[int, int, int, int]]:
+        """``(first offset, records, appended ms, bytes)`` of every batch of a lane, in order."""
+        return self._rows(
+            "SELECT first_offset, count, appended_ms, length(data) FROM chunks"
+            " WHERE topic = ? AND partition = ? ORDER BY first_offset",
+            *lane,
+        )
 
-        Parameters
-        ----------
-        now_ms, retain_ms
-            A batch appended before ``now_ms - retain_ms`` goes; a topic's own retention comes
-            first.
-        retain_bytes
-            Bound on the batches of all topics but the compacted and those kept for good.
-        keep
-            Offset that the oldest snapshot needs, by lane; no batch that reaches it goes.
-
-        Returns
-        -------
-        int
-            Number of batches deleted, in short transactions.
-        """
-        before: dict[Lane, int] = {}
-        rest: list[list[tuple[int, Lane, int, int]]] = []
-        deleted = held = 0
-        for topic in self.topics():
-            if topic.compacted or topic.retain_ms == NEVER:
-                continue
-            horizon = now_ms - (retain_ms if topic.retain_ms is None else topic.retain_ms)
-            for partition in range(topic.partitions):
-                lane = Lane(topic.name, partition)
-                free: list[tuple[int, Lane, int, int]] = []
-                bound = keep.get(lane)
-                aged = True
-                for first, count, appended, size in self._rows(
-                    "SELECT first_offset, count, appended_ms, length(data) FROM chunks"
-                    " WHERE topic = ? AND partition = ? ORDER BY first_offset",
-                    *lane,
-                ):
-                    loose = bound is None or first + count <= bound
-                    aged = aged and loose and appended < horizon
-                    if aged:
-                        before[lane] = first + count
-                        continue
-                    held += size
-                    if loose:
-                        free.append((appended, lane, first + count, size))
-                rest.append(free)
-        for _, lane, end, size in merge(*rest, key=lambda row: row[0]):
-            if held <= retain_bytes:
-                break
-            before[lane] = end
-            held -= size
-        for lane, end in before.items():
-            deleted += self._delete(lane, end)
-        return deleted
-
-    def _delete(self, lane: Lane, end: int) -> int:
+    def delete(self, lane: Lane, end: int) -> int:
+        """Delete the batches of a lane that begin before ``end``, in short transactions."""
         deleted = 0
         while True:
             with self._writing() as db:

@@ -7,11 +7,13 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import orjson
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agents.commands.exits import complain, drop_stdout
 from agents.commands.stopping import Stop
@@ -21,6 +23,7 @@ from agents.view import View, accounting
 from streams.records import Output
 
 _STATUS_S = 5.0
+_BAR_S = 0.25
 _PATIENCE_S = 1.0
 _REFRESHES = 4
 
@@ -100,8 +103,8 @@ class JsonLines:
 class PlainLines:
     """A line for each new alert on standard output, and now and then one of status."""
 
-    def __init__(self, pipe: Pipe, *, status: bool = True) -> None:
-        self.pipe, self.status = pipe, status
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
         self.view: View | None = None
 
     def begin(self, view: View) -> None:
@@ -114,13 +117,14 @@ class PlainLines:
         lines = [
             alert_line(alert, self.view.zone) for alert in alerts if alert["transition"] == "raised"
         ]
-        if lines:
+        # In a terminal they would break the bar of a replay, which shows them at its end.
+        if lines and not sys.stdout.isatty():
             self.pipe.write("".join(f"{line}\n" for line in lines).encode())
 
     async def attend(self) -> None:
         while True:
             await asyncio.sleep(_STATUS_S)
-            if self.status and self.view is not None:
+            if self.view is not None:
                 complain(_status(self.view))
 
     def end(self, summary: dict[str, Any]) -> None:
@@ -174,6 +178,81 @@ def choose(stop: Stop, *, as_json: bool) -> Display:
     if sys.stderr.isatty():
         return LiveView(Console(stderr=True), PlainLines(pipe))
     return PlainLines(pipe)
+
+
+class Bar:
+    """A bar of progress on standard error, by bytes where the size is known."""
+
+    def __init__(self, done: Callable[[], tuple[int, int]], total: int | None) -> None:
+        self.done = done
+        self._bar = Progress(
+            TextColumn("重放 replay"),
+            BarColumn(),
+            DownloadColumn() if total is not None else TextColumn(""),
+            TextColumn("{task.fields[lines]:,} lines"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("", total=total, lines=0)
+
+    async def follow(self) -> None:
+        """Keep the bar up to date."""
+        self._bar.start()
+        while True:
+            self.update()
+            await asyncio.sleep(_BAR_S)
+
+    def update(self) -> None:
+        size, lines = self.done()
+        self._bar.update(self._task, completed=size, lines=lines)
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+class Replayed:
+    """A bar while a replay goes on, around what else it shows, and the signs at its end."""
+
+    def __init__(self, inner: JsonLines | PlainLines, bar: Bar) -> None:
+        self.inner, self.bar = inner, bar
+        self.view: View | None = None
+
+    def begin(self, view: View) -> None:
+        self.view = view
+        self.inner.begin(view)
+
+    def publish(self, outputs: list[Output]) -> None:
+        self.inner.publish(outputs)
+
+    async def attend(self) -> None:
+        await self.bar.follow()
+
+    def end(self, summary: dict[str, Any]) -> None:
+        self.bar.update()
+        self.bar.stop()
+        if isinstance(self.inner, PlainLines) and sys.stdout.isatty() and self.view is not None:
+            Console().print(self.view)
+        self.inner.end(summary)
+
+    def close(self) -> None:
+        self.bar.stop()
+
+
+def choose_for_replay(
+    stop: Stop, done: Callable[[], tuple[int, int]], *, total: int | None, as_json: bool
+) -> Display:
+    """The display of a replay.
+
+    Parameters
+    ----------
+    done
+        Bytes and lines fed so far.
+    total
+        Bytes to feed; None where that is unknown.
+    """
+    pipe = Pipe(stop)
+    return Replayed(JsonLines(pipe) if as_json else PlainLines(pipe), Bar(done, total))
 
 
 def alert_line(alert: dict[str, Any], zone: str) -> str:

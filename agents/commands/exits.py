@@ -86,7 +86,7 @@ def explain(error: Exception) -> Fault:
     if isinstance(error, OSError | sqlite3.Error):
         return Fault(ENVIRONMENT, f"{error}: check the data folder, its owner and the free space")
     from schemas.documents import ConfigurationError
-    from streams.log_store import InUse, UnknownTopic
+    from streams.log_types import InUse, UnknownTopic
 
     if isinstance(error, ConfigurationError):
         return Fault(BAD, str(error))

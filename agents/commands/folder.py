@@ -13,7 +13,8 @@ import msgspec
 
 from agents.commands.exits import BAD, ENVIRONMENT, Fault
 from schemas.spelling import guess
-from streams.log_store import LogStore, Record
+from streams.log_store import LogStore
+from streams.log_types import Record
 
 if TYPE_CHECKING:
     from schemas.configuration import Configuration

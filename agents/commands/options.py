@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 FOLDER = Path("cityvitals-data")
+PORT = 9464
 
 Data = Annotated[Path, typer.Option("--data", help="Data folder.", metavar="DIR")]
 Config = Annotated[

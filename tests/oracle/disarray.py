@@ -11,7 +11,8 @@ import msgspec
 
 from streams.event_logs import Writer
 
-START_MS = 1_772_402_400_000
+START_MS = 1_772_456_400_000
+"""Three hours before midnight in the city of the shipped catalogue."""
 _STREETS = ("440103001", "440103002", "440104001", "440111")  # the last is a whole district
 _SILENCES_S = {400: 5400, 700: 3 * 3600, 950: 7190}
 """After so many steps, nothing arrives for so long: below, above and about `FORGET_S`."""
@@ -79,7 +80,7 @@ def _reading(random: Random, step: int, t: int) -> dict[str, Any]:
     if number < 6:
         event["site"] = f"site-{number // 2 * 4 + number % 4}"
     if random.random() < 0.7:
-        event["period_s"] = random.choice((60, 600, 900.5))
+        event["period_s"] = random.choice((60, 600, 900.5, 36_000))
     if random.random() < 0.2:
         event["t_end"] = t + random.choice((0, 1000, 60_000))
     if random.random() < 0.5:
@@ -93,7 +94,11 @@ def _observation(random: Random, step: int, t: int) -> dict[str, Any]:
     if random.random() < 0.25:
         name = f"i{random.randrange(1 + step // 8)}"
         return event | {"kind": "incident", "source_id": f"camera-{number}", "event_id": name}
-    event |= {"kind": "segment_flow", "source_id": f"seg-{number}", "speed_kmh": random.choice((0, 9.7, 33.3, 71))}
+    event |= {
+        "kind": "segment_flow",
+        "source_id": f"seg-{number}",
+        "speed_kmh": random.choice((0, 9.7, 33.3, 71)),
+    }
     fields = {"link_len_m": 321.5, "free_flow_kmh": 60, "intensity": random.randrange(30)}
     event |= {name: value for name, value in fields.items() if random.random() < 0.9}
     if random.random() < 0.8:

@@ -42,7 +42,8 @@ def load_events(
     for topic in configuration.topics:
         lengths = (topic.disorder_s, topic.allowed_lateness_s, topic.skew_s)
         database.execute(
-            "INSERT INTO topics VALUES (?, ?, ?, ?)", [topic.name, *(round(s * 1000) for s in lengths)]
+            "INSERT INTO topics VALUES (?, ?, ?, ?)",
+            [topic.name, *(round(s * 1000) for s in lengths)],
         )
     database.execute("CREATE TABLE metrics (code VARCHAR, period_s DOUBLE)")
     database.executemany(

@@ -135,10 +135,10 @@ class _Window:
         self._make_alive()
         self._make_entries()
         wanted = ", ".join(f"'{key}'" for key in self.sign.keys)
-        self._add("entries", f"key_level IN ({wanted})")
+        _add(self.database, "entries", f"key_level IN ({wanted})")
         if self.over:
             self._make_parents()
-            self._add("parents", "true")
+            _add(self.database, "parents", "true")
 
     def _table(self, name: str, query: str) -> None:
         self.database.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
@@ -388,49 +388,59 @@ class _Window:
                 FROM ({" UNION ALL ".join(parts)}) WHERE rev = 0 OR changed""",
         )
 
-    def _add(self, table: str, wanted: str) -> None:
-        """Add the first statements, and the corrections that differ from them."""
-        self.database.execute(f"""
-            INSERT INTO expected SELECT {_RESULT} FROM {table} new
-            WHERE {wanted} AND (rev = 0 OR NOT EXISTS (
-                SELECT 1 FROM {table} old
-                WHERE old.rev = 0 AND old.key_level = new.key_level AND old.key = new.key
-                    AND old.t_end = new.t_end AND old.n = new.n AND old.coverage = new.coverage
-                    AND old.value IS NOT DISTINCT FROM new.value
-                    AND old.reason IS NOT DISTINCT FROM new.reason
-                    AND old.level IS NOT DISTINCT FROM new.level
-                    AND old.place IS NOT DISTINCT FROM new.place
-                    AND old.child IS NOT DISTINCT FROM new.child
-                    AND old.children IS NOT DISTINCT FROM new.children))""")
+
+def _add(database: duckdb.DuckDBPyConnection, table: str, wanted: str) -> None:
+    """Add the first statements, and the corrections that differ from them."""
+    database.execute(f"""
+        INSERT INTO expected SELECT {_RESULT} FROM {table} new
+        WHERE {wanted} AND (rev = 0 OR NOT EXISTS (
+            SELECT 1 FROM {table} old
+            WHERE old.rev = 0 AND old.key_level = new.key_level AND old.key = new.key
+                AND old.t_end = new.t_end AND old.n = new.n AND old.coverage = new.coverage
+                AND old.value IS NOT DISTINCT FROM new.value
+                AND old.reason IS NOT DISTINCT FROM new.reason
+                AND old.level IS NOT DISTINCT FROM new.level
+                AND old.place IS NOT DISTINCT FROM new.place
+                AND old.child IS NOT DISTINCT FROM new.child
+                AND old.children IS NOT DISTINCT FROM new.children))""")
 
 
 def _compute_past_mean(database: duckdb.DuckDBPyConnection, sign: DerivedSign) -> None:
+    """First statements read the input's first ones; corrections its corrected ones, if any."""
     formula = sign.formula
     assert formula.name == "past_mean"
-    assert sign.window.size_s is not None
-    assert sign.window.hop_s is not None
-    size, hop, step = (round(s * 1000) for s in (sign.window.size_s, sign.window.hop_s, formula.step_s))
+    lengths = (sign.window.size_s, sign.window.hop_s, formula.step_s)
+    size, hop, step = (round((s or 0) * 1000) for s in lengths)
     keys = ", ".join(f"'{key}'" for key in sign.keys)
+    name = "key_level, key, t_end"
     database.execute(f"""
-        INSERT INTO expected
-        WITH input AS (SELECT * FROM expected WHERE vital = '{formula.of}' AND rev = 0),
+        CREATE OR REPLACE TEMP TABLE past_means AS
+        WITH given AS (SELECT * FROM expected WHERE vital = '{formula.of}'),
+        input AS (
+            SELECT * REPLACE (0 AS rev) FROM given WHERE rev = 0
+            UNION ALL
+            SELECT * REPLACE (1 AS rev) FROM given
+            QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY rev DESC) = 1),
         asked AS (
-            SELECT key_level, key, place, t_end, unnest(range({formula.windows})) AS back
+            SELECT {name}, place, rev, unnest(range({formula.windows})) AS back
             FROM input WHERE key_level IN ({keys}) AND (t_end - {size}) % {hop} = 0),
         found AS (
             SELECT asked.*, input.value, input.n, input.reason, input.t_end IS NOT NULL AS there
             FROM asked LEFT JOIN input ON input.key_level = asked.key_level
-                AND input.key = asked.key AND input.t_end = asked.t_end - back * {step}),
+                AND input.key = asked.key AND input.t_end = asked.t_end - back * {step}
+                AND input.rev = asked.rev),
         gathered AS (
-            SELECT key_level, key, place, t_end, count(value) AS given,
-                fsum(value) / count(value) AS measure, coalesce(sum(n), 0) AS n,
+            SELECT {name}, place, rev, count(value) AS told, coalesce(sum(n), 0) AS n,
+                fsum(value) / count(value) AS measure,
                 bool_or(back = {formula.windows - 1}
                     AND (NOT there OR coalesce(reason = 'warming', false))) AS warming
             FROM found GROUP BY ALL),
         reasoned AS (
             SELECT *, CASE WHEN warming THEN 'warming'
-                WHEN given < {formula.at_least} THEN 'uncovered' END AS reason FROM gathered),
+                WHEN told < {formula.at_least} THEN 'uncovered' END AS reason FROM gathered),
         valued AS (SELECT *, CASE WHEN reason IS NULL THEN measure END AS value FROM reasoned)
-        SELECT '{sign.id}', key_level, key, place, t_end - {size}, t_end, 0, value, n,
-            given / {formula.windows}, {_level_sql(sign.levels)}, reason, NULL, NULL
+        SELECT '{sign.id}' AS vital, key_level, key, place, t_end - {size} AS t_start, t_end, rev,
+            value, n, told / {formula.windows} AS coverage, {_level_sql(sign.levels)} AS level,
+            reason, NULL::VARCHAR AS child, NULL::INTEGER AS children
         FROM valued""")
+    _add(database, "past_means", "true")

@@ -161,10 +161,14 @@ def _different(database: duckdb.DuckDBPyConnection, sign: Sign) -> list[str]:
         where = f"{level} {key} [{start}, {end}) rev {rev}"
         pairs = dict(zip(said, zip(row[8:-1:2], row[9:-1:2], strict=True), strict=True))
         if engine and oracle:
-            told = "; ".join(f"{n}: engine {e!r}, oracle {o!r}" for n, (e, o) in pairs.items() if e != o)
+            told = "; ".join(
+                f"{n}: engine {e!r}, oracle {o!r}" for n, (e, o) in pairs.items() if e != o
+            )
         else:
             only = "engine alone" if engine else "oracle alone"
-            told = f"{only}: " + ", ".join(f"{n} {e if engine else o}" for n, (e, o) in pairs.items())
+            told = f"{only}: " + ", ".join(
+                f"{n} {e if engine else o}" for n, (e, o) in pairs.items()
+            )
         lines.append(f"    {where}: {told}")
     return lines
 

@@ -29,7 +29,9 @@ def test_beijing_air(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     log = write_beijing_air(data, tmp_path, days)
     database, compared = check(load(environ={}), tmp_path)
     _say(capsys, f"Beijing air: {compared} results compared")
-    cold = f"SELECT count(*) FROM read_json('{log}') WHERE metric = 'air_temperature' AND value < -15"
+    cold = (
+        f"SELECT count(*) FROM read_json('{log}') WHERE metric = 'air_temperature' AND value < -15"
+    )
     rejected = _count(database, "SELECT count(*) FROM events WHERE bin = 'rejected'")
     assert rejected == _count(database, cold) > 0
     assert _count(database, "SELECT count(*) FROM expected WHERE level > 0") > 100

@@ -14,7 +14,8 @@ from faust.transport import drivers
 from yarl import URL
 
 from streams.event_logs import partition_of
-from streams.log_store import InUse, LogStore
+from streams.log_store import LogStore
+from streams.log_types import InUse
 from streams.records import Chunk, Lane
 from streams.transports import local
 from streams.transports.local import CHUNKS_AHEAD, broker_url, folder_of

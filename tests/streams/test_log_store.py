@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from streams.event_logs import partition_of
-from streams.log_store import NEVER, InUse, LogStore, UnknownTopic
+from streams.log_store import LogStore
+from streams.log_types import NEVER, InUse, UnknownTopic
 from streams.records import Chunk, Lane, Output
+from streams.retention import trim
 
 SENSOR = "city.sensor.v1"
 VITALS = "city.vitals.v1"
@@ -305,10 +307,10 @@ class TestTrim:
         for _ in range(4):
             append(store, 5)
             clock.now += 100
-        assert store.trim(clock.now, 250, 1 << 30, {}) == 2
+        assert trim(store, clock.now, 250, 1 << 30, {}) == 2
         assert (store.first_offset(SENSOR, 0), store.end_offset(SENSOR, 0)) == (10, 20)
         assert offsets(store.read(SENSOR, 0, 0)) == [[*range(10, 15)], [*range(15, 20)]]
-        assert store.trim(clock.now + 9999, 250, 1 << 30, {}) == 2
+        assert trim(store, clock.now + 9999, 250, 1 << 30, {}) == 2
         assert store.first_offset(SENSOR, 0) == 20
         assert append(store, 1) == 20
 
@@ -318,17 +320,17 @@ class TestTrim:
             append(store, 5, partition=1)
         # Offset 7 is inside the second batch.
         keep = {Lane(SENSOR, 0): 7}
-        assert store.trim(clock.now + 9999, 0, 0, keep) == 1 + 4
+        assert trim(store, clock.now + 9999, 0, 0, keep) == 1 + 4
         assert store.first_offset(SENSOR, 0) == 5
-        assert store.trim(clock.now, 9999, 0, keep) == 0, "not for want of space either"
-        assert store.trim(clock.now, 9999, 0, {Lane(SENSOR, 0): 10}) == 1
+        assert trim(store, clock.now, 9999, 0, keep) == 0, "not for want of space either"
+        assert trim(store, clock.now, 9999, 0, {Lane(SENSOR, 0): 10}) == 1
 
     def test_the_oldest_go_first_until_the_rest_fits(self, store: LogStore, clock: Clock) -> None:
         for number in range(6):
             with store.transaction() as tx:
                 tx.append(SENSOR, number % 2, [0], [None], [bytes(1000)])
             clock.now += 1
-        assert store.trim(clock.now, 9999, 3500, {}) == 3
+        assert trim(store, clock.now, 9999, 3500, {}) == 3
         assert store.first_offset(SENSOR, 0) == 2
         assert store.first_offset(SENSOR, 1) == 1
 
@@ -340,9 +342,9 @@ class TestTrim:
         with store.transaction() as tx:
             tx.send([out(VITALS, b"k", b"v", b"1")])
         clock.now += 20
-        assert store.trim(clock.now, 100, 1 << 30, {}) == 1
+        assert trim(store, clock.now, 100, 1 << 30, {}) == 1
         assert store.first_offset("short", 0) == 1
-        assert store.trim(clock.now + 9999, 0, 0, {}) == 1
+        assert trim(store, clock.now + 9999, 0, 0, {}) == 1
         assert offsets(store.read("for-good", 0, 0)) == [[0]]
         assert len(list(store.latest(VITALS))) == 1
 
@@ -350,7 +352,7 @@ class TestTrim:
         with store.transaction() as tx:
             for _ in range(200):
                 tx.append(SENSOR, 0, [0], [None], [b""])
-        assert store.trim(clock.now + 1, 0, 0, {}) == 200
+        assert trim(store, clock.now + 1, 0, 0, {}) == 200
 
 
 APPEND = """

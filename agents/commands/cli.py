@@ -1,0 +1,50 @@
+"""The commands and their order in the help."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from agents.commands import check, deadletters, documents, generate, replay, send, standing, up
+
+app = typer.Typer(
+    name="cityvitals",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="City Vitals: a city's raw events become vital signs and alerts, in real time.",
+    epilog="Exit codes: 0 ok, 1 a finding, 2 bad configuration or usage, 3 environment.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cityvitals {version('cityvitals')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    shown: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """City Vitals."""
+
+
+app.command("up")(up.up)
+app.command("replay")(replay.replay)
+app.command("send")(send.send)
+app.command("vitals")(standing.vitals)
+app.command("alerts")(standing.alerts)
+app.command("check")(check.check)
+app.command("generate")(generate.generate)
+app.add_typer(deadletters.app, name="deadletter")
+app.command("schemas")(documents.schemas)

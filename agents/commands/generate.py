@@ -1,0 +1,151 @@
+"""``cityvitals generate``: event logs of the simulated city, with the truth beside them."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+
+from agents.commands.exits import BAD, Fault, guarded
+from agents.commands.options import Json
+
+if TYPE_CHECKING:
+    from agents.city import Emission
+
+_MINUTES, _DEVICES = 120, 5000
+
+
+@guarded
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where to; missing or empty.")],
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 7,
+    minutes: Annotated[
+        int | None,
+        typer.Option("--minutes", min=1, help="Simulated minutes.", show_default=str(_MINUTES)),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option("--scale", help="Size of the city, up to 50.", show_default="1"),
+    ] = None,
+    readings: Annotated[
+        int | None,
+        typer.Option(
+            "--readings", min=1, help="Plain sensor readings instead of a city, for load tests."
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices", min=1, help="Devices of the plain readings.", show_default=str(_DEVICES)
+        ),
+    ] = None,
+    suffix: Annotated[
+        str, typer.Option("--suffix", help=".ndjson, .ndjson.gz or .ndjson.zst.")
+    ] = ".ndjson",
+    as_json: Json = False,
+) -> None:
+    """Write event logs of a simulated city, in order of arrival.
+
+    One file a topic (TOPIC.ndjson), each event with its time of arrival as t_ingest, and
+    truth.json: what was planted and what the engine should find.
+
+    [bold]Examples[/bold]
+
+    cityvitals generate ./city --minutes 180
+
+    cityvitals generate ./big --scale 10 --suffix .ndjson.zst
+
+    cityvitals generate ./load --readings 2000000 && cityvitals replay ./load --json | tail -1
+    """
+    from agents.city import City, load_readings
+    from streams.event_logs import SUFFIXES
+
+    if suffix not in SUFFIXES:
+        raise Fault(BAD, f"{suffix!r} is no suffix of event logs: use one of {', '.join(SUFFIXES)}")
+    _require_fit(minutes, scale, readings, devices)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Fault(BAD, f"{folder} is not an empty folder: name another one, nothing was written")
+    if readings is not None:
+        batches: Iterable[list[Emission]] = load_readings(seed, readings, devices or _DEVICES)
+        lines = _write(folder, suffix, _followed(batches, readings, by_lines=True), [])
+    else:
+        length = minutes or _MINUTES
+        try:
+            city = City(seed, 1.0 if scale is None else scale)
+        except ValueError as error:
+            raise Fault(BAD, f"--{error}") from error
+        truth = city.truth(length)
+        made = (city.minute(k) for k in range(length))
+        lines = _write(folder, suffix, _followed(made, length), list(truth["events"]))
+        (folder / "truth.json").write_bytes(
+            orjson.dumps(truth, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
+    if as_json:
+        print(orjson.dumps({"folder": str(folder), "seed": seed, "lines": lines}).decode())
+    else:
+        print("\n".join(f"{folder / name}: {count:,} lines" for name, count in lines.items()))
+
+
+def _require_fit(
+    minutes: int | None, scale: float | None, readings: int | None, devices: int | None
+) -> None:
+    if readings is not None and (minutes is not None or scale is not None):
+        raise Fault(BAD, "--readings writes plain readings: leave out --minutes and --scale")
+    if readings is None and devices is not None:
+        raise Fault(BAD, "--devices goes with --readings")
+
+
+def _write(
+    folder: Path, suffix: str, batches: Iterable[list[Emission]], topics: list[str]
+) -> dict[str, int]:
+    """Write each emission to the log of its topic; the lines of each file."""
+    from streams.event_logs import Writer
+
+    counts: Counter[str] = Counter()
+    with ExitStack() as held:
+        writers: dict[str, Writer] = {}
+
+        def writer(topic: str) -> Writer:
+            if topic not in writers:
+                writers[topic] = held.enter_context(Writer(folder, topic, suffix))
+                counts[writers[topic].path.name] = 0
+            return writers[topic]
+
+        for topic in topics:
+            writer(topic)
+        for batch in batches:
+            for emission in batch:
+                log = writer(emission.topic)
+                log.write(_stamped(emission))
+                counts[log.path.name] += 1
+    return dict(counts)
+
+
+def _stamped(emission: Emission) -> bytes:
+    """The event with its arrival as ``t_ingest``; damaged JSON stays as it is."""
+    from streams.event_logs import head
+
+    value = emission.value
+    if head(value).key is None:
+        return value
+    return b'%s,"t_ingest":%d}' % (value[:-1], emission.arrival_ms)
+
+
+def _followed(
+    batches: Iterable[list[Emission]], total: int, *, by_lines: bool = False
+) -> Iterator[list[Emission]]:
+    """The batches, with a bar of progress on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("生成 generate", total=total)
+        for batch in batches:
+            yield batch
+            bar.advance(task, len(batch) if by_lines else 1)

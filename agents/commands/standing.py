@@ -1,0 +1,217 @@
+"""``cityvitals vitals`` and ``cityvitals alerts``: how the city stands now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from agents.commands.exits import BAD, Fault, complain, guarded
+from agents.commands.options import FOLDER, Data, Json
+from agents.commands.wording import (
+    LEVELS,
+    REASONS,
+    STATES,
+    STYLES,
+    against,
+    figure,
+    key_with_name,
+    moment,
+    place_names,
+)
+from schemas.spelling import guess
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from agents.commands.folder import About
+    from streams.log_store import LogStore
+    from streams.log_types import Latest
+
+_VITALS, _ALERTS = "city.vitals.v1", "city.alerts.v1"
+_COARSE = ("city", "district")
+
+
+@guarded
+def vitals(
+    sign: Annotated[
+        str | None, typer.Argument(help="Sign, such as traffic.tpi; all if not given.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Key or Chinese name of a place.", metavar="KEY"),
+    ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            "--level",
+            help="Key level: city, district, street, site, station, …",
+            metavar="LEVEL",
+            show_default="city and district",
+        ),
+    ] = None,
+    data: Data = FOLDER,
+    everything: Annotated[bool, typer.Option("--all", help="Keys of every level.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the latest vital signs.
+
+    A value without enough data is a dash with its reason; it is never shown as good.
+
+    [bold]Examples[/bold]
+
+    cityvitals vitals
+
+    cityvitals vitals traffic.tpi --level street
+
+    cityvitals vitals --key 荔湾区 --json
+    """
+    from agents.commands.folder import opened, read_about
+
+    with opened(data) as store:
+        about = read_about(store)
+        found = list(store.latest(_VITALS, f"{sign}|".encode() if sign else None))
+        if sign and not found:
+            _require_sign(store, about, sign)
+    wanted = None if key is None else _key_named(key)
+    rows = list(_chosen(found, wanted, level, everything=everything))
+    if as_json:
+        _print_lines([row.value for row in rows])
+    elif rows:
+        _show(_vitals_table([orjson.loads(row.value) for row in rows], about))
+    else:
+        complain("no results yet" if not found else "no result of such a key or level")
+
+
+@guarded
+def alerts(
+    data: Data = FOLDER,
+    everything: Annotated[bool, typer.Option("--all", help="With cleared alerts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the alerts that stand, and why.
+
+    [bold]Examples[/bold]
+
+    cityvitals alerts
+
+    cityvitals alerts --all --json | jq -c '\\[.rule, .key, .why.threshold]'
+    """
+    from agents.commands.folder import opened, read_about
+
+    with opened(data) as store:
+        zone = read_about(store).zone
+        newest = sorted(store.latest(_ALERTS), key=lambda alert: -alert.offset)
+    rows = [(latest.value, orjson.loads(latest.value)) for latest in newest]
+    rows = [row for row in rows if everything or row[1]["state"] != "cleared"]
+    if as_json:
+        _print_lines([raw for raw, _ in rows])
+    elif rows:
+        _show(_alerts_table([alert for _, alert in rows], zone))
+    else:
+        complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
+
+
+def _require_sign(store: LogStore, about: About, sign: str) -> None:
+    known = set(about.signs) or {latest.key.decode().split("|")[0] for latest in store.latest(_VITALS)}
+    if known and sign not in known:
+        raise Fault(BAD, f"{sign} is no sign{guess(sign, known)}; there are {', '.join(sorted(known))}")
+
+
+def _key_named(key: str) -> str:
+    from schemas.places import normalise
+
+    codes = {name: code for code, name in place_names().items()}
+    try:
+        return normalise(codes.get(key, key))
+    except ValueError:
+        return key
+
+
+def _chosen(
+    rows: list[Latest], key: str | None, level: str | None, *, everything: bool
+) -> Iterator[Latest]:
+    levels = (level,) if level else None if everything or key else _COARSE
+    if level is not None:
+        known = {row.key.decode().split("|", 2)[1] for row in rows}
+        if known and level not in known:
+            raise Fault(
+                BAD, f"no sign has keys of level {level}; there are {', '.join(sorted(known))}"
+            )
+    for row in rows:
+        _, key_level, name = row.key.decode().split("|", 2)
+        if (levels is None or key_level in levels) and key in (None, name):
+            yield row
+
+
+def _print_lines(lines: list[bytes]) -> None:
+    import sys
+
+    sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
+
+
+def _show(table: Table) -> None:
+    import sys
+
+    from rich.console import Console
+
+    # Piped, a table is as wide as it needs to be.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+
+
+def _vitals_table(rows: list[dict[str, Any]], about: About) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in ("体征 sign", "对象 key"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("值 value", justify="right", no_wrap=True)
+    table.add_column("级 level", no_wrap=True)
+    table.add_column("时间 window end", no_wrap=True)
+    table.add_column("覆盖 coverage", justify="right")
+    table.add_column("条数 n", justify="right")
+    for row in rows:
+        value, level = row["value"], row["level"]
+        reason = row["reason"]
+        said = f"– {REASONS[reason]} {reason}" if value is None else figure(value, row["unit"])
+        table.add_row(
+            Text(f"{row['vital']} {about.signs.get(row['vital'], '').partition(' ')[0]}"),
+            Text(key_with_name(row["key"], row["place"])),
+            Text(said if value is None else f"{said} {row['unit']}", "dim" if value is None else ""),
+            Text("–") if level is None else Text(LEVELS[level], STYLES[level]),
+            moment(row["t_end"], about.zone),
+            f"{row['coverage']:.0%}",
+            f"{row['n']:,}",
+        )
+    return table
+
+
+def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in ("始于 raised", "级 level", "报警 alert", "对象 key", "值 value", "状态 state"):
+        table.add_column(head, no_wrap=head.startswith(("始", "级", "状")))
+    table.add_column("原因 why", ratio=1)
+    for alert in rows:
+        why = alert["why"]
+        reasons = [f"{against(why)} {alert['unit']}", why["threshold_source"], why["standing"]]
+        if why["contributors"]:
+            most = (f"{c['key']} {c['value']:g}" for c in why["contributors"][:3])
+            reasons.append(f"最多 top {', '.join(most)}")
+        late = " 迟 late" if alert["late"] else ""
+        table.add_row(
+            moment(alert["t_raised"], zone),
+            Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
+            Text(" ".join(alert["annotations"].values())),
+            Text(key_with_name(alert["key"], alert["place"])),
+            f"{figure(alert['value'], alert['unit'])} {alert['unit']}",
+            f"{STATES[alert['state']]}{late}",
+            Text("; ".join(reasons)),
+        )
+    return table
