@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types import StreamT
 
 from agents.engine import CONSUMER, Engine
@@ -17,6 +19,14 @@ from streams.transports.local import Transport, broker_url
 
 Source = Callable[[], Awaitable[None]]
 """Feeds the log or waits; the run ends when it returns."""
+
+
+class _NoTables(TableManager):
+    """Faust waits a second for tables to register; the engine has none."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
@@ -34,6 +44,7 @@ def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         loghandlers=[],
+        TableManager=_NoTables,
     )
     transport = app.transport
     assert isinstance(transport, Transport)
@@ -66,6 +77,11 @@ async def run(
     Exception
         What an agent or the source failed with; nothing was saved after it.
     """
+    # Rows and identities live for minutes and hold no cycles: the default thresholds would have
+    # the collector walk all of them many times a second.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     logging.getLogger("faust").setLevel(logging.ERROR)
     logging.getLogger("mode").setLevel(logging.ERROR)
     app = build_app(plan, engine, folder)

@@ -42,6 +42,9 @@ _FIRST = (
 )
 """Signs that stand first where the configuration has them; narrow terminals show only these."""
 
+_UNSAID = "尚无"
+"""Of a key that has no result of a sign at all."""
+
 _SHOWN = {b"city", b"district"}
 _NAME_WIDTH, _SIGN_WIDTH = 15, 11
 _ALERTS_KEPT = 50
@@ -78,7 +81,7 @@ class View:
         """Show what earlier runs on the folder left."""
         for latest in self.engine.store.latest(VITALS):
             self._note(self._values, latest.key, latest.value)
-        alerts = [latest for latest in self.engine.store.latest(ALERTS)]
+        alerts = self.engine.store.latest(ALERTS)
         for latest in sorted(alerts, key=lambda latest: latest.offset)[-_ALERTS_KEPT:]:
             self._alerts[latest.key] = latest.value
 
@@ -109,7 +112,7 @@ class View:
             self._head(),
             _sign_table(self.signs[:count], places, values),
             _legend(values),
-            _alert_table(alerts, max(3, rows - len(places) - 13), self.zone),
+            _alert_table(alerts, max(3, rows - len(places) - 12), self.zone),
             self._accounting(),
         )
 
@@ -167,12 +170,14 @@ def _rank(sign: Sign) -> tuple[int, bool, float]:
 def _sign_table(
     signs: list[Sign], places: list[tuple[str, str]], values: dict[bytes, Any]
 ) -> Table:
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    table.add_column("\n\n地点 place", no_wrap=True, vertical="bottom", width=_NAME_WIDTH - 2)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("地点 place", no_wrap=True, vertical="bottom", width=_NAME_WIDTH - 1)
     for sign in signs:
         short = sign.id.rpartition(".")[2]
         head = Text.assemble(sign.name.zh, "\n", (short, "dim"), "\n", (sign.unit, "dim"))
-        table.add_column(head, justify="right", width=_SIGN_WIDTH - 2, vertical="bottom")
+        table.add_column(
+            head, justify="right", width=_SIGN_WIDTH - 1, vertical="bottom", overflow="fold"
+        )
     for level, key in places:
         name = Text.assemble(place_name(key) or key, " ", (key, "dim"))
         cells = [values.get(f"{sign.id}|{level}|{key}".encode()) for sign in signs]
@@ -182,7 +187,7 @@ def _sign_table(
 
 def _cell(result: dict[str, Any] | None) -> Text:
     if result is None:
-        return Text("–", "dim")
+        return Text(f"– {_UNSAID}", "dim")
     if result["value"] is None:
         return Text(f"– {REASONS[result['reason']]}", "dim")
     level = result["level"]
@@ -196,22 +201,25 @@ def _legend(values: dict[bytes, Any]) -> Text:
         text.append("● ", style).append(f"{word}  ", "dim")
     for reason in sorted({row["reason"] for row in values.values() if row["reason"]}):
         text.append(f"– {REASONS[reason]} {reason}  ", "dim")
-    return text
+    return text.append(f"– {_UNSAID} none yet", "dim")
 
 
 def _alert_table(alerts: list[dict[str, Any]], rows: int, zone: str) -> Table | Text:
     if not alerts:
         return Text("尚无报警 no alerts yet", "dim")
-    standing = [alert for alert in reversed(alerts) if alert["state"] != "cleared"]
-    cleared = [alert for alert in reversed(alerts) if alert["state"] == "cleared"]
-    return alert_table((standing + cleared)[:rows], zone)
+    newest = alerts[::-1]
+    newest.sort(key=lambda alert: list(STATES).index(alert["state"]))
+    return alert_table(newest[:rows], zone)
 
 
 def alert_table(alerts: list[dict[str, Any]], zone: str) -> Table:
     """Alerts with what they say of themselves, one a row."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", expand=False)
-    for head in ("时间 time", "级 level", "报警 alert", "对象 key"):
-        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    for head in ("时间 time", "级 level"):
+        table.add_column(head, no_wrap=True)
+    # Only these two give way in a narrow terminal.
+    table.add_column("报警 alert")
+    table.add_column("对象 key")
     table.add_column("值 value", no_wrap=True, justify="right")
     for head in ("限 limit", "状态 state"):
         table.add_column(head, no_wrap=True)
@@ -220,11 +228,15 @@ def alert_table(alerts: list[dict[str, Any]], zone: str) -> Table:
         table.add_row(
             moment(alert["t_update"], zone)[5:],
             Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
-            Text(" ".join(alert["annotations"].values())),
-            Text(key_with_name(alert["key"], alert["place"])),
+            _giving(" ".join(alert["annotations"].values())),
+            _giving(key_with_name(alert["key"], alert["place"])),
             f"{figure(alert['value'], alert['unit'])} {alert['unit']}",
             against(alert["why"]),
             STATES[alert["state"]],
             style=style,
         )
     return table
+
+
+def _giving(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")

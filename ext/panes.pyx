@@ -10,6 +10,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from zlib import crc32
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -29,6 +31,10 @@ cdef extern from *:
     int64_t cv_high(cv_int128 x) nogil
     uint64_t cv_low(cv_int128 x) nogil
     cv_int128 cv_square(int64_t x) nogil
+
+
+cdef int64_t MOST_SLOTS = 1 << 28
+"""Far above the keys of any lane; a pane takes four bytes for each slot."""
 
 
 cdef object to_int(cv_int128 x):
@@ -132,7 +138,7 @@ cdef class Panes:
         Raises
         ------
         ValueError, OverflowError
-            A slot is below zero, or a number does not fit; rows before it are folded in.
+            A slot is out of range, or a number does not fit; rows before it are folded in.
         """
         cdef int64_t t, slot, value, weight, covered_ms, start, current = 0
         cdef Cells cells = None
@@ -140,8 +146,8 @@ cdef class Panes:
         cdef tuple row
         for row in rows:
             t, slot, value, weight, covered_ms = row
-            if slot < 0:
-                raise ValueError(f"slot {slot} is below zero")
+            if not 0 <= slot <= MOST_SLOTS:
+                raise ValueError(f"slot {slot} is out of range")
             start = floor_to(t, self.pane_ms)
             if cells is None or start != current:
                 cells = self.pane(start)
@@ -216,17 +222,21 @@ cdef class Panes:
             for start, used, cells in panes:
                 body += (start.to_bytes(8, "little", signed=True) + used.to_bytes(8, "little")
                          + cells)
-        return head + body
+        return head + body + crc32(head + body).to_bytes(8, "little")
 
     @staticmethod
     def load(bytes state):
         """A :class:`Panes` from :meth:`dump`; ValueError where the bytes are not such a state."""
-        cdef Py_ssize_t at = 24, size, count, i, length = PyBytes_GET_SIZE(state)
+        cdef Py_ssize_t at = 24, size, count, i, length = PyBytes_GET_SIZE(state) - 8
+        cdef int64_t slot
         cdef Cells cells
         cdef cv_cell* cell
         cdef dict target
         if length < 40:
             raise ValueError("the state of panes is too short")
+        # What follows trusts the numbers that it reads: a slot is a place in memory.
+        if crc32(state[:length]).to_bytes(8, "little") != state[length:]:
+            raise ValueError("the state of panes has changed since it was written")
 
         def number(Py_ssize_t offset):
             if offset < 0 or offset + 8 > length:
@@ -242,11 +252,14 @@ cdef class Panes:
                 start = number(at)
                 size = number(at + 8)
                 at += 16
-                if size < 0 or at + size * <Py_ssize_t>sizeof(cv_cell) > length:
+                if not 0 <= size <= (length - at) // <Py_ssize_t>sizeof(cv_cell):
                     raise ValueError("the state of panes is cut short")
                 cells = Cells()
                 for i in range(size):
-                    cell = cells.of((<cv_cell*>(PyBytes_AS_STRING(state) + at))[i].slot)
+                    slot = (<cv_cell*>(PyBytes_AS_STRING(state) + at))[i].slot
+                    if not 0 <= slot <= MOST_SLOTS:
+                        raise ValueError(f"slot {slot} in the state of panes is out of range")
+                    cell = cells.of(slot)
                     memcpy(cell, PyBytes_AS_STRING(state) + at + i * sizeof(cv_cell),
                            sizeof(cv_cell))
                 at += size * sizeof(cv_cell)

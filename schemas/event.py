@@ -75,8 +75,9 @@ def settle(event: Event) -> None:
     t = event.t
     if type(t) is not int or not EARLIEST <= t < LATEST:
         event.t = settle_time(t, "$.t")
-    if event.t_ingest is not None:
-        event.t_ingest = settle_time(event.t_ingest, "$.t_ingest")
+    ingested = event.t_ingest
+    if ingested is not None and (type(ingested) is not int or not EARLIEST <= ingested < LATEST):
+        event.t_ingest = settle_time(ingested, "$.t_ingest")
     place = event.place
     # Most readings name a grid, which is its own normal form: they are spared a call.
     if len(place) != 15 or not place.isascii() or not place.isdigit():

@@ -54,7 +54,7 @@ class Seen:
                     del self._times[identity]
 
     def dump(self) -> list[Any]:
-        return [[list(identity), t] for identity, t in self._times.items()]
+        return list(self._times.items())
 
     @classmethod
     def load(cls, data: list[Any]) -> Seen:

@@ -13,11 +13,11 @@ from agents.commands.options import Config, Json
 def check(config: Config = None, as_json: Json = False) -> None:
     """Check a configuration: every fault at its file, line and column.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals check
+    - `cityvitals check`
 
-    cityvitals check --config ./catalogue --json
+    - `cityvitals check --config ./catalogue --json`
     """
     from schemas.documents import ConfigurationError
     from schemas.loading import load

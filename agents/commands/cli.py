@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="City Vitals: a city's raw events become vital signs and alerts, in real time.",
     epilog="Exit codes: 0 ok, 1 a finding, 2 bad configuration or usage, 3 environment.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,9 +31,7 @@ def _print_version(wanted: bool) -> None:
 def root(
     shown: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Show the version.", callback=_print_version, is_eager=True
-        ),
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """City Vitals."""

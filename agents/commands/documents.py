@@ -24,11 +24,11 @@ def schemas(
 ) -> None:
     """Write or check the JSON Schemas of events and outputs.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals schemas ./schemas
+    - `cityvitals schemas ./schemas`
 
-    cityvitals schemas --check
+    - `cityvitals schemas --check`
     """
     from schemas.generate import FOLDER, documents, stale, write
 

@@ -55,13 +55,13 @@ def generate(
     One file a topic (TOPIC.ndjson), each event with its time of arrival as t_ingest, and
     truth.json: what was planted and what the engine should find.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals generate ./city --minutes 180
+    - `cityvitals generate ./city --minutes 180`
 
-    cityvitals generate ./big --scale 10 --suffix .ndjson.zst
+    - `cityvitals generate ./big --scale 10 --suffix .ndjson.zst`
 
-    cityvitals generate ./load --readings 2000000 && cityvitals replay ./load --json | tail -1
+    - `cityvitals generate ./load --readings 2000000 && cityvitals replay ./load --json | tail -1`
     """
     from agents.city import City, load_readings
     from streams.event_logs import SUFFIXES

@@ -53,13 +53,13 @@ def replay(
     The topic of a log is its file name, unless --topic names it. Several logs are merged by their
     log timestamps. Without --data nothing is kept.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals replay city.sensor.v1.ndjson.zst
+    - `cityvitals replay city.sensor.v1.ndjson.zst`
 
-    cityvitals replay ./recorded --speed 60 --data ./replayed
+    - `cityvitals replay ./recorded --speed 60 --data ./replayed`
 
-    cityvitals replay readings.ndjson --topic city.sensor.v1 --json | tail -1
+    - `cityvitals replay readings.ndjson --topic city.sensor.v1 --json | tail -1`
     """
     kept, rate = retention(retain or []), speed_or_max(pace)
     STOP.install()
@@ -102,8 +102,8 @@ def _require_inputs(plan: Plan, logs: list[tuple[str, int | None, Path]]) -> Non
         if known is None:
             raise Fault(
                 BAD,
-                f"{path}: {name} is no input topic of this configuration{guess(name, plan.topics)}; "
-                f"name one of {', '.join(plan.topics)} with --topic",
+                f"{path}: {name} is no input topic{guess(name, plan.topics)}; name "
+                f"one of {', '.join(plan.topics)} with --topic",
             )
         if partition is not None and partition >= known.topic.partitions:
             raise Fault(

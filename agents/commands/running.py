@@ -6,7 +6,7 @@ import asyncio
 import resource
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from agents.plan import Plan
 from streams.accounting import Accounting
 
 _TRIM_S = 30.0
+_SHOW_S = 0.5
+_SHOW_SHARE, _SHOW_MOST_S = 3.0, 2.5
 
 
 class Feed(Protocol):
@@ -93,7 +95,10 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         async def go() -> None:
             async def source() -> None:
                 await _first_of(
-                    feed.run(), run.display.attend(), _keep_trimmed(engine.trim, run.retention)
+                    feed.run(),
+                    run.display.attend(),
+                    _keep_shown(engine.checkpoint),
+                    _keep_trimmed(engine.trim, run.retention),
                 )
 
             await run_app(run.plan, engine, run.folder, source, run.stop.event())
@@ -119,6 +124,17 @@ def peak_rss_bytes() -> int:
     """Most memory that this process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+async def _keep_shown(checkpoint: Callable[[], Awaitable[None]]) -> None:
+    # The engine's own checkpoints move apart as they grow, and at full speed each is larger than
+    # the one before: what it found would be seen late, and a Ctrl-C would wait for all of it.
+    took = 0.0
+    while True:
+        await asyncio.sleep(min(_SHOW_MOST_S, max(_SHOW_S, _SHOW_SHARE * took)))
+        began = time.monotonic()
+        await checkpoint()
+        took = time.monotonic() - began
 
 
 async def _keep_trimmed(trim: Callable[[int, int], None], retention: Retention) -> None:

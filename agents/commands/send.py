@@ -26,7 +26,10 @@ _LINE_LIMIT = 16 << 20
 @guarded
 def send(
     file: Annotated[
-        str, typer.Argument(help="NDJSON file (.ndjson, .gz, .zst), or - for standard input.")
+        str,
+        typer.Argument(
+            help="NDJSON file (.ndjson, .gz, .zst), or - for standard input.", metavar="FILE|-"
+        ),
     ],
     data: Data = FOLDER,
     topic: TopicName = None,
@@ -37,11 +40,11 @@ def send(
     One JSON object a line. The topic is the file's name (TOPIC.ndjson), or --topic. Lines go in
     as they are: what is wrong with one is told by `cityvitals deadletter list`.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals send city.sensor.v1.ndjson
+    - `cityvitals send city.sensor.v1.ndjson`
 
-    tail -f readings.ndjson | cityvitals send - --topic city.sensor.v1
+    - `tail -f readings.ndjson | cityvitals send - --topic city.sensor.v1`
     """
     from agents.commands.folder import is_running, opened, read_about, require_input
 

@@ -60,13 +60,13 @@ def vitals(
 
     A value without enough data is a dash with its reason; it is never shown as good.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals vitals
+    - `cityvitals vitals`
 
-    cityvitals vitals traffic.tpi --level street
+    - `cityvitals vitals traffic.tpi --level street`
 
-    cityvitals vitals --key 荔湾区 --json
+    - `cityvitals vitals --key 荔湾区 --json`
     """
     from agents.commands.folder import opened, read_about
 
@@ -93,11 +93,11 @@ def alerts(
 ) -> None:
     """Show the alerts that stand, and why.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals alerts
+    - `cityvitals alerts`
 
-    cityvitals alerts --all --json | jq -c '\\[.rule, .key, .why.threshold]'
+    - `cityvitals alerts --all --json | jq -c '[.rule, .key, .why.threshold]'`
     """
     from agents.commands.folder import opened, read_about
 
@@ -115,9 +115,13 @@ def alerts(
 
 
 def _require_sign(store: LogStore, about: About, sign: str) -> None:
-    known = set(about.signs) or {latest.key.decode().split("|")[0] for latest in store.latest(_VITALS)}
+    known = set(about.signs) or {
+        latest.key.decode().split("|")[0] for latest in store.latest(_VITALS)
+    }
     if known and sign not in known:
-        raise Fault(BAD, f"{sign} is no sign{guess(sign, known)}; there are {', '.join(sorted(known))}")
+        raise Fault(
+            BAD, f"{sign} is no sign{guess(sign, known)}; there are {', '.join(sorted(known))}"
+        )
 
 
 def _key_named(key: str) -> str:
@@ -181,7 +185,9 @@ def _vitals_table(rows: list[dict[str, Any]], about: About) -> Table:
         table.add_row(
             Text(f"{row['vital']} {about.signs.get(row['vital'], '').partition(' ')[0]}"),
             Text(key_with_name(row["key"], row["place"])),
-            Text(said if value is None else f"{said} {row['unit']}", "dim" if value is None else ""),
+            Text(
+                said if value is None else f"{said} {row['unit']}", "dim" if value is None else ""
+            ),
             Text("–") if level is None else Text(LEVELS[level], STYLES[level]),
             moment(row["t_end"], about.zone),
             f"{row['coverage']:.0%}",

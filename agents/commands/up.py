@@ -50,13 +50,13 @@ def up(
     With --json each result and each transition of an alert is one line, and the last line is one
     object with the accounting.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    cityvitals up
+    - `cityvitals up`
 
-    cityvitals up --data ./demo --for 60s --speed 120
+    - `cityvitals up --data ./demo --for 60s --speed 120`
 
-    cityvitals up --json | jq -c 'select(.alert_id) | \\[.rule, .key, .state]'
+    - `cityvitals up --json | jq -c 'select(.alert_id) | [.rule, .key, .state]'`
     """
     kept = retention(retain or [])
     rate, until = speed(pace), None if duration is None else seconds(duration)

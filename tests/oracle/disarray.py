@@ -14,6 +14,12 @@ from streams.event_logs import Writer
 START_MS = 1_772_456_400_000
 """Three hours before midnight in the city of the shipped catalogue."""
 _STREETS = ("440103001", "440103002", "440104001", "440111")  # the last is a whole district
+_METRICS = (
+    ("rain", "mm", 4.0),
+    ("water_depth", "cm", 40.0),
+    ("pm25", "ug/m3", 300.0),
+    ("air_temperature", "Cel", 41.0),
+)
 _SILENCES_S = {400: 5400, 700: 3 * 3600, 950: 7190}
 """After so many steps, nothing arrives for so long: below, above and about `FORGET_S`."""
 
@@ -63,10 +69,7 @@ def _events(random: Random, step: int, now: int) -> Iterator[dict[str, Any] | No
 
 
 def _reading(random: Random, step: int, t: int) -> dict[str, Any]:
-    metric, unit, top = random.choice(
-        (("rain", "mm", 4.0), ("water_depth", "cm", 40.0), ("pm25", "ug/m3", 300.0))
-        + (("air_temperature", "Cel", 41.0),)
-    )
+    metric, unit, top = random.choice(_METRICS)
     number = random.randrange(8)
     event: dict[str, Any] = {
         "device": f"{metric}-{number}",

@@ -8,18 +8,19 @@ in its answer; `covered_signs` names the rest.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from math import gcd
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
 
-from schemas.configuration import Configuration, DerivedSign, Levels, Sign, WindowSign
+from schemas.configuration import Configuration, DerivedSign, Sign, WindowSign
 from tests.oracle.events import load_events, needed, taking
+from tests.oracle.past_means import compute_past_mean
+from tests.oracle.results import add_results, level_sql, make_expected
 
 _PLACES = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
-_COMPARE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-_SEVERITY = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
 _VALUES = {
     "count": "n",
     "sum": "sx / 1e6::DOUBLE",
@@ -33,10 +34,6 @@ _VALUES = {
     "ratio": "sx::DOUBLE / nullif(sy, 0)",
     "tpi": "tpi(1 - sy::DOUBLE / nullif(sx, 0))",
 }
-_RESULT = (
-    "vital, key_level, key, place, t_start, t_end, rev, value, n, coverage, level, reason, "
-    "child, children"
-)
 
 
 def covered_signs(configuration: Configuration) -> list[Sign]:
@@ -61,18 +58,14 @@ def compute(configuration: Configuration, folder: Path) -> duckdb.DuckDBPyConnec
     database.execute("SET preserve_insertion_order = false")
     _define_macros(database)
     load_events(database, configuration, folder)
-    database.execute("""
-        CREATE TABLE expected (
-            vital VARCHAR, key_level VARCHAR, key VARCHAR, place VARCHAR, t_start BIGINT,
-            t_end BIGINT, rev INTEGER, value DOUBLE, n BIGINT, coverage DOUBLE, level INTEGER,
-            reason VARCHAR, child VARCHAR, children INTEGER)""")
+    make_expected(database)
     signs = covered_signs(configuration)
     for sign in signs:
         if isinstance(sign, WindowSign):
             _Window(database, configuration, sign).compute()
     for sign in signs:
         if isinstance(sign, DerivedSign):
-            _compute_past_mean(database, sign)
+            compute_past_mean(database, sign)
     return database
 
 
@@ -95,15 +88,6 @@ def _define_macros(database: duckdb.DuckDBPyConnection) -> None:
             WHEN delay <= 0.6 THEN 4 + (delay - 0.5) / 0.1 * 2
             WHEN delay <= 0.7 THEN 6 + (delay - 0.6) / 0.1 * 2
             ELSE 8 + (delay - 0.7) / 0.3 * 2 END""")
-
-
-def _level_sql(levels: Levels | None) -> str:
-    if levels is None:
-        return "NULL::INTEGER"
-    sign = _COMPARE[levels.compare]
-    worst_first = reversed(levels.thresholds.given())
-    steps = (f"WHEN value {sign} {x!r}::DOUBLE THEN {_SEVERITY[name]}" for name, x in worst_first)
-    return f"CASE WHEN value IS NULL THEN NULL {' '.join(steps)} ELSE 0 END"
 
 
 class _Window:
@@ -135,10 +119,10 @@ class _Window:
         self._make_alive()
         self._make_entries()
         wanted = ", ".join(f"'{key}'" for key in self.sign.keys)
-        _add(self.database, "entries", f"key_level IN ({wanted})")
+        add_results(self.database, "entries", f"key_level IN ({wanted})")
         if self.over:
             self._make_parents()
-            _add(self.database, "parents", "true")
+            add_results(self.database, "parents", "true")
 
     def _table(self, name: str, query: str) -> None:
         self.database.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
@@ -217,7 +201,7 @@ class _Window:
         first, last = (datetime.fromtimestamp(ms / 1000, UTC).date() for ms in found)
         days = range((last - first).days + 5)
         edges = [self._midnight(first + timedelta(days=day - 2)) for day in days]
-        values = ", ".join(f"({a}, {b})" for a, b in zip(edges, edges[1:], strict=False))
+        values = ", ".join(f"({a}, {b})" for a, b in pairwise(edges))
         self.database.execute(f"INSERT INTO calendar VALUES {values}")
 
     def _midnight(self, day: date) -> int:
@@ -320,7 +304,7 @@ class _Window:
                     SELECT *, CASE WHEN reason IS NULL THEN measure END AS value FROM reasoned)
                 SELECT '{self.sign.id}' AS vital, key_level, key,
                     {self._place_of("newest.place")} AS place, t_start, t_end, rev, value, n,
-                    coverage, {_level_sql(self.sign.levels)} AS level, reason,
+                    coverage, {level_sql(self.sign.levels)} AS level, reason,
                     NULL::VARCHAR AS child, NULL::INTEGER AS children
                 FROM valued LEFT JOIN newest USING (key_level, key)""",
         )
@@ -360,10 +344,11 @@ class _Window:
                    FROM entries) WHERE number = 1""",
         )
         rollup = self.sign.rollup
+        # In a stated order: corrections are compared with first statements to the bit.
         value, child = {
             "max": ("max(value)", "min(key) FILTER (value = most)"),
             "min": ("min(value)", "min(key) FILTER (value = least)"),
-            "mean": ("fsum(value) / count(value)", "NULL::VARCHAR"),
+            "mean": ("fsum(value ORDER BY key) / count(value)", "NULL::VARCHAR"),
         }[rollup]
         parts = []
         for level in self.levels:
@@ -381,66 +366,9 @@ class _Window:
         self._table(
             "parents",
             f"""SELECT '{self.sign.id}' AS vital, key_level, key, key AS place, t_start, t_end,
-                    rev, value, n, coverage, {_level_sql(self.sign.levels)} AS level,
+                    rev, value, n, coverage, {level_sql(self.sign.levels)} AS level,
                     CASE WHEN value IS NULL THEN
                         CASE WHEN warming THEN 'warming' ELSE 'uncovered' END END AS reason,
                     child, children
                 FROM ({" UNION ALL ".join(parts)}) WHERE rev = 0 OR changed""",
         )
-
-
-def _add(database: duckdb.DuckDBPyConnection, table: str, wanted: str) -> None:
-    """Add the first statements, and the corrections that differ from them."""
-    database.execute(f"""
-        INSERT INTO expected SELECT {_RESULT} FROM {table} new
-        WHERE {wanted} AND (rev = 0 OR NOT EXISTS (
-            SELECT 1 FROM {table} old
-            WHERE old.rev = 0 AND old.key_level = new.key_level AND old.key = new.key
-                AND old.t_end = new.t_end AND old.n = new.n AND old.coverage = new.coverage
-                AND old.value IS NOT DISTINCT FROM new.value
-                AND old.reason IS NOT DISTINCT FROM new.reason
-                AND old.level IS NOT DISTINCT FROM new.level
-                AND old.place IS NOT DISTINCT FROM new.place
-                AND old.child IS NOT DISTINCT FROM new.child
-                AND old.children IS NOT DISTINCT FROM new.children))""")
-
-
-def _compute_past_mean(database: duckdb.DuckDBPyConnection, sign: DerivedSign) -> None:
-    """First statements read the input's first ones; corrections its corrected ones, if any."""
-    formula = sign.formula
-    assert formula.name == "past_mean"
-    lengths = (sign.window.size_s, sign.window.hop_s, formula.step_s)
-    size, hop, step = (round((s or 0) * 1000) for s in lengths)
-    keys = ", ".join(f"'{key}'" for key in sign.keys)
-    name = "key_level, key, t_end"
-    database.execute(f"""
-        CREATE OR REPLACE TEMP TABLE past_means AS
-        WITH given AS (SELECT * FROM expected WHERE vital = '{formula.of}'),
-        input AS (
-            SELECT * REPLACE (0 AS rev) FROM given WHERE rev = 0
-            UNION ALL
-            SELECT * REPLACE (1 AS rev) FROM given
-            QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY rev DESC) = 1),
-        asked AS (
-            SELECT {name}, place, rev, unnest(range({formula.windows})) AS back
-            FROM input WHERE key_level IN ({keys}) AND (t_end - {size}) % {hop} = 0),
-        found AS (
-            SELECT asked.*, input.value, input.n, input.reason, input.t_end IS NOT NULL AS there
-            FROM asked LEFT JOIN input ON input.key_level = asked.key_level
-                AND input.key = asked.key AND input.t_end = asked.t_end - back * {step}
-                AND input.rev = asked.rev),
-        gathered AS (
-            SELECT {name}, place, rev, count(value) AS told, coalesce(sum(n), 0) AS n,
-                fsum(value) / count(value) AS measure,
-                bool_or(back = {formula.windows - 1}
-                    AND (NOT there OR coalesce(reason = 'warming', false))) AS warming
-            FROM found GROUP BY ALL),
-        reasoned AS (
-            SELECT *, CASE WHEN warming THEN 'warming'
-                WHEN told < {formula.at_least} THEN 'uncovered' END AS reason FROM gathered),
-        valued AS (SELECT *, CASE WHEN reason IS NULL THEN measure END AS value FROM reasoned)
-        SELECT '{sign.id}' AS vital, key_level, key, place, t_end - {size} AS t_start, t_end, rev,
-            value, n, told / {formula.windows} AS coverage, {_level_sql(sign.levels)} AS level,
-            reason, NULL::VARCHAR AS child, NULL::INTEGER AS children
-        FROM valued""")
-    _add(database, "past_means", "true")

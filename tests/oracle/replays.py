@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import msgspec
 
-from agents.pipeline import Pipeline
-from agents.plan import compile_plan
 from schemas.configuration import Configuration, DerivedSign, EventSign, Sign
 from streams.accounting import BINS
-from streams.records import Chunk, Output
-from tests.oracle.logs import Record, read_records, topics_in
+from tests.oracle.logs import topics_in
 from tests.oracle.oracle import compute, covered_signs
 
-RESULTS = "city.vitals-log.v1"
-_CHUNK = 700
+_COMMAND = Path(sys.executable).with_name("cityvitals")
 _SHOWN = 5
 _EXACT = ("count", "sum", "min", "max", "distinct")
 _KEY = ("vital", "key_level", "key", "t_start", "t_end", "rev")
@@ -30,48 +30,37 @@ Accounts = Mapping[tuple[str, int], Mapping[str, int]]
 
 
 class Replayed(NamedTuple):
-    """Results as NDJSON, and the accounting of each lane that read anything."""
+    """What the command printed, and the accounting of each lane that read anything."""
 
-    results: Path
+    printed: Path
     accounts: Accounts
 
 
 def replay(configuration: Configuration, folder: Path) -> Replayed:
-    """Replay the logs of a folder through the engine's core to their end."""
-    pipeline = Pipeline(compile_plan(configuration))
-    path = folder / "results.ndjson"
-    with path.open("wb") as file:
+    """Replay the logs of a folder with the console command.
 
-        def keep(outputs: Iterable[Output]) -> None:
-            for output in outputs:
-                if output.topic == RESULTS:
-                    file.write(output.value + b"\n")
-
-        for topic, log in topics_in(configuration, folder):
-            waiting: list[list[Record]] = [[] for _ in range(topic.partitions)]
-            for record in read_records(topic, log):
-                records = waiting[record.partition]
-                records.append(record)
-                if len(records) == _CHUNK:
-                    keep(pipeline.step(_chunk(topic.name, records)))
-                    records.clear()
-            for records in filter(None, waiting):
-                keep(pipeline.step(_chunk(topic.name, records)))
-        keep(pipeline.end())
-    accounts = {tuple(lane): i.accounting.as_dict() for lane, i in pipeline.lanes.items()}
-    return Replayed(path, {lane: counts for lane, counts in accounts.items() if counts["read"]})
-
-
-def _chunk(topic: str, records: list[Record]) -> Chunk:
-    first = records[0].offset
-    return Chunk(
-        topic,
-        records[0].partition,
-        range(first, first + len(records)),
-        [record.logged for record in records],
-        [record.key for record in records],
-        [record.value for record in records],
-    )
+    Raises
+    ------
+    AssertionError
+        Where the command fails, with what it said.
+    """
+    content = folder / "configuration.yaml"
+    content.write_text(configuration.model_dump_json(exclude_none=True), encoding="utf-8")
+    logs = [str(path) for _, path in topics_in(configuration, folder)]
+    command = [str(_COMMAND), "replay", *logs, "--json", "--config", str(content)]
+    printed = folder / "replayed.json"
+    ours = {name: value for name, value in os.environ.items() if "CITYVITALS" not in name}
+    with printed.open("wb") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, env=ours)
+    assert done.returncode == 0, done.stderr.decode()
+    with printed.open("rb") as lines:
+        (last,) = deque(lines, maxlen=1)
+    accounts = {}
+    for lane, counts in msgspec.json.decode(last)["accounting"].items():
+        topic, _, partition = lane.rpartition("/")
+        if counts["read"]:
+            accounts[topic, int(partition)] = counts
+    return Replayed(printed, accounts)
 
 
 def check(configuration: Configuration, folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
@@ -90,7 +79,7 @@ def check(configuration: Configuration, folder: Path) -> tuple[duckdb.DuckDBPyCo
     """
     replayed = replay(configuration, folder)
     database = compute(configuration, folder)
-    _load_results(database, configuration, replayed.results)
+    _load_results(database, configuration, replayed.printed)
     faults = [
         *_different_bins(database, replayed.accounts),
         *(line for sign in covered_signs(configuration) for line in _different(database, sign)),

@@ -21,6 +21,7 @@ def window(size_s: float, hop_s: float) -> dict[str, float]:
 
 
 def sign(name: str, unit: str, **fields: Any) -> dict[str, Any]:
+    """The fields that tests do not care for, and those given."""
     return {
         "id": name,
         "kind": "window",
@@ -36,8 +37,8 @@ def sensor(name: str, unit: str, metric: Any, base: str, **fields: Any) -> dict[
     return sign(name, unit, topic="sensor", match={"metric": metric}, base=base, **fields)
 
 
-def traffic(name: str, unit: str, kind: str, base: str, **fields: Any) -> dict[str, Any]:
-    return sign(name, unit, topic="traffic", match={"kind": kind}, base=base, **fields)
+def traffic(name: str, unit: str, observed: str, base: str, **fields: Any) -> dict[str, Any]:
+    return sign(name, unit, topic="traffic", match={"kind": observed}, base=base, **fields)
 
 
 def past_mean(name: str, unit: str, of: str, **fields: Any) -> dict[str, Any]:
@@ -267,21 +268,73 @@ def configuration(
     )
 
 
-SMALL = configuration(
-    SMALL_SIGNS,
+SMALL_TOPICS = [
+    topic("sensor", 2, 300, disorder_s=5),
+    topic("traffic", 2, 120, disorder_s=10),
+    topic("hotline", 1, 3600, disorder_s=0),
+]
+SMALL = configuration(SMALL_SIGNS, SMALL_TOPICS, forget_s=1800)
+"""Windows of minutes: for logs of a few hours."""
+
+FULL = configuration(
     [
-        topic("sensor", 2, 300, disorder_s=5),
-        topic("traffic", 2, 120, disorder_s=10),
-        topic("hotline", 1, 3600, disorder_s=0),
+        *SMALL_SIGNS,
+        traffic(
+            "full.occupancy",
+            "%",
+            "parking",
+            "site",
+            kind="sampled",
+            period_s=60,
+            aggregate={"function": "ratio", "of": "occupied", "over": "capacity", "scale": 100},
+            window=window(60, 60),
+            keys=["site", "street", "city"],
+            rollup="merge",
+            coverage={"by": "devices", "at_least": 0.5},
+            levels=levels("ge", blue=10, red=90),
+            alert={},
+        ),
+        sign(
+            "full.points",
+            "count",
+            kind="derived",
+            formula={
+                "name": "children_at_level",
+                "of": "small.median",
+                "child": "site",
+                "level": "yellow",
+            },
+            window=window(120, 60),
+            keys=["street", "city"],
+            levels=levels("ge", blue=1),
+            alert={},
+        ),
+        sign(
+            "full.index",
+            "0-100",
+            kind="derived",
+            formula={
+                "name": "level_index",
+                "of": [
+                    {"sign": "small.mean", "weight": 2},
+                    {"sign": "small.median", "weight": 1},
+                    {"sign": "full.occupancy", "weight": 1},
+                ],
+                "at_least": 2,
+            },
+            window=window(300, 300),
+            keys=["city"],
+            levels=levels("le", blue=85, yellow=60),
+            alert={},
+        ),
     ],
+    SMALL_TOPICS,
     forget_s=1800,
 )
-"""Windows of minutes: for logs of a few hours."""
+"""The same with sampled and derived signs of every kind."""
 
 CALENDAR_TOPICS = [topic("sensor", 2, 7200, disorder_s=60), topic("hotline", 1, 86_400)]
 CALENDAR = configuration(CALENDAR_SIGNS, CALENDAR_TOPICS, forget_s=21_600)
 """Days, nights and months: for logs of days."""
 
-NEW_YORK = configuration(
-    CALENDAR_SIGNS, CALENDAR_TOPICS, forget_s=21_600, zone="America/New_York"
-)
+NEW_YORK = configuration(CALENDAR_SIGNS, CALENDAR_TOPICS, forget_s=21_600, zone="America/New_York")

@@ -100,7 +100,9 @@ class Writer:
                 event["site"] = f"s{number // 2}"
                 where = PLACES[(number // 2 * 5 + t // 1_200_000 % 3) % len(PLACES)]
         elif kind == "traffic":
-            what = rng.choice(("segment_flow", "segment_flow", "incident", "parking", "transit_hub"))
+            what = rng.choice(
+                ("segment_flow", "segment_flow", "incident", "parking", "transit_hub")
+            )
             event |= {"kind": what, "source_id": f"r{number}"}
             values = {
                 "link_len_m": (0, 250, 800.5),

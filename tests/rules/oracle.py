@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import fsum, gcd, inf, sqrt
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -240,7 +241,7 @@ def delay_index(delay: Fraction) -> Fraction:
     knots += [(Fraction("0.7"), 8), (Fraction(1), 10)]
     if delay <= 0:
         return Fraction(0)
-    for (x0, y0), (x1, y1) in zip(knots, knots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(knots):
         if delay <= x1:
             return y0 + (y1 - y0) * (delay - x0) / (x1 - x0)
     return Fraction(10)
@@ -348,9 +349,7 @@ class Answers:
         return {**self.first.get(end, {}), **self.final.get(end, {})}
 
 
-def say(
-    sign: WindowSign, rows: list[Row], start: int, end: int, first: float, place: str
-) -> Said:
+def say(sign: WindowSign, rows: list[Row], start: int, end: int, first: float, place: str) -> Said:
     inside = [row for row in rows if start <= row.e < end]
     coverage, enough = coverage_of(sign, inside, end - start)
     value, reason = None, None
@@ -439,10 +438,7 @@ def answer(
         if over:
             parents = roll_up(sign, first)
             if final:
-                final |= {
-                    name: now
-                    for name, now in roll_up(sign, {**first, **final}).items()
-                }
+                final |= roll_up(sign, {**first, **final})
             first |= parents
         said.first[end] = first
         said.final[end] = {name: now for name, now in final.items() if first.get(name) != now}
@@ -512,9 +508,7 @@ def run(
         for name, records in log.items()
     }
     answers: dict[str, Answers] = {}
-    farthest = max(
-        lane.watermark + ms(topics[name[0]].disorder_s) for name, lane in lanes.items()
-    )
+    farthest = max(lane.watermark + ms(topics[name[0]].disorder_s) for name, lane in lanes.items())
     for sign in signs:
         mine = [lane for name, lane in lanes.items() if topics[name[0]].kind == sign.topic]
         rows = [row for lane in mine for row in lane.rows[sign.id]]

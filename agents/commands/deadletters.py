@@ -1,0 +1,250 @@
+"""``cityvitals deadletter``: refused records, looked at and taken back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import msgspec
+import orjson
+import typer
+
+from agents.commands.exits import BAD, FINDING, Fault, complain, guarded
+from agents.commands.options import FOLDER, Data, Json
+from agents.commands.wording import moment, printable
+from schemas.spelling import guess
+
+if TYPE_CHECKING:
+    from schemas.deadletter import DeadLetter
+    from streams.log_store import LogStore
+    from streams.log_transaction import Transaction
+    from streams.log_types import Record
+
+ATTEMPTS = 3
+"""How often a record is tried in all."""
+
+_TOPIC = "city.deadletter.v1"
+_REDRIVEN = "redriven"
+_SHOWN_KINDS = ("sensor", "traffic")
+_WIDTH = 200
+
+app = typer.Typer(
+    no_args_is_help=True, help="Refused records: list them, show one, take them back."
+)
+
+Where = Annotated[str, typer.Argument(help="Where it stands.", metavar="TOPIC/PARTITION/OFFSET")]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Only letters of this reason, such as bad_time.", metavar="CODE"),
+]
+
+
+class Letter(NamedTuple):
+    """A dead letter: its bytes, what they say, and where it was redriven to."""
+
+    raw: bytes
+    said: DeadLetter
+    redriven: str | None
+
+    @property
+    def where(self) -> str:
+        return f"{self.said.topic}/{self.said.partition}/{self.said.offset}"
+
+
+@app.command("list")
+@guarded
+def list_letters(data: Data = FOLDER, reason: Reason = None, as_json: Json = False) -> None:
+    """List the records that were refused, and why.
+
+    **Examples**
+
+    - `cityvitals deadletter list`
+
+    - `cityvitals deadletter list --reason bad_time --json | jq -r .hint`
+    """
+    from agents.commands.folder import opened, read_about
+
+    with opened(data) as store:
+        letters, zone = _letters(store, reason), read_about(store).zone
+    if as_json:
+        sys.stdout.buffer.write(b"".join(letter.raw + b"\n" for letter in letters))
+    elif letters:
+        _show_list(letters, zone)
+    else:
+        complain("no dead letters" if reason is None else f"no dead letters of reason {reason}")
+
+
+@app.command("show")
+@guarded
+def show(where: Where, data: Data = FOLDER, as_json: Json = False) -> None:
+    """Show a dead letter and, for readings and observations, the record itself.
+
+    What citizens told the hotline is personal: such a record is never shown.
+
+    **Examples**
+
+    - `cityvitals deadletter show city.sensor.v1/2/1047`
+    """
+    from agents.commands.folder import opened, read_about
+
+    with opened(data) as store:
+        letter = _letter_at(_letters(store, None), where)
+        if read_about(store).kinds.get(letter.said.topic) in _SHOWN_KINDS:
+            record = _record(store, letter.said)
+            raw = None if record is None else record.value.decode(errors="backslashreplace")
+            note = "no longer retained" if raw is None else ""
+        else:
+            raw, note = None, "not shown: it may hold what is personal"
+    fields: dict[str, Any] = orjson.loads(letter.raw)
+    if as_json:
+        fields |= {"redriven": letter.redriven, "record": raw}
+        print(orjson.dumps(fields).decode())
+        return
+    for name, value in fields.items():
+        print(f"{name:10} {printable(str(value))}")
+    if letter.redriven:
+        print(f"{'redriven':10} {letter.redriven}")
+    print(f"{'record':10} {note if raw is None else printable(raw)}")
+
+
+@app.command("redrive")
+@guarded
+def redrive(
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(help="Where they stand.", metavar="TOPIC/PARTITION/OFFSET…"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that were not redriven yet.")
+    ] = False,
+    data: Data = FOLDER,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Take refused records back: each goes to the end of its lane, as it is.
+
+    That helps where the refusal had a cause outside the record, such as an older build or
+    configuration. A record is tried 3 times in all, and must still be in the log. Works while an
+    engine runs.
+
+    **Examples**
+
+    - `cityvitals deadletter redrive city.sensor.v1/2/1047`
+
+    - `cityvitals deadletter redrive --all --reason unknown_metric`
+    """
+    from agents.commands.folder import is_running, opened
+
+    if bool(places) == everything:
+        raise Fault(BAD, "name the letters as TOPIC/PARTITION/OFFSET, or all of them with --all")
+    taken: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    with opened(data) as store, store.transaction() as tx:
+        letters = _letters(store, reason)
+        if everything:
+            chosen = [letter for letter in letters if letter.redriven is None]
+        else:
+            chosen = [_letter_at(letters, where) for where in dict.fromkeys(places or ())]
+        for letter in chosen:
+            try:
+                taken[letter.where] = _take_back(store, tx, letter)
+            except Fault as fault:
+                refused[letter.where] = str(fault)
+        if taken:
+            kept = {letter.where: letter.redriven for letter in _letters(store, None)}
+            known = {where: to for where, to in kept.items() if to is not None}
+            tx.set_meta(_REDRIVEN, orjson.dumps(known | taken))
+        running = is_running(data)
+    _report(taken, refused, as_json=as_json)
+    if taken and not running:
+        complain(f"no engine runs on {data}: it reads them at its next start (`cityvitals up`)")
+    if refused:
+        raise typer.Exit(FINDING)
+
+
+def _letters(store: LogStore, reason: str | None) -> list[Letter]:
+    from agents.commands.folder import records
+    from schemas.deadletter import DeadLetter
+    from schemas.refusal import CODES
+
+    if reason is not None and reason not in CODES:
+        raise Fault(
+            BAD, f"{reason} is no reason{guess(reason, CODES)}; there are {', '.join(CODES)}"
+        )
+    redriven: dict[str, str] = orjson.loads(store.meta(_REDRIVEN) or b"{}")
+    letters = []
+    for record in records(store, _TOPIC):
+        said = msgspec.json.decode(record.value, type=DeadLetter)
+        if reason in (None, said.reason):
+            to = redriven.get(f"{said.topic}/{said.partition}/{said.offset}")
+            letters.append(Letter(record.value, said, to))
+    return letters
+
+
+def _letter_at(letters: list[Letter], where: str) -> Letter:
+    for letter in letters:
+        if letter.where == where:
+            return letter
+    raise Fault(
+        BAD, f"{where}: no dead letter stands there; `cityvitals deadletter list` names them"
+    )
+
+
+def _record(store: LogStore, said: DeadLetter) -> Record | None:
+    found = store.records(said.topic, said.partition, said.offset, 1)
+    return found[0] if found and found[0].offset == said.offset else None
+
+
+def _take_back(store: LogStore, tx: Transaction, letter: Letter) -> str:
+    """Append the record again; where it stands now."""
+    from agents.intake import REDRIVE_HEADER
+
+    said = letter.said
+    if letter.redriven is not None:
+        raise Fault(FINDING, f"was redriven already, to {letter.redriven}")
+    if said.attempt >= ATTEMPTS:
+        raise Fault(FINDING, f"was tried {said.attempt} times: mend the record and send it anew")
+    record = _record(store, said)
+    if record is None:
+        raise Fault(FINDING, "is no longer in the log: send it anew from its source")
+    header = ((REDRIVE_HEADER, str(said.attempt).encode()),)
+    lane = (said.topic, said.partition)
+    offset = tx.append(*lane, [record.timestamp], [record.key], [record.value], header)
+    return f"{said.topic}/{said.partition}/{offset}"
+
+
+def _report(taken: dict[str, str], refused: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        print(orjson.dumps({"redriven": taken, "refused": refused}).decode())
+        return
+    for where, to in taken.items():
+        print(f"{where} redriven to {to}")
+    for where, why in refused.items():
+        complain(f"{where} {why}")
+    if not taken and not refused:
+        complain("nothing to redrive")
+
+
+def _show_list(letters: list[Letter], zone: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in ("位置 record", "时间 time", "原因 reason", "字段 where"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("提示 hint")
+    table.add_column("次 attempt", justify="right")
+    table.add_column("重投 redriven to")
+    for letter in letters:
+        said = letter.said
+        table.add_row(
+            letter.where,
+            moment(said.timestamp, zone),
+            said.reason,
+            Text(printable(said.where)),
+            Text(printable(said.hint)),
+            str(said.attempt),
+            letter.redriven or "",
+        )
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)

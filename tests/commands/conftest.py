@@ -1,0 +1,43 @@
+"""Commands to run, and what they have run on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.commands.console import SCRIPT, TIMEOUT_S, CityRun, Cli, Ended
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Runs ``cityvitals`` with arguments, and ``given`` on standard input."""
+
+    def run(*arguments: object, given: bytes = b"", env: dict[str, str] | None = None) -> Ended:
+        done = subprocess.run(
+            [SCRIPT, *map(str, arguments)],
+            input=given,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def city(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> CityRun:
+    data = tmp_path_factory.mktemp("city") / "data"
+    return CityRun(data, cli("up", "--data", data, "--for", "4s", "--json"))
+
+
+@pytest.fixture(scope="session")
+def logs(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Event logs of a small city."""
+    folder = tmp_path_factory.mktemp("logs") / "small"
+    assert cli("generate", folder, "--minutes", 30, "--scale", 0.1).code == 0
+    return folder

@@ -1,0 +1,79 @@
+"""An engine that fails at a record: what it says, and how the next start gets past it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.commands.console import Cli, Ended
+
+SECRET = "what the record held"
+
+# The core fails at one record of one lane, as an undiscovered bug would make it.
+FAILING = f"""
+import sys
+from agents.intake import StepError
+from agents.pipeline import Pipeline
+from agents.commands import main
+
+whole = Pipeline.step
+
+def step(self, chunk, quarantine=frozenset()):
+    if chunk.lane == ("city.sensor.v1", 1) and 30 in chunk.offsets and 30 not in quarantine:
+        raise StepError(chunk.lane, 30) from RuntimeError("{SECRET}")
+    return whole(self, chunk, quarantine)
+
+Pipeline.step = step
+sys.argv[0] = "cityvitals"
+main()
+"""
+
+
+def run_failing(*arguments: object, debug: bool = False) -> Ended:
+    env = {**os.environ, **({"CITYVITALS_DEBUG": "1"} if debug else {})}
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, *map(str, arguments)],
+        capture_output=True,
+        timeout=60,
+        env=env,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_a_record_that_stops_the_engine_twice_is_set_aside(tmp_path: Path, cli: Cli) -> None:
+    arguments = ("up", "--data", tmp_path / "d", "--for", "2s", "--json")
+    first = run_failing(*arguments)
+    assert first.code == 1
+    assert "city.sensor.v1/1 offset 30" in first.err
+    assert "dead letters" in first.err
+    assert "Traceback" not in first.err
+    assert SECRET not in first.err
+    second = run_failing(*arguments, debug=True)
+    assert second.code == 1
+    assert "Traceback" in second.err
+    third = run_failing(*arguments)
+    assert third.code == 0, third.err
+    assert third.lines[-1]["total"]["remainder"] == 0
+    listed = cli("deadletter", "list", "--reason", "crashed", "--data", tmp_path / "d", "--json")
+    assert [(x["topic"], x["partition"], x["offset"]) for x in listed.lines] == [
+        ("city.sensor.v1", 1, 30)
+    ]
+
+
+def test_missing_kernels_are_named(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['ext.panes'] = None; sys.argv[0] = 'cityvitals';"
+        "from agents.commands import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "up", "--data", str(tmp_path / "d"), "--for", "1s"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert b"compiled kernels" in done.stderr
+    assert b"pip install -e ." in done.stderr

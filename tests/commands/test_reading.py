@@ -1,0 +1,93 @@
+"""Commands that look: ``vitals``, ``alerts``, ``check``, ``schemas``, the help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.console import CityRun, Cli
+
+
+def test_latest_signs(city: CityRun, cli: Cli) -> None:
+    every = cli("vitals", "--data", city.data, "--json", "--all").lines
+    coarse = cli("vitals", "--data", city.data, "--json").lines
+    assert {line["key_level"] for line in coarse} == {"city", "district"}
+    assert len(every) > len(coarse)
+    assert len({(line["vital"], line["key"]) for line in every}) == len(every)
+    table = cli("vitals", "traffic.tpi", "--data", city.data).out
+    assert "440103 荔湾区" in table
+    assert "drain.depth" not in table
+    named = cli("vitals", "--key", "荔湾区", "--data", city.data, "--json").lines
+    assert {line["key"] for line in named} == {"440103"}
+    streets = cli("vitals", "--level", "street", "--data", city.data, "--json").lines
+    assert {line["key_level"] for line in streets} == {"street"}
+
+
+def test_words_that_are_not_known(city: CityRun, cli: Cli) -> None:
+    sign = cli("vitals", "trafic.tpi", "--data", city.data)
+    assert (sign.code, sign.out) == (2, "")
+    assert "did you mean 'traffic.tpi'" in sign.err
+    level = cli("vitals", "--level", "village", "--data", city.data)
+    assert level.code == 2
+    assert "district" in level.err
+
+
+def test_alerts_that_stand(cli: Cli, logs: Path, tmp_path: Path, city: CityRun) -> None:
+    every = cli("alerts", "--data", city.data, "--all", "--json").lines
+    standing = cli("alerts", "--data", city.data, "--json").lines
+    assert [line for line in every if line["state"] != "cleared"] == standing
+    assert cli("alerts", "--data", city.data).code == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("vitals",), ("alerts",), ("deadletter", "list"), ("send", "-")]
+)
+def test_a_folder_without_data(command: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    ended = cli(*command, "--data", tmp_path / "none")
+    assert ended.code == 3
+    assert "cityvitals up" in ended.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_shipped_configuration_is_right(cli: Cli) -> None:
+    assert cli("check").out.startswith("ok")
+    found = cli("check", "--json").lines[0]
+    assert found["ok"]
+    assert "traffic.tpi" in found["signs"]["window"]
+    assert len(found["fingerprint"]) == 12
+
+
+def test_every_fault_of_a_configuration_has_its_place(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text('version: "1"\ntopics:\n  - {name: a b, kind: sensr}\n')
+    for command in (("check",), ("up", "--for", "1s", "--data", tmp_path / "d")):
+        ended = cli(*command, "--config", file)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{file}:3:" in ended.err
+        assert len(ended.err.splitlines()) >= 3
+    assert not (tmp_path / "d").exists()
+    as_json = cli("check", "--config", file, "--json")
+    assert as_json.code == 2
+    assert {"file", "line", "column", "path", "message"} == set(as_json.lines[0]["problems"][0])
+
+
+def test_schemas_written_and_checked(cli: Cli, tmp_path: Path) -> None:
+    assert cli("schemas", tmp_path).code == 0
+    assert cli("schemas", tmp_path, "--check").code == 0
+    (tmp_path / "alert.schema.json").write_text("{}")
+    stale = cli("schemas", tmp_path, "--check")
+    assert stale.code == 1
+    assert "alert.schema.json is stale" in stale.err
+    assert json.loads(cli("schemas", tmp_path, "--check", "--json").out)["stale"] == [
+        "alert.schema.json"
+    ]
+
+
+def test_help_and_version(cli: Cli) -> None:
+    assert cli("--version").out.startswith("cityvitals ")
+    for command in ("up", "replay", "send", "vitals", "alerts", "check", "generate", "schemas"):
+        ended = cli(command, "--help")
+        assert ended.code == 0
+        assert f"cityvitals {command}" in ended.out.split("Examples")[1]

@@ -1,0 +1,200 @@
+"""R1 and R3 in the compiled kernel: panes and moments against plain Python."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ext.panes import Panes
+from streams.aggregates import MOMENTS, Accumulator
+
+Row = tuple[int, int, int, int, int]
+Closed = list[tuple[int, bool, list[tuple[int, Accumulator]]]]
+
+DAY_MS = 86_400_000
+NOW = 1_772_323_200_000
+"""2026-03-01 00:00 UTC."""
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+
+class PlainPanes:
+    """Every row kept in a list, and sorted into panes when they are asked for."""
+
+    def __init__(self, pane_ms: int, lateness_ms: int) -> None:
+        self.pane_ms, self.lateness_ms = pane_ms, lateness_ms
+        self.watermark: int | None = None
+        self.waiting: list[tuple[int, bool, Row]] = []
+
+    def add(self, rows: list[Row]) -> None:
+        for row in rows:
+            start = row[0] // self.pane_ms * self.pane_ms
+            closed = self.watermark is not None and start + self.pane_ms <= self.watermark
+            self.waiting.append((start, closed, row))
+
+    def close_until(self, watermark: int) -> Closed:
+        due = [
+            (late, start, row)
+            for start, late, row in self.waiting
+            if start + self.pane_ms + late * self.lateness_ms <= watermark
+        ]
+        self.waiting = [w for w in self.waiting if (w[1], w[0], w[2]) not in due]
+        self.watermark = max(watermark, self.watermark or watermark)
+        closed = []
+        for late, start in sorted({(late, start) for late, start, _ in due}):
+            rows = [row for row_late, s, row in due if (row_late, s) == (late, start)]
+            slots = sorted({row[1] for row in rows})
+            closed.append((start, late, [(slot, moments(rows, slot)) for slot in slots]))
+        return closed
+
+
+def moments(rows: list[Row], slot: int) -> Accumulator:
+    mine = [row for row in rows if row[1] == slot]
+    values = [value for _, _, value, _, _ in mine]
+    last_t, last_value = max((t, value) for t, _, value, _, _ in mine)
+    covered, weight = sum(row[4] for row in mine), sum(row[3] for row in mine)
+    squares = sum(value * value for value in values)
+    extremes = (min(values), max(values))
+    return (len(mine), last_t, covered, sum(values), squares, *extremes, last_value, weight)
+
+
+SCALES = st.sampled_from(
+    [
+        (1, 0),
+        (250, 1000),
+        (60_000, 300_000),
+        (3_600_000, DAY_MS),
+        (31 * DAY_MS, 400 * DAY_MS),
+    ]
+)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> tuple[int, int, list[list[Row] | int]]:
+    """A pane, a lateness, and rows and watermarks in turn, around an epoch."""
+    pane, lateness = draw(SCALES)
+    epoch = draw(st.sampled_from([0, NOW, -NOW, 2**53]))
+    time = st.integers(-8 * pane, 8 * pane) | st.integers(-8, 8).map(lambda k: k * pane)
+    time = time.map(lambda t: t + epoch)
+    value = INT64 | st.integers(-5, 5)
+    row = st.tuples(time, st.integers(0, 5), value, INT64, st.integers(0, 10**9))
+    rows = st.lists(row, max_size=12)
+    return pane, lateness, draw(st.lists(rows | time, max_size=12))
+
+
+@settings(deadline=None, max_examples=300)
+@given(steps(), st.randoms(use_true_random=False))
+def test_panes_are_those_of_plain_python(
+    case: tuple[int, int, list[list[Row] | int]], rng: Random
+) -> None:
+    pane, lateness, turns = case
+    panes, plain = Panes(pane, lateness), PlainPanes(pane, lateness)
+    for turn in [*turns, 2**60]:
+        if isinstance(turn, int):
+            assert panes.close_until(turn) == plain.close_until(turn)
+        else:
+            # In any number of calls.
+            cut = rng.randrange(len(turn) + 1)
+            panes.add(turn[:cut])
+            panes.add(turn[cut:])
+            plain.add(turn)
+        if rng.randrange(3) == 0:
+            state = panes.dump()
+            panes = Panes.load(state)
+            assert panes.dump() == state
+    assert panes.open_panes == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.just(0), st.just(0), INT64, INT64, st.integers(0, 10**9))))
+def test_a_cell_is_the_merge_of_its_rows(rows: list[Row]) -> None:
+    panes = Panes(1, 0)
+    panes.add(rows)
+    state = MOMENTS.empty
+    for t, _, value, weight, covered in rows:
+        state = MOMENTS.merge(state, MOMENTS.row(t, value, weight, covered))
+    assert panes.close_until(1) == ([(0, False, [(0, state)])] if rows else [])
+
+
+def test_sums_of_extremes_do_not_overflow() -> None:
+    least, rows = -(2**63), 10_000
+    panes = Panes(1000, 0)
+    panes.add([(0, 0, least, least, 0)] * rows)
+    ((_, _, [(_, state)]),) = panes.close_until(1000)
+    assert state[3:5] == (rows * least, rows * least * least)
+    assert state[8] == rows * least
+
+
+def test_boundaries() -> None:
+    """A row at a pane's end is of the next pane; one before it, of a closed pane, is late.
+
+    ::
+
+        t  -1000   -1 0     999 1000
+            [--------)[--------)[-----
+        watermark 0  ^ closes the first; -1 is now a correction, 0 is not
+    """
+    panes = Panes(1000, 500)
+    panes.add([(-1000, 0, 1, 0, 0), (-1, 0, 2, 0, 0), (0, 0, 4, 0, 0)])
+    assert panes.close_until(-1) == []
+    assert panes.close_until(0) == [(-1000, False, [(0, (2, -1, 0, 3, 5, 1, 2, 2, 0))])]
+    panes.add([(-1, 0, 8, 0, 0), (0, 0, 16, 0, 0)])
+    assert panes.close_until(499) == []
+    assert [c[:2] for c in panes.close_until(500)] == [(-1000, True)]
+    ((start, late, [(_, state)]),) = panes.close_until(1000)
+    assert (start, late, state[0], state[3]) == (0, False, 2, 20)
+
+
+def test_a_watermark_never_goes_back() -> None:
+    panes = Panes(1000, 0)
+    panes.close_until(5000)
+    assert panes.close_until(1000) == []
+    assert panes.closed_until == 5000
+    panes.add([(4999, 0, 1, 0, 0)])
+    assert [c[:2] for c in panes.close_until(5000)] == [(4000, True)]
+
+
+@pytest.mark.parametrize("slot", [-1, -(2**63), 2**40])
+def test_a_slot_out_of_range_is_refused(slot: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        Panes(1000, 0).add([(0, slot, 1, 0, 0)])
+
+
+def test_a_number_beyond_64_bits_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        Panes(1000, 0).add([(0, 0, 2**63, 0, 0)])
+
+
+@pytest.mark.parametrize("pane_ms", [0, -1])
+def test_a_pane_needs_a_length(pane_ms: int) -> None:
+    with pytest.raises(ValueError, match="above zero"):
+        Panes(pane_ms, 0)
+
+
+def filled() -> bytes:
+    panes = Panes(1000, 5000)
+    panes.add([(t, t % 7, t * t, -t, 1) for t in range(0, 5000, 37)])
+    panes.close_until(2000)
+    panes.add([(t, t % 3, t, 0, 1) for t in range(0, 2500, 91)])
+    return panes.dump()
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_changed_bytes_are_refused(data: st.DataObject) -> None:
+    state = bytearray(filled())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(state) // 8 - 1)) * 8
+        state[at : at + 8] = data.draw(st.binary(min_size=8, max_size=8))
+    if bytes(state) != filled():
+        with pytest.raises(ValueError, match="the state of panes"):
+            Panes.load(bytes(state))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200) | st.integers(0, len(filled()) - 1).map(lambda n: filled()[:n]))
+def test_other_bytes_are_refused(state: bytes) -> None:
+    with pytest.raises(ValueError, match="the state of panes"):
+        Panes.load(state)
