@@ -43,6 +43,7 @@ class FoldedState:
         self.sign = plan.sign
         self.lateness_ms = 0 if plan.sign.kind == "sampled" else plan.lateness_ms
         self.over = plan.sign.rollup not in ("merge", "none")
+        self.zero = plan.sign.empty == "zero"
         self._keys = tuple(plan.sign.keys)
         self._scale = scale_of(plan.sign.levels)
         self._said: dict[int, list[Entry]] = {}
@@ -132,7 +133,7 @@ class FoldedState:
                 self._sliding[name].since(start),
                 start,
                 end,
-                self._islands[name][-1][0],
+                self._first(self._islands[name][-1]),
             )
             for name in sorted(self._alive)
         ]
@@ -165,6 +166,13 @@ class FoldedState:
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         self._alive.difference_update(silent)
 
+    def _first(self, island: Island) -> int:
+        """The pane from which windows are not warming up any more.
+
+        Where no event means zero, a key without one was observed as long as any other.
+        """
+        return self.observed_from if self.zero else island[0]
+
     def _parents(
         self, children: Iterable[Entry], only: Collection[KeyName] | None = None
     ) -> list[Entry]:
@@ -180,12 +188,10 @@ class FoldedState:
         end: int,
         first: int,
     ) -> Entry:
-        zero = self.sign.empty == "zero"
         n = 0 if state is None else state[0]
         coverage, enough = self._coverage(state, end - start)
         value, reason = None, None
-        # Where no event means zero, a key without one was still observed.
-        if start < (self.observed_from if zero else first):
+        if start < first:
             reason = WARMING
         elif not enough:
             reason = UNCOVERED
@@ -205,7 +211,7 @@ class FoldedState:
         rule = self.sign.coverage
         n, covered = (0, 0) if state is None else (state[0], state[2])
         if rule is None:
-            if self.sign.empty == "zero":
+            if self.zero:
                 return 1.0, True
             return (1.0 if n else 0.0), n > 0
         if rule.by == "time":
@@ -259,13 +265,15 @@ class FoldedState:
         island, before = self._island(name, end), None
         first = AFTER_ALL
         if island is not None:
-            first = island[0]
+            first = self._first(island)
             place = self._places[name] if on_time is None else on_time[0]
             state = None if on_time is None else on_time[1]
             before = judged(self._entry(name, place, state, start, end, first), self._scale)
         assert late is not None
         whole = late if on_time is None else self._merged(on_time, late)
         low = bisect_left(self._late_starts, start)
+        if self.zero:
+            first = self.observed_from
         first = min([first, *(p for p in self._late_starts[low:] if name in self._late[p])])
         after = self._entry(name, whole[0], whole[1], start, end, first)
         return before, judged(after, self._scale)

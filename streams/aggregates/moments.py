@@ -53,7 +53,7 @@ class Moments:
 
 
 def _narrow(x: int) -> int | bytes:
-    return x if -_WIDE <= x < _WIDE else x.to_bytes(17, "little", signed=True)
+    return x if -_WIDE <= x < _WIDE else x.to_bytes(x.bit_length() // 8 + 1, "little", signed=True)
 
 
 MOMENTS = Moments()

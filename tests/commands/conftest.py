@@ -32,7 +32,7 @@ def cli() -> Cli:
 @pytest.fixture(scope="session")
 def city(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> CityRun:
     data = tmp_path_factory.mktemp("city") / "data"
-    return CityRun(data, cli("up", "--data", data, "--for", "4s", "--json"))
+    return CityRun(data, cli("up", "--data", data, "--for", "3s", "--json"))
 
 
 @pytest.fixture(scope="session")

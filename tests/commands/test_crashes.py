@@ -31,10 +31,10 @@ main()
 """
 
 
-def run_failing(*arguments: object, debug: bool = False) -> Ended:
+def run(program: str, *arguments: object, debug: bool = False) -> Ended:
     env = {**os.environ, **({"CITYVITALS_DEBUG": "1"} if debug else {})}
     done = subprocess.run(
-        [sys.executable, "-c", FAILING, *map(str, arguments)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         timeout=60,
         env=env,
@@ -43,18 +43,20 @@ def run_failing(*arguments: object, debug: bool = False) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def test_a_record_that_stops_the_engine_twice_is_set_aside(tmp_path: Path, cli: Cli) -> None:
-    arguments = ("up", "--data", tmp_path / "d", "--for", "2s", "--json")
-    first = run_failing(*arguments)
+def test_a_record_that_stops_the_engine_twice_is_set_aside(
+    tmp_path: Path, cli: Cli, logs: Path
+) -> None:
+    arguments = ("replay", logs, "--data", tmp_path / "d", "--json")
+    first = run(FAILING, *arguments)
     assert first.code == 1
     assert "city.sensor.v1/1 offset 30" in first.err
     assert "dead letters" in first.err
     assert "Traceback" not in first.err
     assert SECRET not in first.err
-    second = run_failing(*arguments, debug=True)
+    second = run(FAILING, *arguments, debug=True)
     assert second.code == 1
     assert "Traceback" in second.err
-    third = run_failing(*arguments)
+    third = run(FAILING, *arguments)
     assert third.code == 0, third.err
     assert third.lines[-1]["total"]["remainder"] == 0
     listed = cli("deadletter", "list", "--reason", "crashed", "--data", tmp_path / "d", "--json")
@@ -63,17 +65,24 @@ def test_a_record_that_stops_the_engine_twice_is_set_aside(tmp_path: Path, cli: 
     ]
 
 
+# As where the package was installed without a compiler.
+WITHOUT_KERNELS = """
+import sys
+from agents.commands import main
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("ext."):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+sys.argv[0] = "cityvitals"
+main()
+"""
+
+
 def test_missing_kernels_are_named(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['ext.panes'] = None; sys.argv[0] = 'cityvitals';"
-        "from agents.commands import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "up", "--data", str(tmp_path / "d"), "--for", "1s"],
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert b"compiled kernels" in done.stderr
-    assert b"pip install -e ." in done.stderr
+    ended = run(WITHOUT_KERNELS, "up", "--data", tmp_path / "d", "--for", "1s")
+    assert ended.code == 3
+    assert "compiled kernels" in ended.err
+    assert "pip install -e ." in ended.err

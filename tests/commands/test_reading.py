@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from agents.commands.cli import app
 from tests.commands.console import CityRun, Cli
 
 
@@ -87,7 +89,8 @@ def test_schemas_written_and_checked(cli: Cli, tmp_path: Path) -> None:
 
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--version").out.startswith("cityvitals ")
+    assert "deadletter" in cli("--help").out
     for command in ("up", "replay", "send", "vitals", "alerts", "check", "generate", "schemas"):
-        ended = cli(command, "--help")
-        assert ended.code == 0
-        assert f"cityvitals {command}" in ended.out.split("Examples")[1]
+        ended = CliRunner().invoke(app, [command, "--help"])
+        assert ended.exit_code == 0
+        assert f"cityvitals {command}" in ended.output.split("Examples")[1]

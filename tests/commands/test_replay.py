@@ -8,6 +8,9 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from agents.feeds import FeedError, logs_of
 from tests.commands.console import Cli, started
 
 
@@ -53,21 +56,26 @@ def test_logs_that_can_not_be_replayed(cli: Cli, logs: Path, tmp_path: Path) -> 
     torn.write_bytes(b"\x1f\x8bnothing")
     beyond = tmp_path / "city.sensor.v1.9.ndjson"
     beyond.write_bytes(b"{}\n")
-    unnamed = tmp_path / "readings.txt"
-    unnamed.write_bytes(b"{}\n")
-    (tmp_path / "none").mkdir()
     for path, word in (
         (unknown, "did you mean 'city.sensor.v1'"),
         (torn, f"{torn}:1"),
         (beyond, "4 partitions"),
-        (unnamed, "--topic"),
-        (tmp_path / "none", "no event log"),
-        (tmp_path / "missing.ndjson", "no such file"),
     ):
         ended = cli("replay", path, "--json")
         assert (ended.code, ended.out) == (2, ""), ended.err
         assert word in ended.err
         assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("readings.txt", "--topic"), ("none", "no event log"), ("missing.ndjson", "no such file")],
+)
+def test_names_that_are_no_logs(name: str, word: str, tmp_path: Path) -> None:
+    (tmp_path / "readings.txt").write_bytes(b"{}\n")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(FeedError, match=word):
+        logs_of([tmp_path / name], None)
 
 
 def test_generated_logs_are_a_function_of_the_seed(cli: Cli, logs: Path, tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ def reading(device: str, value: object, unit: str = "mm") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def running(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of an engine at work, slowly, until the last test of this module."""
     data = tmp_path_factory.mktemp("running") / "data"
-    with started("up", "--data", data, "--speed", "1") as process:
+    with started("replay", logs, "--data", data, "--speed", "5") as process:
         assert process.stderr is not None
         while b"metrics" not in process.stderr.readline():
             pass

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from agents.commands.cli import app
 from tests.commands.console import SCRIPT, CityRun, Cli, started
 
 BINS = ("rejected", "duplicate", "late", "filtered", "accepted")
@@ -151,8 +153,9 @@ def test_usage_errors(cli: Cli, tmp_path: Path) -> None:
         ("--retain", "2 apples"),
         ("--no-such-option",),
     ):
-        ended = cli("up", "--data", tmp_path / "d", *arguments)
-        assert (ended.code, ended.out) == (2, ""), arguments
+        ended = CliRunner().invoke(app, ["up", "--data", str(tmp_path / "d"), *arguments])
+        assert (ended.exit_code, ended.stdout) == (2, ""), arguments
+    assert cli("up", "--data", tmp_path / "d", "--for", "60").code == 2
     assert not (tmp_path / "d").exists()
 
 

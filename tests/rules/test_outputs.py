@@ -1,0 +1,132 @@
+"""R6, R7, R8: ids, numbers and nulls of everything that a city's run sends."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from math import isfinite
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.outputs import ALERT_LOG, ALERTS, COMPACTED, DEAD_LETTER, LATE, TICKS, VITALS, VITALS_LOG
+from schemas.alert import Alert
+from schemas.deadletter import DeadLetter
+from schemas.late import LateEvent
+from schemas.tick import Tick
+from schemas.vital import VitalResult
+from streams.records import Output
+from tests.rules.city_logs import city_plan, interleaved
+from tests.rules.logs import replay
+
+TYPES = {
+    VITALS: VitalResult,
+    VITALS_LOG: VitalResult,
+    ALERTS: Alert,
+    ALERT_LOG: Alert,
+    LATE: LateEvent,
+    DEAD_LETTER: DeadLetter,
+    TICKS: Tick,
+}
+# Twice the results of other topics are in one: the log holds each of them once.
+LOGS = {VITALS: VITALS_LOG, ALERTS: ALERT_LOG}
+
+
+@pytest.fixture(scope="module")
+def outputs() -> list[Output]:
+    return replay(city_plan(), interleaved(500))[1]
+
+
+@pytest.fixture(scope="module")
+def results(outputs: list[Output]) -> list[VitalResult]:
+    decoder = msgspec.json.Decoder(VitalResult)
+    return [decoder.decode(o.value) for o in outputs if o.topic == VITALS_LOG]
+
+
+def test_ids_are_unique_and_repeats_alike(outputs: list[Output]) -> None:
+    again = replay(city_plan(), interleaved(500))[1]
+    assert again == outputs
+    ids = Counter((o.topic, dict(o.headers)["ce_id"]) for o in outputs)
+    assert ids.most_common(1)[0][1] == 1
+
+
+def test_what_is_compacted_stands_in_the_log(outputs: list[Output]) -> None:
+    logged = {(o.topic, o.key, o.value) for o in outputs}
+    for o in outputs:
+        if o.topic in COMPACTED:
+            assert (LOGS[o.topic], o.key, o.value) in logged
+
+
+def test_the_newest_window_is_the_one_compacted(outputs: list[Output]) -> None:
+    compacted, newest = dict[bytes, Any](), dict[bytes, Any]()
+    for o in outputs:
+        result = json.loads(o.value)
+        if o.topic == VITALS:
+            compacted[o.key] = result
+        elif o.topic == VITALS_LOG:
+            known = newest.get(o.key)
+            if known is None or (result["t_end"], result["rev"]) >= (known["t_end"], known["rev"]):
+                newest[o.key] = result
+    assert compacted == newest
+
+
+def test_everything_reads_back(outputs: list[Output]) -> None:
+    decoders = {topic: msgspec.json.Decoder(kind, strict=True) for topic, kind in TYPES.items()}
+    for o in outputs:
+        read = decoders[o.topic].decode(o.value)
+        assert json.loads(msgspec.json.encode(read)) == json.loads(o.value)
+        headers = dict(o.headers)
+        assert headers["ce_specversion"] == b"1.0"
+        assert headers["ce_type"].startswith(b"city.")
+    assert {o.topic for o in outputs} == set(TYPES)
+
+
+def test_every_number_is_finite(outputs: list[Output]) -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    def walk(value: Any) -> None:
+        if isinstance(value, float):
+            assert isfinite(value)
+        elif isinstance(value, dict | list):
+            for item in value.values() if isinstance(value, dict) else value:
+                walk(item)
+
+    for o in outputs:
+        walk(json.loads(o.value, parse_constant=refuse))
+
+
+def test_a_null_has_a_reason_and_no_level(results: list[VitalResult]) -> None:
+    signs = city_plan().configuration.sign
+    for r in results:
+        assert (r.value is None) == (r.reason is not None)
+        judged = r.value is not None and signs[r.vital].levels is not None
+        assert (r.level is not None) == judged
+        assert 0 <= r.coverage <= 1
+        assert r.final == (r.rev == 1)
+        assert r.t_start < r.t_end
+        assert r.key_level in signs[r.vital].keys
+    assert {r.reason for r in results} >= {None, "warming", "uncovered"}
+
+
+def test_a_key_warms_up_once(results: list[VitalResult]) -> None:
+    """What was said on time is null until a window lies behind the key's first event."""
+    warm: set[tuple[str, str, str]] = set()
+    for r in sorted((r for r in results if r.rev == 0), key=lambda r: r.t_end):
+        name = (r.vital, r.key_level, r.key)
+        if r.reason != "warming":
+            warm.add(name)
+        elif city_plan().configuration.sign[r.vital].kind == "window":
+            assert name not in warm
+    assert warm
+
+
+def test_a_final_says_something_else(results: list[VitalResult]) -> None:
+    first = {(r.vital, r.key_level, r.key, r.t_end): r for r in results if r.rev == 0}
+    finals = [r for r in results if r.rev == 1]
+    assert len(finals) > 10
+    for r in finals:
+        before = first.get((r.vital, r.key_level, r.key, r.t_end))
+        if before is not None:
+            assert msgspec.structs.replace(r, rev=0, final=False) != before
