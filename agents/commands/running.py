@@ -18,7 +18,6 @@ from agents.commands.folder import describe, open_log, write_about
 from agents.commands.quantities import Retention
 from agents.commands.stopping import Stop
 from agents.plan import Plan
-from streams.accounting import Accounting
 
 _TRIM_S = 30.0
 _SHOW_S = 0.5
@@ -106,18 +105,6 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         asyncio.run(go())
         summary = engine.summary(time.monotonic() - began)
         run.display.end({**summary, "peak_rss_bytes": peak_rss_bytes()})
-
-
-def empty_summary() -> dict[str, Any]:
-    """The summary of a run that ended before it began."""
-    return {
-        "accounting": {},
-        "total": Accounting().as_dict(),
-        "vitals": 0,
-        "alerts": 0,
-        "events_per_s": 0,
-        "peak_rss_bytes": peak_rss_bytes(),
-    }
 
 
 def peak_rss_bytes() -> int:

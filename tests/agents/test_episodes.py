@@ -59,7 +59,9 @@ SHORT = {
         pytest.param({"off_delay_s": 120}, [10, 9, 15, 9], "RcEc", id="escalated while clearing"),
         pytest.param({"off_delay_s": 120}, [25, 15, 15, 15, 15], "R..D.", id="de-escalation waits"),
         pytest.param({"off_delay_s": 120}, [25, 15, 25, 15, 15], "R....", id="it starts anew"),
-        pytest.param({"off_delay_s": 120}, [40, 15, 25, 10], "R..D", id="down to the highest since"),
+        pytest.param(
+            {"off_delay_s": 120}, [40, 15, 25, 10], "R..D", id="down to the highest since"
+        ),
         pytest.param({"off_delay_s": 180}, [25, 9, 15, 15, 15], "Rcr.D", id="out, then down"),
         pytest.param({"deadband": 2}, [10, 8, 8, 7.9, 9], "R..C.", id="deadband holds"),
         pytest.param({"deadband": 2}, [15, 13, 12, 8, 7], "R.D.C", id="deadband at each level"),
@@ -108,7 +110,12 @@ def test_any_life(row: list[float | None], on: int, off: int, deadband: float) -
 
 
 def test_an_id_is_of_rule_key_and_first_window() -> None:
-    names = [("a", "site", "x", 1), ("a", "site", "x", 2), ("a", "sitex", "", 1), ("b", "s", "x", 1)]
+    names = [
+        ("a", "site", "x", 1),
+        ("a", "site", "x", 2),
+        ("a", "sitex", "", 1),
+        ("b", "s", "x", 1),
+    ]
     ids = [episode_id(*name) for name in names]
     assert len(set(ids)) == len(ids)
     assert ids == [episode_id(*name) for name in names]
@@ -200,9 +207,7 @@ def test_a_correction_never_withdraws() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(12, 12.5), (45, 12), (None, 5), (12, 5)])
-def test_a_correction_to_no_higher_level_says_nothing(
-    before: float | None, after: float
-) -> None:
+def test_a_correction_to_no_higher_level_says_nothing(before: float | None, after: float) -> None:
     assert Log().correct(1, before, after) == []
 
 

@@ -110,7 +110,9 @@ def test_panes_are_those_of_plain_python(
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.just(0), st.just(0), VALUE, INT64, st.integers(0, 10**9)), max_size=99))
+@given(
+    st.lists(st.tuples(st.just(0), st.just(0), VALUE, INT64, st.integers(0, 10**9)), max_size=99)
+)
 def test_a_cell_is_the_merge_of_its_rows(rows: list[Row]) -> None:
     panes = Panes(1, 0)
     panes.add(rows)

@@ -10,7 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.outputs import ALERT_LOG, ALERTS, COMPACTED, DEAD_LETTER, LATE, TICKS, VITALS, VITALS_LOG
+from agents.outputs import (
+    ALERT_LOG,
+    ALERTS,
+    COMPACTED,
+    DEAD_LETTER,
+    LATE,
+    TICKS,
+    VITALS,
+    VITALS_LOG,
+)
 from schemas.alert import Alert
 from schemas.deadletter import DeadLetter
 from schemas.late import LateEvent

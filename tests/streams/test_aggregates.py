@@ -71,9 +71,7 @@ def test_the_laws_of_merging(
 @FAMILIES
 @settings(deadline=None, max_examples=60)
 @given(rows=long_rows())
-def test_a_state_survives_a_snapshot(
-    family: Family, rows: list[tuple[int, int, int, int]]
-) -> None:
+def test_a_state_survives_a_snapshot(family: Family, rows: list[tuple[int, int, int, int]]) -> None:
     state = whole(family, rows)
     data = msgspec.msgpack.decode(msgspec.msgpack.encode(family.dump(state)))
     assert family.load(data) == state

@@ -54,9 +54,9 @@ def test_the_kernel_and_plain_panes_agree(
 def test_a_sketch_store_tells_rows_on_time_from_corrections(family: Any) -> None:
     """::
 
-        t    0        10        20
-             [--------)[--------)
-        watermark      ^10: a row at 9 is now a correction, held until 10 + 5
+    t    0        10        20
+         [--------)[--------)
+    watermark      ^10: a row at 9 is now a correction, held until 10 + 5
     """
     store = SketchStore(family, 10, 5)
     store.add((9, 0, 7, 0, 1))

@@ -30,8 +30,8 @@ def ends(windows: Windows, low: int, high: int) -> list[int]:
 def test_tumbling() -> None:
     """::
 
-        t   -10      0      10      20
-             [-------)[------)[------)
+    t   -10      0      10      20
+         [-------)[------)[------)
     """
     windows = Hopping(10, 10)
     assert windows.pane_ms == 10
@@ -45,11 +45,11 @@ def test_tumbling() -> None:
 def test_hopping() -> None:
     """::
 
-        t    0   2   4   6   8   10  12
+    t    0   2   4   6   8   10  12
+         [-----------)
              [-----------)
                  [-----------)
                      [-----------)
-                         [-----------)
     """
     windows = Hopping(6, 2)
     assert windows.pane_ms == 2
@@ -61,10 +61,10 @@ def test_hopping() -> None:
 def test_a_hop_that_does_not_divide_the_size() -> None:
     """Starts are multiples of the hop, ends are not::
 
-        t    0       4       8       12
-             [---------)
-                     [---------)
-                             [---------)
+    t    0       4       8       12
+         [---------)
+                 [---------)
+                         [---------)
     """
     windows = Hopping(5, 4)
     assert windows.pane_ms == 1
@@ -96,9 +96,9 @@ def test_any_hopping_windows(size_hop: list[int], t: int) -> None:
 def test_days_and_nights_in_shanghai() -> None:
     """Eight hours ahead of UTC the whole year::
 
-        local   22:00     00:00           06:00          22:00     00:00
-                  [------- night -----------)              [----
-                            [---------------- day -------------------)
+    local   22:00     00:00           06:00          22:00     00:00
+              [------- night -----------)              [----
+                        [---------------- day -------------------)
     """
     zone = "Asia/Shanghai"
     day, night = Calendar("day", zone), Calendar("night", zone)
@@ -119,7 +119,9 @@ def test_days_and_nights_in_shanghai() -> None:
 
 def test_months_in_shanghai() -> None:
     month = Calendar("month", "Asia/Shanghai")
-    found = ends(month, at("2027-12-15T00:00", "Asia/Shanghai"), at("2028-04-01T00:00", "Asia/Shanghai"))
+    found = ends(
+        month, at("2027-12-15T00:00", "Asia/Shanghai"), at("2028-04-01T00:00", "Asia/Shanghai")
+    )
     firsts = [f"2028-{m:02}-01T00:00" for m in (1, 2, 3, 4)]
     assert found == [at(text, "Asia/Shanghai") for text in firsts]
     assert [(end - month.start(end)) // DAY_MS for end in found] == [31, 31, 29, 31]
@@ -160,9 +162,7 @@ def test_zones_off_the_hour_have_panes_of_a_quarter(zone: str) -> None:
 
 @given(
     st.sampled_from(["day", "night", "month"]),
-    st.sampled_from(
-        ["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "Europe/London", "UTC"]
-    ),
+    st.sampled_from(["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "Europe/London", "UTC"]),
     st.integers(0, 4 * 10**12),
 )
 def test_any_calendar_windows_tile(unit: str, zone: str, t: int) -> None:

@@ -1,0 +1,19 @@
+"""``send`` into a simulated city keeps the city's time."""
+
+from __future__ import annotations
+
+from tests.commands.console import CityRun, Cli
+
+
+def test_what_is_sent_today_does_not_make_the_city_late(city: CityRun, cli: Cli) -> None:
+    today = (
+        b'{"device":"today","metric":"rain","value":0.2,"unit":"mm","t":"2026-12-01T08:00:00Z",'
+        b'"place":"440103001001001"}\n'
+    )
+    before = cli("up", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
+    sent = cli("send", "-", "--topic", "city.sensor.v1", "--data", city.data, given=today)
+    assert sent.code == 0
+    after = cli("up", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
+    read, late = (after[name] - before[name] for name in ("read", "late"))
+    assert read > 1000
+    assert late < read / 50

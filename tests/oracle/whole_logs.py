@@ -1,0 +1,56 @@
+"""The long form of the real-log tests: whole logs, compared result by result.
+
+``python -m tests.oracle.whole_logs`` with ``CITYVITALS_TEST_DATA`` set; minutes, not seconds.
+Fourteen months of Beijing's air are judged by the air signs alone: a minute's hop of rain over
+all that time would be thirty million results.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from schemas.configuration import Configuration
+from schemas.loading import load
+from tests.oracle.convert import write_aarhus_traffic, write_beijing_air
+from tests.oracle.replays import check
+
+
+def only(*prefixes: str) -> Configuration:
+    """The shipped configuration with the signs whose ids begin so."""
+    content = load(environ={}).model_dump()
+    content["signs"] = [s for s in content["signs"] if s["id"].startswith(prefixes)]
+    return Configuration.model_validate(content)
+
+
+def compare(name: str, configuration: Configuration, write: Callable[[Path], object]) -> None:
+    """Convert a log, replay and compare it; one line with the counts."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder))
+        began = time.perf_counter()
+        database, compared = check(configuration, Path(folder))
+        bins = database.execute("SELECT bin, count(*) FROM events GROUP BY bin ORDER BY bin")
+        counts = ", ".join(f"{bin} {count}" for bin, count in bins.fetchall())
+        took = time.perf_counter() - began
+    print(f"{name}: {compared} results compared, all equal; {counts}; {took:.0f} s", flush=True)
+
+
+def main() -> None:
+    data = Path(os.environ["CITYVITALS_TEST_DATA"])
+    compare(
+        "Aarhus raw traffic, whole",
+        load(environ={}),
+        lambda folder: write_aarhus_traffic(data, folder, slice(None)),
+    )
+    compare(
+        "Beijing air, 2015-01 to 2016-02",
+        only("air."),
+        lambda folder: write_beijing_air(data, folder, (("2015-01-01", "2016-12-31"),)),
+    )
+
+
+if __name__ == "__main__":
+    main()
