@@ -6,19 +6,18 @@ Feeds append to the log and follow the engine, so that they never run far ahead 
 from __future__ import annotations
 
 import asyncio
-import heapq
+import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
 from operator import attrgetter
-from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from agents.city import START_MS, City, Emission
-from agents.engine import Engine
-from streams.event_logs import head, partition_of, read_lines, topic_of
+from agents.engine import CONSUMER, Engine
+from agents.recordings import BATCH, Emitted, FeedError, Order, Recording, append, merged
+from streams.event_logs import partition_of
 from streams.log_store import LogStore
-from streams.log_transaction import Transaction
 from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
 
 AHEAD = 10_000
@@ -37,32 +36,6 @@ DEFAULT_SEED = 7
 _SEED = "city.seed"
 _SLICE_S = 0.25
 _PAUSE_S = 0.05
-_BATCH = 8000
-
-
-class Emitted(NamedTuple):
-    """A record to append."""
-
-    timestamp: int
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes
-
-
-def append(tx: Transaction, records: list[Emitted]) -> None:
-    """Append records to their lanes, one batch a lane, in their order."""
-    lanes: dict[tuple[str, int], list[Emitted]] = {}
-    for record in records:
-        lanes.setdefault((record.topic, record.partition), []).append(record)
-    for (topic, partition), batch in lanes.items():
-        tx.append(
-            topic,
-            partition,
-            [r.timestamp for r in batch],
-            [r.key for r in batch],
-            [r.value for r in batch],
-        )
 
 
 async def keep_behind(engine: Engine, ahead: int) -> None:
@@ -75,10 +48,6 @@ def behind(engine: Engine) -> int:
     """Records in the log that the engine has not applied."""
     ends = engine.store.end_offsets()
     return sum(max(0, ends.get(lane, 0) - engine.position(lane)) for lane in engine.plan.lanes)
-
-
-class FeedError(ValueError):
-    """What was to be fed is not as it must be."""
 
 
 class SeedError(FeedError):
@@ -181,12 +150,8 @@ class CityFeed:
 class ReplayFeed:
     """Recorded event logs, merged by their log timestamps, with a tick at the end.
 
-    The timestamp of a line is its ``t_ingest``, else its event time, else that of the line before.
-
     Parameters
     ----------
-    logs
-        Pairs of topic and file.
     speed
         Recorded seconds in a second; None is as fast as the engine takes them.
 
@@ -198,43 +163,79 @@ class ReplayFeed:
         Lines fed so far, and their bytes unpacked.
     """
 
-    def __init__(
-        self, engine: Engine, logs: list[tuple[str, int | None, Path]], speed: float | None
-    ) -> None:
+    def __init__(self, engine: Engine, logs: list[Recording], speed: float | None) -> None:
         self.engine, self.logs, self.speed = engine, logs, speed
         self.now = self.lines = self.size = 0
+        topics = engine.plan.topics.values()
+        self._partitions = {plan.topic.name: plan.topic.partitions for plan in topics}
 
     async def run(self) -> None:
-        streams = [self._records(*log) for log in self.logs]
-        records = (
-            streams[0]
-            if len(streams) == 1
-            else heapq.merge(*streams, key=lambda record: record.timestamp)
-        )
-        batch: list[Emitted] = []
-        began, first = time.monotonic(), None
-        for record in records:
-            batch.append(record)
-            if self.speed is not None:
-                first = record.timestamp if first is None else first
-                wait = (record.timestamp - first) / 1000 / self.speed - (time.monotonic() - began)
-                if wait > _PAUSE_S:
-                    await self._flush(batch)
-                    batch = []
-                    await self._sleep(wait, record.timestamp)
-            if len(batch) >= _BATCH:
-                await self._flush(batch)
-                batch = []
-        await self._flush(batch)
+        """Feed to the end and have the engine close every window.
+
+        Raises
+        ------
+        FeedError
+            A log is damaged: what stands before the damage was fed.
+        """
+        if self.speed is None:
+            await self._follow()
+        else:
+            await self._pace(self.speed)
         await keep_behind(self.engine, 0)
         await self.engine.finish()
 
-    async def _sleep(self, wait: float, now: int) -> None:
-        assert self.speed is not None
+    async def _follow(self) -> None:
+        """Let a process of its own feed, and follow what it says."""
+        order = Order(
+            str(self.engine.store.path.absolute()),
+            CONSUMER,
+            [(log.topic, log.partition, str(log.path.absolute())) for log in self.logs],
+            self._partitions,
+        )
+        feeder = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "agents.recordings"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for the engine, which ends the feeder
+        )
+        assert feeder.stdin is not None
+        assert feeder.stdout is not None
+        assert feeder.stderr is not None
+        try:
+            feeder.stdin.write(msgspec.json.encode(order))
+            feeder.stdin.close()
+            async for told in feeder.stdout:
+                self.now, self.lines, self.size = msgspec.json.decode(told)
+            fault = (await feeder.stderr.read()).decode(errors="replace").strip()
+            if await feeder.wait() != 0:
+                raise FeedError(fault or "the process that feeds the logs was ended")
+        finally:
+            if feeder.returncode is None:
+                feeder.kill()
+                await feeder.wait()
+
+    async def _pace(self, speed: float) -> None:
+        batch: list[Emitted] = []
+        began, first = time.monotonic(), None
+        for record in merged(self.logs, self._partitions):
+            batch.append(record)
+            first = record.timestamp if first is None else first
+            wait = (record.timestamp - first) / 1000 / speed - (time.monotonic() - began)
+            if wait > _PAUSE_S:
+                await self._flush(batch)
+                batch = []
+                await self._sleep(wait, speed, record.timestamp)
+            if len(batch) >= BATCH:
+                await self._flush(batch)
+                batch = []
+        await self._flush(batch)
+
+    async def _sleep(self, wait: float, speed: float, now: int) -> None:
         until = time.monotonic() + wait
         while (left := until - time.monotonic()) > 0:
             await keep_behind(self.engine, 0)
-            await self.engine.tick_silent(now - int(left * self.speed * 1000), SILENCE_MS)
+            await self.engine.tick_silent(now - int(left * speed * 1000), SILENCE_MS)
             await asyncio.sleep(min(left, 0.25))
 
     async def _flush(self, batch: list[Emitted]) -> None:
@@ -245,49 +246,3 @@ class ReplayFeed:
             self.lines += len(batch)
             self.size += sum(len(record.value) + 1 for record in batch)
         await keep_behind(self.engine, AHEAD)
-
-    def _records(self, topic: str, partition: int | None, path: Path) -> Iterator[Emitted]:
-        partitions, timestamp = self.engine.plan.topics[topic].topic.partitions, 0
-        lines = read_lines(path)
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except ValueError as error:
-                raise FeedError(str(error)) from error
-            key, at = head(line)
-            timestamp = timestamp if at is None else at
-            place = partition_of(key, partitions) if partition is None else partition
-            yield Emitted(timestamp, topic, place, key, line)
-
-
-def logs_of(paths: list[Path], topic: str | None) -> list[tuple[str, int | None, Path]]:
-    """Topic, partition and file of each event log; a folder stands for the logs in it.
-
-    Raises
-    ------
-    FeedError
-        A file is missing, or its name does not tell the topic.
-    """
-    found: list[tuple[str, int | None, Path]] = []
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.iterdir() if ".ndjson" in p.name)
-            if not files:
-                raise FeedError(f"{path}: no event log (*.ndjson, .gz, .zst) in this folder")
-            found += logs_of(files, topic)
-        elif not path.is_file():
-            raise FeedError(f"{path}: no such file")
-        else:
-            found.append((*_topic_of(path, topic), path))
-    return found
-
-
-def _topic_of(path: Path, topic: str | None) -> tuple[str, int | None]:
-    if topic is not None:
-        return topic, None
-    try:
-        return topic_of(path)
-    except ValueError as error:
-        raise FeedError(f"{error}, or name the topic with --topic") from error

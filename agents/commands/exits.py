@@ -98,9 +98,9 @@ def explain(error: Exception) -> Fault:
 
 
 def _explain_run(error: Exception) -> Fault:
-    from agents.feeds import FeedError
     from agents.intake import StepError
     from agents.pipeline import SnapshotError
+    from agents.recordings import FeedError
 
     if isinstance(error, FeedError | SnapshotError):
         return Fault(BAD, str(error))

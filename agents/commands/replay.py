@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agents.engine import Engine
     from agents.feeds import ReplayFeed
     from agents.plan import Plan
+    from agents.recordings import Recording
 
 
 @guarded
@@ -66,8 +67,9 @@ def replay(
 
     from agents.commands.displays import choose_for_replay
     from agents.commands.running import Run, execute
-    from agents.feeds import ReplayFeed, logs_of
+    from agents.feeds import ReplayFeed
     from agents.plan import compile_plan
+    from agents.recordings import logs_of
     from schemas.loading import load
 
     found = logs_of(logs, topic)
@@ -96,7 +98,7 @@ def replay(
         execute(Run(plan, folder, shown, kept, port, display, STOP), feed)
 
 
-def _require_inputs(plan: Plan, logs: list[tuple[str, int | None, Path]]) -> None:
+def _require_inputs(plan: Plan, logs: list[Recording]) -> None:
     for name, partition, path in logs:
         known = plan.topics.get(name)
         if known is None:
@@ -111,7 +113,7 @@ def _require_inputs(plan: Plan, logs: list[tuple[str, int | None, Path]]) -> Non
             )
 
 
-def _size(logs: list[tuple[str, int | None, Path]]) -> int | None:
+def _size(logs: list[Recording]) -> int | None:
     """Bytes to replay; None where a log is packed and nobody knows."""
     if any(path.suffix != ".ndjson" for _, _, path in logs):
         return None

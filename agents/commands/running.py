@@ -20,8 +20,7 @@ from agents.commands.stopping import Stop
 from agents.plan import Plan
 
 _TRIM_S = 30.0
-_SHOW_S = 0.5
-_SHOW_SHARE, _SHOW_MOST_S = 3.0, 2.5
+_SAVE_S = 0.25
 
 
 class Feed(Protocol):
@@ -96,7 +95,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
                 await _first_of(
                     feed.run(),
                     run.display.attend(),
-                    _keep_shown(engine.checkpoint),
+                    _keep_saved(engine.checkpoint_if_due),
                     _keep_trimmed(engine.trim, run.retention),
                 )
 
@@ -108,20 +107,16 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
 
 
 def peak_rss_bytes() -> int:
-    """Most memory that this process ever held."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Most memory that this process ever held, and the one that feeds a replay beside it."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = sum(resource.getrusage(each).ru_maxrss for each in who)
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-async def _keep_shown(checkpoint: Callable[[], Awaitable[None]]) -> None:
-    # The engine's own checkpoints move apart as they grow, and at full speed each is larger than
-    # the one before: what it found would be seen late, and a Ctrl-C would wait for all of it.
-    took = 0.0
+async def _keep_saved(save: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(min(_SHOW_MOST_S, max(_SHOW_S, _SHOW_SHARE * took)))
-        began = time.monotonic()
-        await checkpoint()
-        took = time.monotonic() - began
+        await asyncio.sleep(_SAVE_S)
+        await save()
 
 
 async def _keep_trimmed(trim: Callable[[int, int], None], retention: Retention) -> None:

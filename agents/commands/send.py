@@ -110,7 +110,8 @@ def _filled(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _append(store: LogStore, topic: str, partition: int | None, lines: list[bytes]) -> None:
-    from agents.feeds import POSITION, Emitted, append
+    from agents.feeds import POSITION
+    from agents.recordings import Emitted, append
     from streams.event_logs import head, partition_of
 
     # A simulated city has its own time: records stamped with that of the wall would move its

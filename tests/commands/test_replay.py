@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.feeds import FeedError, logs_of
+from agents.recordings import FeedError, logs_of
 from tests.commands.console import Cli, started
 
 

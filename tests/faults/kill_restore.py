@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 
 from agents.city import City
 from agents.engine import Engine
-from agents.feeds import Emitted, append
 from agents.metrics import Metrics
 from agents.plan import Plan, compile_plan
+from agents.recordings import Emitted, append
 from schemas.loading import load
 from streams.event_logs import partition_of
 from streams.log_store import LogStore

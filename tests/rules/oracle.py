@@ -429,10 +429,8 @@ def answer(
                 opening = beginning if sign.empty == "zero" else since
                 first[name] = say(sign, punctual, start, end, opening, place_of(name, known))
             if corrections:
-                firsts = [] if since is None else [since]
-                opening = min([*firsts, *(row.pane for row in corrections)])
-                if sign.empty == "zero":
-                    opening = beginning
+                opening = beginning if sign.empty == "zero" else (inf if since is None else since)
+                opening = min([opening, *(row.pane for row in corrections)])
                 place = place_of(name, known + corrections)
                 final[name] = say(sign, punctual + corrections, start, end, opening, place)
         if over:

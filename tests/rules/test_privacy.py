@@ -15,9 +15,9 @@ from prometheus_client import generate_latest
 
 from agents.city import City
 from agents.engine import Engine
-from agents.feeds import Emitted, append
 from agents.metrics import Metrics
 from agents.plan import compile_plan
+from agents.recordings import Emitted, append
 from schemas.loading import load
 from streams.event_logs import partition_of
 from streams.log_store import LogStore

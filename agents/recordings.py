@@ -1,0 +1,172 @@
+"""Recorded event logs as records to append, and the process that feeds them at full speed.
+
+A replay at full speed is read, keyed and appended by a process of its own, ``python -m
+agents.recordings``: as on Kafka, producing is not the engine's work, and the second core does it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from streams.event_logs import head, partition_of, read_lines, topic_of
+from streams.log_store import LogStore
+from streams.log_transaction import Transaction
+from streams.records import Lane
+
+AHEAD = 400_000
+"""Records the process may be ahead of what the engine has saved: some seconds of its work."""
+BATCH = 8_000
+
+_PAUSE_S = 0.02
+
+
+class Emitted(NamedTuple):
+    """A record to append."""
+
+    timestamp: int
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+
+
+def append(tx: Transaction, records: list[Emitted]) -> None:
+    """Append records to their lanes, one batch a lane, in their order."""
+    lanes: dict[tuple[str, int], list[Emitted]] = {}
+    for record in records:
+        lanes.setdefault((record.topic, record.partition), []).append(record)
+    for (topic, partition), batch in lanes.items():
+        tx.append(
+            topic,
+            partition,
+            [r.timestamp for r in batch],
+            [r.key for r in batch],
+            [r.value for r in batch],
+        )
+
+
+class FeedError(ValueError):
+    """What was to be fed is not as it must be."""
+
+
+class Recording(NamedTuple):
+    """An event log of a topic; of one partition where its name says so."""
+
+    topic: str
+    partition: int | None
+    path: Path
+
+
+def merged(logs: list[Recording], partitions: Mapping[str, int]) -> Iterator[Emitted]:
+    """The records of all logs in the order of their log timestamps.
+
+    The timestamp of a line is its ``t_ingest``, else its event time, else that of the line before.
+
+    Parameters
+    ----------
+    partitions
+        Number of partitions by topic: a record goes to the one of its key.
+
+    Raises
+    ------
+    FeedError
+        From the iterator, naming file and line: a file is damaged.
+    """
+    streams = [_records(log, partitions[log.topic]) for log in logs]
+    if len(streams) == 1:
+        return streams[0]
+    return heapq.merge(*streams, key=lambda record: record.timestamp)
+
+
+def _records(log: Recording, partitions: int) -> Iterator[Emitted]:
+    topic, partition, timestamp = log.topic, log.partition, 0
+    lines = read_lines(log.path)
+    try:
+        for line in lines:
+            key, at = head(line)
+            timestamp = timestamp if at is None else at
+            place = partition_of(key, partitions) if partition is None else partition
+            yield Emitted(timestamp, topic, place, key, line)
+    except ValueError as error:
+        raise FeedError(str(error)) from error
+
+
+def logs_of(paths: list[Path], topic: str | None) -> list[Recording]:
+    """Topic, partition and file of each event log; a folder stands for the logs in it.
+
+    Raises
+    ------
+    FeedError
+        A file is missing, or its name does not tell the topic.
+    """
+    found: list[Recording] = []
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for p in path.iterdir() if ".ndjson" in p.name)
+            if not files:
+                raise FeedError(f"{path}: no event log (*.ndjson, .gz, .zst) in this folder")
+            found += logs_of(files, topic)
+        elif not path.is_file():
+            raise FeedError(f"{path}: no such file")
+        else:
+            found.append(Recording(*_topic_of(path, topic), path))
+    return found
+
+
+def _topic_of(path: Path, topic: str | None) -> tuple[str, int | None]:
+    if topic is not None:
+        return topic, None
+    try:
+        return topic_of(path)
+    except ValueError as error:
+        raise FeedError(f"{error}, or name the topic with --topic") from error
+
+
+class Order(msgspec.Struct):
+    """What the feeding process is told on standard input."""
+
+    folder: str
+    consumer: str
+    logs: list[tuple[str, int | None, str]]
+    partitions: dict[str, int]
+
+
+def feed(order: Order) -> None:
+    """Append the logs to the folder's log, and print ``[now, lines, bytes]`` after each batch."""
+    store = LogStore(Path(order.folder))
+    lanes = [Lane(topic, p) for topic, count in order.partitions.items() for p in range(count)]
+    records = merged([Recording(t, p, Path(path)) for t, p, path in order.logs], order.partitions)
+    lines = size = 0
+    while batch := list(islice(records, BATCH)):
+        with store.transaction() as tx:
+            append(tx, batch)
+        lines += len(batch)
+        size += sum(len(record.value) + 1 for record in batch)
+        print(f"[{batch[-1].timestamp},{lines},{size}]", flush=True)
+        while _unsaved(store, order.consumer, lanes) > AHEAD:
+            time.sleep(_PAUSE_S)
+    store.close()
+
+
+def _unsaved(store: LogStore, consumer: str, lanes: list[Lane]) -> int:
+    ends = store.end_offsets()
+    return sum(ends.get(lane, 0) - (store.committed(consumer, lane) or 0) for lane in lanes)
+
+
+def main() -> None:
+    try:
+        feed(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))
+    except FeedError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
