@@ -57,7 +57,8 @@ class FoldedState:
         self._entered = 0
         self._islands: dict[KeyName, list[Island]] = {}
         self._alive: set[KeyName] = set()
-        self._places: dict[KeyName, str] = {}
+        self._places: dict[KeyName, list[tuple[int, str]]] = {}
+        self._kept_from = BEFORE_ALL
         self._sliding: dict[KeyName, Sliding] = {}
         self._names: dict[tuple[str, str, str], list[tuple[KeyName, str]]] = {}
 
@@ -129,7 +130,7 @@ class FoldedState:
         entries = [
             self._entry(
                 name,
-                self._places[name],
+                self._places[name][-1][1],
                 self._sliding[name].since(start),
                 start,
                 end,
@@ -156,7 +157,7 @@ class FoldedState:
                     islands[-1][1] = start
                 else:
                     islands.append([start, start])
-                self._places[name] = place
+                self._move(name, start, place)
                 # Not anew with an island: a long window counts the rows before a silence too.
                 sliding = self._sliding.get(name)
                 if sliding is None:
@@ -165,6 +166,18 @@ class FoldedState:
                 self._alive.add(name)
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         self._alive.difference_update(silent)
+
+    def _move(self, name: KeyName, start: int, place: str) -> None:
+        """Note where the key is from a pane on, as far back as a correction can ask."""
+        places = self._places.setdefault(name, [])
+        if not places or places[-1][1] != place:
+            places.append((start, place))
+            while len(places) > 1 and places[1][0] < self._kept_from:
+                del places[0]
+
+    def _place(self, name: KeyName, end: int) -> str:
+        """Where the key's newest row before a window's end was."""
+        return next(place for start, place in reversed(self._places[name]) if start < end)
 
     def _first(self, island: Island) -> int:
         """The pane from which windows are not warming up any more.
@@ -266,7 +279,7 @@ class FoldedState:
         first = AFTER_ALL
         if island is not None:
             first = self._first(island)
-            place = self._places[name] if on_time is None else on_time[0]
+            place = self._place(name, end) if on_time is None else on_time[0]
             state = None if on_time is None else on_time[1]
             before = judged(self._entry(name, place, state, start, end, first), self._scale)
         assert late is not None
@@ -298,7 +311,7 @@ class FoldedState:
         if watermark <= BEFORE_ALL // 2:
             return
         open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
-        keep = self.plan.windows.start(open_end)
+        keep = self._kept_from = self.plan.windows.start(open_end)
         kept = min(bisect_left(self._starts, keep), self._entered)
         for start in self._starts[:kept]:
             del self._panes[start]
@@ -358,7 +371,10 @@ class FoldedState:
         self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
         self._said = {end: [Entry(*e) for e in entries] for end, entries in data["said"]}
         self._islands = {(lv, key): islands for lv, key, islands, _, _ in data["keys"]}
-        self._places = {(lv, key): place for lv, key, _, place, _ in data["keys"]}
+        self._places = {
+            (lv, key): [(start, place) for start, place in places]
+            for lv, key, _, places, _ in data["keys"]
+        }
         self._alive = {(lv, key) for lv, key, _, _, alive in data["keys"] if alive}
         self._sliding = {name: Sliding(self.plan.family) for name in self._islands}
         for start in self._starts[: self._entered]:

@@ -18,6 +18,7 @@ SHELL = (
     "agents/commands/*.py",
     "agents/engine.py",
     "agents/feeds.py",
+    "agents/recordings.py",
     "agents/metrics.py",
     "agents/view.py",
     "schemas/loading.py",

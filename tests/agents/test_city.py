@@ -358,9 +358,9 @@ def test_refuses_what_it_cannot_be() -> None:
 
 
 def test_load_readings_are_legal_and_in_order() -> None:
-    batches = list(load_readings(1, 12_500))
+    batches = list(load_readings(1, 12_500, devices=5000))
     assert [len(batch) for batch in batches] == [5000, 5000, 2500]
-    assert batches == list(load_readings(1, 12_500))
+    assert batches == list(load_readings(1, 12_500, devices=5000))
     assert batches != list(load_readings(2, 12_500))
     everything = [one for batch in batches for one in batch]
     times = [one.arrival_ms for one in everything]

@@ -131,6 +131,23 @@ def test_a_key_stands_where_its_newest_row_was() -> None:
     assert [e.place for e in found[2]] == ["440111001", "440111"]
 
 
+def test_a_correction_leaves_the_place_that_the_key_had_then() -> None:
+    """A key without a row in the window was taken to be where it went later on::
+
+        minute    0        3     4
+                  A        B*    C        * late: at 4 the key had been at A, and was at B
+    """
+    state = FoldedState(plan(aggregate={"function": "max"}, keys=["street"]))
+    for minute, place in ((0, STREET), (6, "440118001")):
+        state.receive(partial(minute, 1, place=place))
+        state.receive(partial(minute, 1, key="stays"))
+    closed(state, 9)
+    state.receive(partial(3, 5, place="440111001", late=True))
+    changed = {(b.key if b else None, a.key): (a.value, a.detail) for b, a in finals(state)}
+    assert changed[None, "440111001"] == (5.0, {"child": "s", "children": 1})
+    assert (STREET, STREET) not in changed or changed[STREET, STREET][0] is None
+
+
 def finals(state: FoldedState) -> list[tuple[Entry | None, Entry]]:
     return state.close_final(state.next_final())
 

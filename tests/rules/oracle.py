@@ -410,7 +410,7 @@ def answer(
         return said
     on_time = [row for row in rows if not row.late]
     beginning = min((row.pane for row in on_time), default=inf)
-    last_data = max(row.pane for row in rows)
+    last_data = max((row.pane for row in rows if row.pane + pane <= horizon), default=-inf)
     low = min(row.e for row in rows)
     high = max([row.e for row in rows] + ([int(watermark)] if watermark > -inf else []))
     over = sign.rollup in ("max", "min", "mean", "share")
@@ -443,7 +443,7 @@ def answer(
     return said
 
 
-def past_mean(sign: Any, of: Answers, zone: str) -> Answers:
+def past_mean(sign: Any, of: Answers, corrected_until: float) -> Answers:
     said, step = Answers(), ms(sign.formula.step_s)
 
     def entry(now: Said, past: list[Said | None]) -> Said:
@@ -465,7 +465,7 @@ def past_mean(sign: Any, of: Answers, zone: str) -> Answers:
         if (end - size) % hop == 0:
             said.start[end] = end - size
             said.first[end] = entries(end, lambda at: of.first.get(at, {}))
-            corrected = entries(end, of.corrected)
+            corrected = entries(end, of.corrected) if end <= corrected_until else {}
             said.final[end] = {
                 name: now for name, now in corrected.items() if said.first[end].get(name) != now
             }
@@ -515,8 +515,12 @@ def run(
         answers[sign.id] = answer(configuration, sign, rows, watermark, horizon)
     for derived in configuration.signs:
         if derived.kind == "derived":
-            source = answers[derived.inputs[0]]
-            answers[derived.id] = past_mean(derived, source, configuration.city.time_zone)
+            source = configuration.sign[derived.inputs[0]]
+            assert isinstance(source, WindowSign)
+            horizon = horizon_of(configuration, source.topic, farthest)
+            (topic,) = (t for t in configuration.topics if t.kind == source.topic)
+            until = horizon - ms(topic.allowed_lateness_s)
+            answers[derived.id] = past_mean(derived, answers[source.id], until)
     results = {}
     for each in configuration.signs:
         if each.id not in answers:

@@ -59,9 +59,10 @@ def assert_same(
     assert found["final"] == (name[4] == 1)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_minutes(seed: int) -> None:
-    log = Writer(Random(seed), MIDNIGHT, 12_000, 300_000).write(SMALL, 400)
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("unit", [1500, 12_000])
+def test_minutes(unit: int, seed: int) -> None:
+    log = Writer(Random(seed), MIDNIGHT, unit, 300_000).write(SMALL, 400)
     assert assert_agree(SMALL, log) > 1000
 
 

@@ -25,9 +25,10 @@ from schemas.deadletter import DeadLetter
 from schemas.late import LateEvent
 from schemas.tick import Tick
 from schemas.vital import VitalResult
-from streams.records import Output
+from streams.records import Chunk, Output
 from tests.rules.city_logs import city_plan, interleaved
-from tests.rules.logs import replay
+from tests.rules.configurations import configuration, sensor, topic, window
+from tests.rules.logs import replay, results_of
 
 TYPES = {
     VITALS: VitalResult,
@@ -104,6 +105,29 @@ def test_every_number_is_finite(outputs: list[Output]) -> None:
 
     for o in outputs:
         walk(json.loads(o.value, parse_constant=refuse))
+
+
+def test_a_value_beyond_all_numbers_is_null() -> None:
+    """A factor may take a sum beyond the largest float; what is not a number enters nowhere."""
+    fields = {"aggregate": {"function": "sum", "scale": 1e308}, "window": window(60, 60)}
+    keys = ["device", "city"]
+    rains = [
+        sensor("a.merged", "1", "rain", "device", **fields, keys=keys, rollup="merge"),
+        sensor("a.worst", "1", "rain", "device", **fields, keys=keys, rollup="max"),
+    ]
+    head = b'{"device":"d","metric":"rain","unit":"mm","place":"440106001","t":1772294400000,'
+    values = [head + b'"value":%s}' % value for value in (b"50", b"NaN", b"Infinity", b"1e999")]
+    offsets = range(len(values))
+    chunk = Chunk("sensor", 0, offsets, [1_772_294_400_000] * 4, [None] * 4, values)
+    made = configuration(rains, [topic("sensor", 1, 300)])
+    pipeline, outputs = replay(made, [chunk])
+    assert pipeline.total().rejected == 3
+    found = results_of(outputs)
+    said = {(name[0], name[1]): (r["value"], r["reason"], r["n"]) for name, r in found.items()}
+    undefined = (None, "undefined", 1)
+    assert said["a.merged", "device"] == said["a.merged", "city"] == undefined
+    assert said["a.worst", "device"] == undefined
+    assert said["a.worst", "city"] == (None, "uncovered", 1)
 
 
 def test_a_null_has_a_reason_and_no_level(results: list[VitalResult]) -> None:
