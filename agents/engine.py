@@ -33,6 +33,7 @@ CONSUMER = "cityvitals"
 CHECKPOINT_S = 1.0
 
 _CRASHES = "crashes"
+_PENDING = 100_000  # outputs that wait for a checkpoint: about 150 MB
 _LETTERS_MS = 14 * DAY_MS
 
 
@@ -175,7 +176,8 @@ class Engine:
 
     def _checkpoint_if_due(self) -> None:
         # Writing outputs costs the same whenever it is done; dumping the state does not.
-        if time.monotonic() - self._last >= max(self.checkpoint_s, 15 * self._dump_s):
+        elapsed = time.monotonic() - self._last
+        if elapsed >= max(self.checkpoint_s, 15 * self._dump_s) or len(self._pending) > _PENDING:
             self._checkpoint()
 
     def _checkpoint(self) -> None:

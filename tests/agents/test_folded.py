@@ -134,8 +134,8 @@ def test_a_key_stands_where_its_newest_row_was() -> None:
 def test_a_correction_leaves_the_place_that_the_key_had_then() -> None:
     """A key without a row in the window was taken to be where it went later on::
 
-        minute    0        3     4
-                  A        B*    C        * late: at 4 the key had been at A, and was at B
+    minute    0        3     4
+              A        B*    C        * late: at 4 the key had been at A, and was at B
     """
     state = FoldedState(plan(aggregate={"function": "max"}, keys=["street"]))
     for minute, place in ((0, STREET), (6, "440118001")):

@@ -13,7 +13,7 @@ from agents.plan import Plan, compile_plan
 from schemas.configuration import Configuration
 from schemas.metrics import METRICS
 from streams.records import Chunk, Lane, Output
-from tests.rules.oracle import LaneName, Record
+from tests.rules.lanes import LaneName, Record
 
 MALFORMED = b'{"t":'
 PLACES = (

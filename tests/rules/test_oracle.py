@@ -16,8 +16,8 @@ from agents.outputs import LATE
 from schemas.configuration import Configuration
 from tests.rules import oracle
 from tests.rules.configurations import CALENDAR, NEW_YORK, SMALL
+from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import Writer, chunks_of, lane_of, replay, results_of
-from tests.rules.oracle import LaneName, Record
 
 MIDNIGHT = 1_772_294_400_000
 """2026-03-01 00:00 in Shanghai, where a month begins."""

@@ -1,0 +1,167 @@
+"""What the oracle makes of one lane: bins, watermark, and the rows of every sign.
+
+An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import gcd, inf
+from typing import Any, NamedTuple
+
+from schemas.configuration import Topic, WindowSign
+from schemas.metrics import METRICS
+
+PLACE_DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
+LEVEL_OF_DIGITS = {digits: level for level, digits in PLACE_DIGITS.items()}
+HOUR_MS = 3_600_000
+
+LaneName = tuple[str, int]
+Record = tuple[int, dict[str, Any] | None]
+KeyName = tuple[str, str]
+
+
+class Row(NamedTuple):
+    """What one event adds to one sign."""
+
+    e: int
+    pane: int
+    late: bool
+    level: str
+    key: str
+    place: str
+    value: int
+    weight: int
+    member: str
+    covered: int
+
+
+@dataclass
+class Lane:
+    """What one lane made of its records."""
+
+    bins: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    late: list[tuple[int, int]] = field(default_factory=list)
+    watermark: float = -inf
+
+
+def micro(x: float) -> int:
+    return round(x * 1e6)
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def event_time(kind: str, event: Mapping[str, Any]) -> int:
+    end: int | None = event.get("t_end") if kind != "hotline" else None
+    return event["t"] if end is None else end
+
+
+def identity(kind: str, event: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    if event.get("id") is not None:
+        return ("id", event.get("source"), event["id"])
+    names = {
+        "sensor": ("device", "metric", "t", "seq"),
+        "traffic": ("kind", "source_id", "lane", "direction", "t"),
+        "hotline": ("system", "order_id", "seq", "status"),
+    }[kind]
+    if kind == "hotline" and event["kind"] == "call":
+        return None
+    return ("natural", *(event.get(name) for name in names))
+
+
+def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str] | None:
+    """``(value, second value, member)``, or None where a field is absent."""
+    what = sign.aggregate
+    if what.function == "count" or (what.function == "rate" and what.of is None):
+        return (0, 0, "")
+    if what.function == "tpi":
+        fields = [event.get(f) for f in ("link_len_m", "speed_kmh", "free_flow_kmh")]
+        if None in fields:
+            return None
+        length, speed, free = fields
+        return (micro(length * 3.6 / max(speed, 1)), micro(length * 3.6 / free), "")
+    of = event.get(what.of or "value")
+    if of is None:
+        return None
+    if what.function == "distinct":
+        return (0, 0, str(of))
+    if what.function == "ratio":
+        over = event.get(what.over or "")
+        return None if over is None else (micro(of), micro(over), "")
+    return (micro(of), 0, "")
+
+
+def takes(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> bool:
+    if kind in ("sensor", "traffic") and event.get("q") in ("bad", "calib", "maint"):
+        return False
+    for name, wanted in sign.match.items():
+        accepted = wanted if isinstance(wanted, list) else [wanted]
+        if event.get(name) not in accepted:
+            return False
+    return measured(sign, event) is not None
+
+
+def covered_ms(kind: str, event: Mapping[str, Any]) -> int:
+    if kind == "sensor":
+        period = event.get("period_s")
+        return ms(METRICS[event["metric"]].period_s if period is None else period)
+    if kind == "traffic" and event.get("t_end") is not None:
+        return int(event["t_end"] - event["t"])
+    return 0
+
+
+def base_key(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> KeyName:
+    reporter = event.get("device" if kind == "sensor" else "source_id")
+    if sign.base in ("station", "site"):
+        return sign.base, event.get("site") or str(reporter)
+    if sign.base not in PLACE_DIGITS:
+        return sign.base, str(reporter)
+    place = str(event["place"])[: PLACE_DIGITS[sign.base]]
+    return LEVEL_OF_DIGITS[len(place)], place
+
+
+def pane_ms(sign: Any) -> int:
+    if sign.window.calendar:
+        return HOUR_MS
+    return gcd(ms(sign.window.size_s), ms(sign.window.hop_s))
+
+
+def read_lane(topic: Topic, signs: Sequence[WindowSign], records: Iterable[Record]) -> Lane:
+    lane, noted = Lane(), dict[tuple[Any, ...], int]()
+    lateness, skew = ms(topic.allowed_lateness_s), ms(topic.skew_s)
+    for offset, (logged, event) in enumerate(records):
+        lane.bins["read"] += 1
+        if event is None:
+            lane.bins["rejected"] += 1
+            continue
+        e, before = event_time(topic.kind, event), lane.watermark
+        if e <= logged + skew:
+            lane.watermark = max(lane.watermark, e - ms(topic.disorder_s))
+        who = identity(topic.kind, event)
+        if who is not None and who in noted and noted[who] >= before - lateness:
+            lane.bins["duplicate"] += 1
+            continue
+        if e < before - lateness:
+            lane.bins["late"] += 1
+            lane.late.append((offset, int(before - e)))
+            continue
+        if who is not None:
+            noted[who] = e
+        taking = [sign for sign in signs if takes(sign, topic.kind, event)]
+        lane.bins["accepted" if taking else "filtered"] += 1
+        lane.bins["accepted_late"] += bool(taking and e < before)
+        for sign in taking:
+            level, key = base_key(sign, topic.kind, event)
+            value, weight, member = measured(sign, event) or (0, 0, "")
+            pane = e // pane_ms(sign) * pane_ms(sign)
+            late, covered = pane + pane_ms(sign) <= before, covered_ms(topic.kind, event)
+            place = str(event["place"])
+            lane.rows[sign.id].append(
+                Row(e, pane, late, level, key, place, value, weight, member, covered)
+            )
+    return lane
