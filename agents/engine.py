@@ -102,10 +102,8 @@ class Engine:
         self.metrics.watch(self)
 
     def _ticks(self) -> Iterable[Tick]:
-        offset = 0
-        while page := self.store.records(TICKS, 0, offset):
-            yield from (msgspec.json.decode(record.value, type=Tick) for record in page)
-            offset = page[-1].offset + 1
+        for record in self.store.every_record(TICKS):
+            yield msgspec.json.decode(record.value, type=Tick)
 
     def position(self, lane: Lane) -> int:
         """The next offset the engine will apply."""

@@ -297,6 +297,13 @@ class LogStore:
             records.extend(map(Record._make, zip(*columns, strict=True)))
         return records
 
+    def every_record(self, topic: str, partition: int = 0) -> Iterator[Record]:
+        """All records kept of a lane, read page by page."""
+        offset = 0
+        while page := self.records(topic, partition, offset):
+            yield from page
+            offset = page[-1].offset + 1
+
     def _read_rows(
         self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int
     ) -> list[tuple[int, bytes]]:

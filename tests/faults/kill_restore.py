@@ -55,7 +55,7 @@ def outputs(folder: Path) -> Found:
     """Every output record by topic, id and bytes."""
     store, found = LogStore(folder), Found()
     for topic in TOPICS:
-        for record in store.records(topic, 0, 0, max_records=1 << 30):
+        for record in store.every_record(topic):
             found[topic, dict(record.headers)["ce_id"], record.value] += 1
     store.close()
     return found

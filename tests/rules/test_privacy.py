@@ -89,7 +89,7 @@ def test_no_text_or_caller_leaves_intake(tmp_path: Path) -> None:
             if topic.compacted:
                 written += b"".join(r.key + r.value for r in store.latest(topic.name))
             else:
-                found = store.records(topic.name, partition, 0, max_records=1 << 30)
+                found = store.every_record(topic.name, partition)
                 written += b"".join(
                     (r.key or b"") + r.value + repr(r.headers).encode() for r in found
                 )
