@@ -126,6 +126,9 @@ class Assess:
                 outputs += self._close_final(assessed, due - assessed.lateness_ms)
             else:
                 outputs += self._close(assessed, due)
+        for assessed, mark, limit in zip(self._signs, marks, limits, strict=True):
+            if limit != AFTER_ALL and isinstance(assessed.state, FoldedState):
+                assessed.state.skip(mark)
         self._prune(marks)
         return outputs
 

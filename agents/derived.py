@@ -181,11 +181,15 @@ class DerivedState:
         return any(self.windows.has_end(e) for e in self.formula.ends_touched(end))
 
     def expect(self, end: int, *, final: bool) -> None:
-        """Take note that an input said something at ``end``, or corrected it."""
+        """Take note that an input said something at ``end``, or corrected it.
+
+        What this sign has said already stands: after a log has ended its inputs can close windows
+        it closed without them.
+        """
         if final:
             ends = self.formula.ends_touched(end)
             self._corrected.update(e for e in ends if self.windows.has_end(e))
-        elif self.windows.has_end(end):
+        elif end > self.last_end and self.windows.has_end(end):
             self._waiting.add(end)
 
     def next_end(self, limit: int = AFTER_ALL) -> int:

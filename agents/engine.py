@@ -97,6 +97,7 @@ class Engine:
         parts = {name: unpack.decompress(part) for name, part in self.store.snapshots().items()}
         self.pipeline.load(parts)
         self.pipeline.schedule(self._ticks())
+        self._pending += self.pipeline.settle()
         self.began = self.pipeline.total()
         self._quarantine = self._crashed_twice()
         self.metrics.watch(self)

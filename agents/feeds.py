@@ -9,13 +9,27 @@ import asyncio
 import sys
 import time
 from bisect import bisect_left
+from itertools import islice
 from operator import attrgetter
 
 import msgspec
 
 from agents.city import START_MS, City, Emission
 from agents.engine import CONSUMER, Engine
-from agents.recordings import BATCH, Emitted, FeedError, Order, Recording, append, merged
+from agents.recordings import (
+    BATCH,
+    REPLAYED,
+    SEED,
+    Emitted,
+    FeedError,
+    Order,
+    Recording,
+    append,
+    append_lines,
+    claim_replay,
+    end_replay,
+    merged,
+)
 from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
@@ -31,9 +45,8 @@ BACKLOG_MS = 2 * HOUR_MS
 POSITION = "city.position"
 """Name under which the log keeps the simulated city's clock, int ms UTC."""
 
-DEFAULT_SEED = 7
+DEFAULTSEED = 7
 
-_SEED = "city.seed"
 _SLICE_S = 0.25
 _PAUSE_S = 0.05
 
@@ -51,7 +64,7 @@ def behind(engine: Engine) -> int:
 
 
 class SeedError(FeedError):
-    """The data folder holds a city of another seed."""
+    """The data folder holds a city of another seed, or a replay."""
 
 
 def claim_seed(store: LogStore, seed: int | None) -> int:
@@ -60,13 +73,15 @@ def claim_seed(store: LogStore, seed: int | None) -> int:
     Raises
     ------
     SeedError
-        The folder holds a city of another seed.
+        The folder holds a city of another seed, or a replay.
     """
-    known = store.meta(_SEED)
+    if store.meta(REPLAYED) is not None:
+        raise SeedError(f"{store.path} holds a replay: choose another folder with --data")
+    known = store.meta(SEED)
     if known is None:
-        seed = DEFAULT_SEED if seed is None else seed
+        seed = DEFAULTSEED if seed is None else seed
         with store.transaction() as tx:
-            tx.set_meta(_SEED, str(seed).encode())
+            tx.set_meta(SEED, str(seed).encode())
     elif seed is not None and int(known) != seed:
         raise SeedError(
             f"{store.path} holds the city of seed {int(known)}, not {seed}: "
@@ -168,6 +183,7 @@ class ReplayFeed:
         self.now = self.lines = self.size = 0
         topics = engine.plan.topics.values()
         self._partitions = {plan.topic.name: plan.topic.partitions for plan in topics}
+        self._skip = claim_replay(engine.store, logs)
 
     async def run(self) -> None:
         """Feed to the end and have the engine close every window.
@@ -183,6 +199,7 @@ class ReplayFeed:
             await self._pace(self.speed)
         await keep_behind(self.engine, 0)
         await self.engine.finish()
+        end_replay(self.engine.store)
 
     async def _follow(self) -> None:
         """Let a process of its own feed, and follow what it says."""
@@ -191,6 +208,7 @@ class ReplayFeed:
             CONSUMER,
             [(log.topic, log.partition, str(log.path.absolute())) for log in self.logs],
             self._partitions,
+            self._skip,
         )
         feeder = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "agents.recordings"),
@@ -216,32 +234,25 @@ class ReplayFeed:
                 await feeder.wait()
 
     async def _pace(self, speed: float) -> None:
+        # No ticks here: the same log must give the same results at every speed.
         batch: list[Emitted] = []
+        records = merged(self.logs, self._partitions)
+        self.lines = self._skip
+        self.size = sum(len(record.value) + 1 for record in islice(records, self._skip))
         began, first = time.monotonic(), None
-        for record in merged(self.logs, self._partitions):
-            batch.append(record)
+        for record in records:
             first = record.timestamp if first is None else first
             wait = (record.timestamp - first) / 1000 / speed - (time.monotonic() - began)
-            if wait > _PAUSE_S:
+            if wait > _PAUSE_S or len(batch) >= BATCH:
                 await self._flush(batch)
                 batch = []
-                await self._sleep(wait, speed, record.timestamp)
-            if len(batch) >= BATCH:
-                await self._flush(batch)
-                batch = []
+                await asyncio.sleep(max(0.0, wait))
+            batch.append(record)
         await self._flush(batch)
-
-    async def _sleep(self, wait: float, speed: float, now: int) -> None:
-        until = time.monotonic() + wait
-        while (left := until - time.monotonic()) > 0:
-            await keep_behind(self.engine, 0)
-            await self.engine.tick_silent(now - int(left * speed * 1000), SILENCE_MS)
-            await asyncio.sleep(min(left, 0.25))
 
     async def _flush(self, batch: list[Emitted]) -> None:
         if batch:
-            with self.engine.store.transaction() as tx:
-                append(tx, batch)
+            append_lines(self.engine.store, batch)
             self.now = batch[-1].timestamp
             self.lines += len(batch)
             self.size += sum(len(record.value) + 1 for record in batch)

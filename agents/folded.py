@@ -50,6 +50,7 @@ class FoldedState:
         self.last_end = self.last_final = BEFORE_ALL
         self.observed_from = AFTER_ALL
         self._last_data = BEFORE_ALL
+        self._skipped_until = BEFORE_ALL
         self._panes: dict[int, dict[KeyName, Cell]] = {}
         self._late: dict[int, dict[KeyName, Cell]] = {}
         self._starts: list[int] = []
@@ -105,7 +106,7 @@ class FoldedState:
 
         Above ``limit``, where the log has ended, only a window that holds data has.
         """
-        after = self.last_end
+        after = max(self.last_end, self._skipped_until)
         if not self._alive:
             if self._entered == len(self._starts):
                 return AFTER_ALL
@@ -114,6 +115,10 @@ class FoldedState:
         if end > limit and self.plan.windows.start(end) > self._last_data:
             return AFTER_ALL
         return end
+
+    def skip(self, watermark: int) -> None:
+        """Leave out what a log that has ended did not close: it stays unsaid if the log goes on."""
+        self._skipped_until = max(self._skipped_until, watermark)
 
     def next_final(self) -> int:
         """End of the next window with corrections, or `AFTER_ALL`."""
@@ -224,6 +229,8 @@ class FoldedState:
         rule = self.sign.coverage
         n, covered = (0, 0) if state is None else (state[0], state[2])
         if rule is None:
+            if self.sign.kind == "sampled":
+                return (n / covered if covered else 0.0), n > 0
             if self.zero:
                 return 1.0, True
             return (1.0 if n else 0.0), n > 0
@@ -346,6 +353,7 @@ class FoldedState:
             "observed_from": self.observed_from,
             "entered": self._entered,
             "last_data": self._last_data,
+            "skipped_until": self._skipped_until,
             "panes": plain(self._panes),
             "late": plain(self._late),
             "said": [[end, [list(e) for e in entries]] for end, entries in self._said.items()],
@@ -366,7 +374,7 @@ class FoldedState:
 
         self.last_end, self.last_final = data["last_end"], data["last_final"]
         self.observed_from, self._entered = data["observed_from"], data["entered"]
-        self._last_data = data["last_data"]
+        self._last_data, self._skipped_until = data["last_data"], data["skipped_until"]
         self._panes, self._late = cells(data["panes"]), cells(data["late"])
         self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
         self._said = {end: [Entry(*e) for e in entries] for end, entries in data["said"]}

@@ -22,7 +22,7 @@ from streams.identity import Seen
 from streams.records import Chunk, Lane, Output
 from streams.stores import Row as StoreRow
 from streams.stores import Store
-from streams.timeline import AFTER_ALL, BEFORE_ALL, floor_to
+from streams.timeline import BEFORE_ALL, DAY_MS, MINUTE_MS, floor_to
 from streams.watermark import Watermark
 
 
@@ -40,6 +40,9 @@ class StepError(Exception):
         super().__init__(f"{lane} offset {offset}: the engine failed at this record")
         self.lane, self.offset = lane, offset
 
+
+FUTURE_MS = DAY_MS
+"""An event further ahead of its record is refused: its pane would stay open till then."""
 
 REDRIVE_HEADER = "x-redrive"
 """Says how often a record was taken back from the dead letters."""
@@ -101,12 +104,14 @@ class Intake:
         self.accounting = Accounting()
         self.next_offset = 0
         self.ticks = 0
+        self.ended = False
         self.announced = 0
         self._seen = Seen()
         self._previous: CutName = BEGINNING
         self._folds = [_Fold(sign) for sign in self.plan.signs]
-        self._panes = sorted({fold.store.pane_ms for fold in self._folds})
-        self._next_cut = BEFORE_ALL if self._panes else AFTER_ALL
+        # A topic without signs is cut by the minute all the same: it forgets as it goes.
+        self._panes = sorted({f.store.pane_ms for f in self._folds} or {MINUTE_MS})
+        self._next_cut = BEFORE_ALL
         self._routes: dict[Any, Route] = {}
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
@@ -124,8 +129,9 @@ class Intake:
             The core failed at a record; the state is then half applied and must not be saved.
         """
         result = IntakeStep([], [])
-        offset, attempt = self.next_offset, attempt_of(chunk)
+        offset = self.next_offset
         try:
+            attempt = attempt_of(chunk)
             for offset, logged, raw in zip(
                 chunk.offsets, chunk.timestamps, chunk.values, strict=True
             ):
@@ -146,9 +152,15 @@ class Intake:
         except Refused as refused:
             self._reject(result, offset, logged, raw, refused, attempt)
             return
+        t, identity = self._time(event), self._identity(event)
+        if t > logged + FUTURE_MS:
+            ahead = Refused("bad_time", "$.t", "is over a day ahead: set the device's clock")
+            self._reject(result, offset, logged, raw, ahead, attempt)
+            return
         counts, watermark = self.accounting, self.watermark.value
         counts.read += 1
-        t, identity = self._time(event), self._identity(event)
+        if self.ended:
+            self.ended = False
         oldest = watermark - self._lateness_ms
         if identity is not None and self._seen.repeats(identity, oldest):
             counts.duplicate += 1
@@ -218,6 +230,7 @@ class Intake:
         With ``ends`` it is the one that ends a log.
         """
         self.ticks += 1
+        self.ended = ends
         result = IntakeStep([], [])
         ended_at = self.watermark.value if ends else None
         if self.watermark.tick(t) >= self._next_cut:
@@ -243,6 +256,7 @@ class Intake:
         return {
             "next_offset": self.next_offset,
             "ticks": self.ticks,
+            "ended": self.ended,
             "announced": self.announced,
             "watermark": self.watermark.value,
             "accounting": self.accounting.dump(),
@@ -266,6 +280,7 @@ class Intake:
         if [name for name, *_ in data["folds"]] != signs:
             raise ValueError(f"{self.lane}: the snapshot holds other signs than the configuration")
         self.next_offset, self.ticks = data["next_offset"], data["ticks"]
+        self.ended = data["ended"]
         self.announced, self.watermark.value = data["announced"], data["watermark"]
         self.accounting = Accounting(*data["accounting"])
         self._seen = Seen.load(data["seen"])

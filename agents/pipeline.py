@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agents.assess import Assess
-from agents.intake import Intake, IntakeStep
+from agents.intake import Intake, IntakeStep, StepError
 from agents.outputs import tick_record
 from agents.plan import Plan
 from schemas.tick import Tick
@@ -87,13 +87,19 @@ class Pipeline:
 
     def _finish(self, lane: Lane, step: IntakeStep) -> list[Output]:
         self._changed.add(lane)
-        return step.outputs + (self.assess.step(step.cuts) if step.cuts else [])
+        if not step.cuts:
+            return step.outputs
+        try:
+            return step.outputs + self.assess.step(step.cuts)
+        except Exception as error:
+            raise StepError(lane, max(0, step.cuts[0].name[0])) from error
 
     def end(self) -> list[Output]:
-        """End a log: a tick for each lane that closes every window with data.
-
-        It also takes every correction, so the log may go on after it.
+        """End a log: a tick for each lane that closes every window with data, and takes every
+        correction.  A log that has ended is not ended again.
         """
+        if all(intake.ended for intake in self.lanes.values()):
+            return []
         farthest = max(i.watermark.value + i.watermark.disorder_ms for i in self.lanes.values())
         if farthest < BEFORE_ALL // 2:
             return []

@@ -25,6 +25,10 @@ AHEAD = 400_000
 """Records the process may be ahead of what the engine has saved: some seconds of its work."""
 BATCH = 8_000
 
+REPLAYED = "replayed"
+SEED = "city.seed"
+"""Names under which a data folder keeps what it was filled with."""
+
 _PAUSE_S = 0.02
 
 
@@ -130,6 +134,60 @@ def _topic_of(path: Path, topic: str | None) -> tuple[str, int | None]:
         raise FeedError(f"{error}, or name the topic with --topic") from error
 
 
+class Replayed(msgspec.Struct):
+    """Which logs were replayed into a data folder, and how far."""
+
+    logs: list[tuple[str, int | None, str, int]]
+    lines: int = 0
+    ended: bool = False
+
+
+def claim_replay(store: LogStore, logs: list[Recording]) -> int:
+    """Bind a data folder to these logs; how many of their lines it holds already.
+
+    A replay that was stopped goes on; one that has ended closed all its windows, so that anything
+    after it would be late.
+
+    Raises
+    ------
+    FeedError
+        The folder holds a simulated city, other logs, or a replay that has ended.
+    """
+    names = [(*log[:2], str(log.path.absolute()), log.path.stat().st_size) for log in logs]
+    if store.meta(SEED) is not None:
+        raise FeedError(f"{store.path} holds a simulated city: choose another folder with --data")
+    known = store.meta(REPLAYED)
+    if known is None:
+        note_replay(store, Replayed(names))
+        return 0
+    replayed = msgspec.json.decode(known, type=Replayed)
+    if replayed.ended or replayed.logs != names:
+        what = "a replay that has ended" if replayed.ended else "a replay of other logs"
+        raise FeedError(f"{store.path} holds {what}: choose another folder with --data")
+    return replayed.lines
+
+
+def note_replay(store: LogStore, replayed: Replayed) -> None:
+    with store.transaction() as tx:
+        tx.set_meta(REPLAYED, msgspec.json.encode(replayed))
+
+
+def end_replay(store: LogStore) -> None:
+    """Note that the replay in the folder has ended."""
+    replayed = msgspec.json.decode(store.meta(REPLAYED) or b"", type=Replayed)
+    replayed.ended = True
+    note_replay(store, replayed)
+
+
+def append_lines(store: LogStore, batch: list[Emitted]) -> None:
+    """Append a batch of a replay, and note in the same transaction how far it has come."""
+    replayed = msgspec.json.decode(store.meta(REPLAYED) or b"", type=Replayed)
+    replayed.lines += len(batch)
+    with store.transaction() as tx:
+        append(tx, batch)
+        tx.set_meta(REPLAYED, msgspec.json.encode(replayed))
+
+
 class Order(msgspec.Struct):
     """What the feeding process is told on standard input."""
 
@@ -137,6 +195,7 @@ class Order(msgspec.Struct):
     consumer: str
     logs: list[tuple[str, int | None, str]]
     partitions: dict[str, int]
+    skip: int
 
 
 def feed(order: Order) -> None:
@@ -144,10 +203,10 @@ def feed(order: Order) -> None:
     store = LogStore(Path(order.folder))
     lanes = [Lane(topic, p) for topic, count in order.partitions.items() for p in range(count)]
     records = merged([Recording(t, p, Path(path)) for t, p, path in order.logs], order.partitions)
-    lines = size = 0
+    lines = order.skip
+    size = sum(len(record.value) + 1 for record in islice(records, order.skip))
     while batch := list(islice(records, BATCH)):
-        with store.transaction() as tx:
-            append(tx, batch)
+        append_lines(store, batch)
         lines += len(batch)
         size += sum(len(record.value) + 1 for record in batch)
         print(f"[{batch[-1].timestamp},{lines},{size}]", flush=True)

@@ -131,6 +131,8 @@ def _keys(sign: Sign) -> Iterator[Finding]:
                 yield ("keys", i), f"needs base: {key}, or remove '{key}'"
         elif sign.base in LEVELS and LEVELS.index(sign.base) < LEVELS.index(key):
             yield ("keys", i), f"'{key}' is finer than the base '{sign.base}'"
+    if sign.topic in ("hotline", "external") and sign.base not in LEVELS:
+        yield ("base",), f"'{sign.base}' is no key of a {sign.topic} event: use a level of places"
     if isinstance(sign, WindowSign) and sign.rollup == "none" and sign.keys != [sign.base]:
         yield ("rollup",), f"a sign with more keys than its base '{sign.base}' needs a roll-up"
 

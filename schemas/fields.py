@@ -11,8 +11,11 @@ from msgspec import inspect
 
 from schemas.events import KINDS
 
-PRIVATE = frozenset({"text", "caller"})
+PRIVATE = frozenset({"text", "caller", "reason", "caller_hash"})
 """Fields of hotline events that end at intake (rule R9): no sign may read them."""
+
+COUNTERS = frozenset({"seq"})
+"""Numbers that mean nothing by themselves, and are too large for steps of 10⁻⁶ in 64 bits."""
 
 Shape = Literal["number", "text", "flag"]
 
@@ -53,7 +56,8 @@ def fields_of(kind: str) -> dict[str, EventField]:
     """
     struct = inspect.type_info(KINDS[kind])
     assert isinstance(struct, inspect.StructType)
-    found = ((f.name, _describe(f.type)) for f in struct.fields if f.name not in PRIVATE)
+    hidden = PRIVATE | COUNTERS
+    found = ((f.name, _describe(f.type)) for f in struct.fields if f.name not in hidden)
     return {name: field for name, field in found if field is not None}
 
 

@@ -111,7 +111,10 @@ class Calendar:
         return next(ms for c in candidates if (ms := _ms(c)) > t)
 
     def start(self, end: int) -> int:
+        # Where a day has no midnight it ends after it; the one before it has.
         local = self._local(end).replace(fold=0)
+        if self.unit != "night":
+            local = local.replace(hour=0, minute=0)
         if self.unit == "month":
             return _ms(_month(local, -1))
         if self.unit == "night":

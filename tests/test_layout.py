@@ -20,7 +20,6 @@ SHELL = (
     "agents/feeds.py",
     "agents/recordings.py",
     "agents/metrics.py",
-    "agents/recordings.py",
     "agents/view.py",
     "schemas/loading.py",
     "streams/event_logs.py",

@@ -103,9 +103,17 @@ def test_a_clock_ahead_moves_no_watermark() -> None:
     intake = Intake(PLAN, LANE)
     intake.step(chunk([reading(60_000)]))
     assert intake.watermark.value == T + 55_000
-    intake.step(chunk([reading(60_001), reading(10**9)], first=1))
+    intake.step(chunk([reading(60_001), reading(10**7)], first=1))
     assert intake.watermark.value == T + 55_000
     assert intake.accounting.accepted == 3
+
+
+def test_a_clock_over_a_day_ahead_is_refused() -> None:
+    intake = Intake(PLAN, LANE)
+    step = intake.step(chunk([reading(60_000), reading(2 * 86_400_000)]))
+    assert (intake.accounting.accepted, intake.accounting.rejected) == (1, 1)
+    (letter,) = (json.loads(o.value) for o in step.outputs)
+    assert (letter["reason"], letter["where"]) == ("bad_time", "$.t")
 
 
 def test_what_is_not_taken_is_told() -> None:
