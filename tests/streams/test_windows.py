@@ -178,3 +178,13 @@ def test_any_calendar_windows_tile(unit: str, zone: str, t: int) -> None:
     assert windows.last_end_with(t) == end
     if unit != "night":
         assert start <= t
+
+
+def test_a_day_without_midnight_begins_where_the_one_before_ended() -> None:
+    """Cairo, 26 April 2024: clocks go from 00:00 to 01:00, so that day begins at 01:00."""
+    day = Calendar("day", "Africa/Cairo")
+    noon = 1_714_039_200_000  # 25 April 2024, 12:00 local
+    end = day.first_end_after(noon)
+    assert (end - day.start(end), end) == (24 * 3_600_000, 1_714_082_400_000)
+    after = day.first_end_after(end)
+    assert (day.start(after), after - end) == (end, 23 * 3_600_000)
