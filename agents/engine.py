@@ -74,6 +74,7 @@ class Engine:
         self._dirty = False
         self._last = time.monotonic()
         self._dump_s = 0.0
+        self._first: float | None = None
         self._quarantine: dict[Lane, frozenset[int]] = {}
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._logged: dict[Lane, int] = {}
@@ -120,6 +121,7 @@ class Engine:
             if self.broken:
                 return
             began = time.perf_counter()
+            self._first = self._first or time.monotonic()
             try:
                 quarantine = self._quarantine.get(chunk.lane, frozenset())
                 self._pending += self.pipeline.step(chunk, quarantine)
@@ -231,8 +233,11 @@ class Engine:
         """Panes that hold rows, in all lanes and in the assess task."""
         return self.pipeline.open_panes()
 
-    def summary(self, elapsed_s: float) -> dict[str, Any]:
-        """What a run did: accounting by lane and in all, results, alerts, rate."""
+    def summary(self) -> dict[str, Any]:
+        """What a run did: accounting by lane and in all, results, alerts, and events a second
+        from the first one taken until now.
+        """
+        elapsed_s = 0.0 if self._first is None else time.monotonic() - self._first
         total = self.pipeline.total()
         read = total.read - self.began.read
         return {

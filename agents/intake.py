@@ -18,7 +18,7 @@ from schemas.events import decode
 from schemas.refusal import Refused
 from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
-from streams.identity import Seen
+from streams.identity import LATE, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
 from streams.stores import Row as StoreRow
 from streams.stores import Store
@@ -116,7 +116,7 @@ class Intake:
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
         self._kind, self._time, self._identity = reader.kind, reader.time, reader.identity
-        self._usable, self._covered = reader.usable, reader.covered
+        self._covered = reader.covered
         self._route_key = self.plan.route_key
         self._lateness_ms, self._disorder_ms = self.plan.lateness_ms, self.plan.disorder_ms
 
@@ -161,22 +161,18 @@ class Intake:
         counts.read += 1
         if self.ended:
             self.ended = False
-        oldest = watermark - self._lateness_ms
-        if identity is not None and self._seen.repeats(identity, oldest):
+        admission = self._seen.admit(identity, t, watermark - self._lateness_ms)
+        if admission is REPEAT:
             counts.duplicate += 1
-        elif t < oldest:
+        elif admission is LATE:
             counts.late += 1
             result.outputs.append(late_event(self.lane, offset, t, watermark - t, logged))
+        elif self._fold(event, t):
+            counts.accepted += 1
+            if t < watermark:
+                counts.accepted_late += 1
         else:
-            if identity is not None:
-                self._seen.note(identity, t)
-            if self._fold(event, t):
-                counts.accepted += 1
-                if t < watermark:
-                    counts.accepted_late += 1
-            else:
-                counts.filtered += 1
-        # Most events do not move the watermark: they are spared the call.
+            counts.filtered += 1
         if t - self._disorder_ms > watermark and (
             self.watermark.observe(t, logged) >= self._next_cut
         ):
@@ -201,9 +197,10 @@ class Intake:
         route = self._routes.get(name)
         if route is None:
             route = self._routes[name] = self._route(event)
-        if not route or not self._usable(event):
+        covered = self._covered(event) if route else None
+        if covered is None:
             return False
-        covered, taken = self._covered(event), False
+        taken = False
         for add, slot, measure in route:
             pair = measure(event)
             if pair is not None:

@@ -47,6 +47,8 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if function == "ratio":
         assert over is not None
         return lambda e: _pair(getattr(e, of), getattr(e, over))
+    if of == "value":
+        return lambda e: (round(e.value * STEPS), 0)
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
 
 

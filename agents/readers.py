@@ -56,40 +56,37 @@ def start_time_of(e: Event) -> int:
     return t
 
 
-def reading_covered(e: Event) -> int:
-    """The ms a reading speaks for: its own period, else its metric's."""
+def reading_covered(e: Event) -> int | None:
+    """The ms a reading speaks for: its own period, else its metric's; None of a bad value."""
+    if e.q in UNUSABLE:
+        return None
     period = e.period_s
     return round((METRICS[e.metric].period_s if period is None else period) * 1000)
 
 
-def observation_covered(e: Event) -> int:
+def observation_covered(e: Event) -> int | None:
+    """The ms between the ends of an observation; None of a bad one."""
+    if e.q in UNUSABLE:
+        return None
     return 0 if e.t_end is None else e.t_end - e.t
 
 
-def nothing_covered(e: Event) -> int:
+def nothing_covered(e: Event) -> int | None:
     return 0
-
-
-def usable(e: Event) -> bool:
-    return e.q not in UNUSABLE
-
-
-def always_usable(e: Event) -> bool:
-    return True
 
 
 class Reader(NamedTuple):
     """How events of one topic kind are read.
 
-    ``device`` names the field of the thing that reports, ``key_fields`` the fields that keys are
-    made of; both decide where a row goes, so they are part of the route cache's key.
+    ``covered`` gives the ms an event speaks for, or None where its quality says that it means
+    nothing.  ``device`` names the field of the thing that reports, ``key_fields`` the fields that
+    keys are made of; both decide where a row goes, so they are part of the route cache's key.
     """
 
     kind: str
     time: Callable[[Event], int]
     identity: Callable[[Event], tuple[Any, ...] | None]
-    covered: Callable[[Event], int]
-    usable: Callable[[Event], bool]
+    covered: Callable[[Event], int | None]
     device: str | None
     key_fields: tuple[str, ...]
 
@@ -102,7 +99,6 @@ READERS: dict[str, Reader] = {
             time_of,
             reading_identity,
             reading_covered,
-            usable,
             "device",
             ("device", "place", "site"),
         ),
@@ -111,7 +107,6 @@ READERS: dict[str, Reader] = {
             time_of,
             observation_identity,
             observation_covered,
-            usable,
             "source_id",
             ("source_id", "place", "site"),
         ),
@@ -120,7 +115,6 @@ READERS: dict[str, Reader] = {
             start_time_of,
             hotline_identity,
             nothing_covered,
-            always_usable,
             None,
             ("place",),
         ),
@@ -130,7 +124,6 @@ READERS: dict[str, Reader] = {
             start_time_of,
             warning_identity,
             nothing_covered,
-            always_usable,
             None,
             ("place",),
         ),

@@ -21,7 +21,7 @@ from schemas.event import (
 )
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
-from schemas.times import Time
+from schemas.times import EARLIEST, LATEST, Time
 
 # Codes and units are matched against the table after decoding, with better hints.
 MetricCode = Annotated[str, Meta(extra_json_schema={"enum": sorted(METRICS)})]
@@ -80,6 +80,11 @@ class Reading(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     period_s: Annotated[float, Meta(gt=0, le=2_678_400)] | None = None
 
 
+_KNOWN: dict[tuple[str, str, str], tuple[float, float]] = {}
+"""Range by metric, unit and place that were found sound before."""
+_KNOWN_MOST = 1 << 18
+
+
 def check(event: Reading) -> None:
     """Check a reading against the table of metrics and settle its times, in place.
 
@@ -88,6 +93,10 @@ def check(event: Reading) -> None:
     Refused
         `unknown_metric`, `wrong_unit`, `out_of_range`, or what `settle` refuses.
     """
+    name = (event.metric, event.unit, event.place)
+    known = _KNOWN.get(name)
+    if known is not None and known[0] <= event.value <= known[1] and _is_plain(event):
+        return
     settle(event)
     limits = _LIMITS.get(event.metric)
     if limits is None:
@@ -109,6 +118,27 @@ def check(event: Reading) -> None:
         event.conf += 0.0
     if event.stat is not None:
         _check_statistics(event.stat)
+    if event.place == name[2] and len(_KNOWN) < _KNOWN_MOST:
+        _KNOWN[name] = (low, high)
+
+
+def _is_plain(event: Reading) -> bool:
+    """Whether nothing but the value's range is left to check: the hot path.
+
+    No optional field that needs a check is there, and the times are ordinary integers.
+    """
+    t, ingested = event.t, event.t_ingest
+    return (
+        event.t_end is None
+        and event.lon is None
+        and event.lat is None
+        and event.conf is None
+        and event.stat is None
+        and type(t) is int
+        and EARLIEST <= t < LATEST
+        and (ingested is None or (type(ingested) is int and EARLIEST <= ingested < LATEST))
+        and event.value != 0.0  # it may be -0.0
+    )
 
 
 def _check_statistics(stat: Statistics) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -88,7 +87,6 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         view.preload()
         held.callback(run.display.close)
         run.display.begin(view)
-        began = time.monotonic()
 
         async def go() -> None:
             async def source() -> None:
@@ -102,7 +100,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
             await run_app(run.plan, engine, run.folder, source, run.stop.event())
 
         asyncio.run(go())
-        summary = engine.summary(time.monotonic() - began)
+        summary = engine.summary()
         run.display.end({**summary, "peak_rss_bytes": peak_rss_bytes()})
 
 
