@@ -169,7 +169,7 @@ def _letters(store: LogStore, reason: str | None) -> list[Letter]:
 
     if reason is not None and reason not in CODES:
         raise Fault(
-            BAD, f"{reason} is no reason{guess(reason, CODES)}; there are {', '.join(CODES)}"
+            BAD, f"{reason} is no reason{guess(reason, CODES) or ';'} there are {', '.join(CODES)}"
         )
     redriven: dict[str, str] = orjson.loads(store.meta(_REDRIVEN) or b"{}")
     letters = []

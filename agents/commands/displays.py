@@ -23,6 +23,7 @@ from agents.view import View, accounting
 from streams.records import Output
 
 _STATUS_S = 5.0
+_COARSE = ("city", "district")
 _BAR_S = 0.25
 _PATIENCE_S = 1.0
 _REFRESHES = 4
@@ -101,7 +102,9 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each new alert on standard output, and now and then one of status."""
+    """A line for each alert of a city or district that is raised or cleared, on standard output,
+    and now and then one of status.  Those of streets and sites are in ``cityvitals alerts``.
+    """
 
     def __init__(self, pipe: Pipe) -> None:
         self.pipe = pipe
@@ -115,7 +118,9 @@ class PlainLines:
         self.view.take(outputs)
         alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
         lines = [
-            alert_line(alert, self.view.zone) for alert in alerts if alert["transition"] == "raised"
+            alert_line(alert, self.view.zone)
+            for alert in alerts
+            if alert["transition"] in ("raised", "cleared") and alert["key_level"] in _COARSE
         ]
         # In a terminal they would break the bar of a replay, which shows them at its end.
         if lines and not sys.stdout.isatty():
@@ -260,9 +265,11 @@ def alert_line(alert: dict[str, Any], zone: str) -> str:
     title = " ".join(alert["annotations"].values())
     value = f"{figure(alert['value'], alert['unit'])} {alert['unit']}"
     where = key_with_name(alert["key"], alert["place"])
+    cleared = "  已解除 cleared" if alert["transition"] == "cleared" else ""
+    late = "  迟到数据 late data" if alert["late"] else ""
     return (
         f"{moment(alert['t_update'], zone)}  {LEVELS[alert['level']]}  {title}  {where}  "
-        f"{value} ({against(alert['why'])})"
+        f"{value} ({against(alert['why'])}){cleared}{late}"
     )
 
 

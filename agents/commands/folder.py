@@ -110,7 +110,7 @@ def require_input(about: About, topic: str) -> None:
     if topic not in about.kinds:
         raise Fault(
             BAD,
-            f"{topic} is no input topic{guess(topic, about.kinds)}; "
+            f"{topic} is no input topic{guess(topic, about.kinds) or ';'} "
             f"name one of {', '.join(about.kinds)} with --topic",
         )
 

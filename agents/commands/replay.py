@@ -104,7 +104,7 @@ def _require_inputs(plan: Plan, logs: list[Recording]) -> None:
         if known is None:
             raise Fault(
                 BAD,
-                f"{path}: {name} is no input topic{guess(name, plan.topics)}; name "
+                f"{path}: {name} is no input topic{guess(name, plan.topics) or ';'} name "
                 f"one of {', '.join(plan.topics)} with --topic",
             )
         if partition is not None and partition >= known.topic.partitions:

@@ -106,6 +106,8 @@ def alerts(
         newest = sorted(store.latest(_ALERTS), key=lambda alert: -alert.offset)
     rows = [(latest.value, orjson.loads(latest.value)) for latest in newest]
     rows = [row for row in rows if everything or row[1]["state"] != "cleared"]
+    # The worst first, and of those the newest.
+    rows.sort(key=lambda row: (row[1]["state"] == "cleared", -row[1]["level"]))
     if as_json:
         _print_lines([raw for raw, _ in rows])
     elif rows:
@@ -120,7 +122,8 @@ def _require_sign(store: LogStore, about: About, sign: str) -> None:
     }
     if known and sign not in known:
         raise Fault(
-            BAD, f"{sign} is no sign{guess(sign, known)}; there are {', '.join(sorted(known))}"
+            BAD,
+            f"{sign} is no sign{guess(sign, known) or ';'} there are {', '.join(sorted(known))}",
         )
 
 
