@@ -99,6 +99,7 @@ def _literal(value: object) -> str:
 
 def _columns() -> dict[str, str]:
     fields = {name: f.shape for kind in _KINDS for name, f in fields_of(kind).items()}
+    fields["seq"] = "number"  # no sign reads it, but it is part of an identity
     columns = {name: _TYPES[shape] for name, shape in fields.items()}
     return _OWN | columns | dict.fromkeys(_TIMES, "BIGINT")
 
