@@ -51,7 +51,7 @@ class Engine:
     publish
         Called with the outputs of each checkpoint once they are durable.
     checkpoint_s
-        Seconds between two checkpoints; longer where dumping the state takes over a fifteenth.
+        Seconds between two checkpoints; longer where dumping the state takes over a fortieth.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Engine:
     def _checkpoint_if_due(self) -> None:
         # Writing outputs costs the same whenever it is done; dumping the state does not.
         elapsed = time.monotonic() - self._last
-        if elapsed >= max(self.checkpoint_s, 15 * self._dump_s) or len(self._pending) > _PENDING:
+        if elapsed >= max(self.checkpoint_s, 40 * self._dump_s) or len(self._pending) > _PENDING:
             self._checkpoint()
 
     def _checkpoint(self) -> None:

@@ -21,7 +21,7 @@ from streams.log_store import LogStore
 from streams.log_transaction import Transaction
 from streams.records import Lane
 
-AHEAD = 400_000
+AHEAD = 1_000_000
 """Records the process may be ahead of what the engine has saved: some seconds of its work."""
 BATCH = 8_000
 

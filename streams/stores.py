@@ -80,16 +80,23 @@ class SketchStore:
         self.family, self.pane_ms, self.lateness_ms = family, pane_ms, lateness_ms
         self._closed_until = BEFORE_ALL
         self._panes: tuple[dict[int, dict[int, Accumulator]], ...] = ({}, {})
+        self._rows: list[Row] = []
+        self.add = self._rows.append
 
-    def add(self, row: Row, /) -> None:
-        t, slot, value, weight, covered = row
-        start = floor_to(t, self.pane_ms)
-        rows = self._panes[start + self.pane_ms <= self._closed_until].setdefault(start, {})
-        state = self.family.row(t, value, weight, covered)
-        known = rows.get(slot)
-        rows[slot] = state if known is None else self.family.merge(known, state)
+    def flush(self) -> None:
+        """Fold the rows since the last cut: no pane was closed meanwhile."""
+        groups: dict[tuple[int, int], list[Row]] = {}
+        for row in self._rows:
+            groups.setdefault((floor_to(row[0], self.pane_ms), row[1]), []).append(row)
+        self._rows.clear()
+        for (start, slot), rows in groups.items():
+            cells = self._panes[start + self.pane_ms <= self._closed_until].setdefault(start, {})
+            state = self.family.gather([(t, v, w, c) for t, _, v, w, c in rows])
+            known = cells.get(slot)
+            cells[slot] = state if known is None else self.family.merge(known, state)
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
+        self.flush()
         closed = []
         for late, panes in zip((False, True), self._panes, strict=True):
             delay = self.pane_ms + (self.lateness_ms if late else 0)
@@ -99,9 +106,11 @@ class SketchStore:
         return closed
 
     def open_panes(self) -> int:
+        self.flush()
         return sum(map(len, self._panes))
 
     def dump(self) -> list[Any]:
+        self.flush()
         dump = self.family.dump
         return [
             self._closed_until,
@@ -112,6 +121,7 @@ class SketchStore:
         ]
 
     def load(self, data: list[Any]) -> None:
+        self._rows.clear()
         load = self.family.load
         self._closed_until = data[0]
         self._panes = tuple(

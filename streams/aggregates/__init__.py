@@ -30,6 +30,10 @@ class Family(Protocol):
         """The accumulator of one row."""
         ...
 
+    def gather(self, rows: list[tuple[int, int, int, int]]) -> Accumulator:
+        """The accumulator of at least one row of ``(t, value, weight, covered)``."""
+        ...
+
     def merge(self, a: Accumulator, b: Accumulator) -> Accumulator: ...
 
     def dump(self, a: Accumulator) -> list[Any]:

@@ -6,6 +6,7 @@ cardinality estimation algorithm" (2007), with linear counting for small sets.
 
 from __future__ import annotations
 
+from functools import reduce
 from hashlib import blake2b
 from math import log
 from typing import Any
@@ -41,6 +42,9 @@ class Distinct:
 
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, (value,), None)
+
+    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
+        return reduce(self.merge, (self.row(*row) for row in rows))
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]

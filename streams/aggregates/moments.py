@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from streams.timeline import BEFORE_ALL
@@ -28,6 +29,9 @@ class Moments:
 
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, value, value * value, value, value, value, weight)
+
+    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
+        return reduce(self.merge, (self.row(*row) for row in rows))
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         later = a if (a[1], a[7]) >= (b[1], b[7]) else b

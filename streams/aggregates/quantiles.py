@@ -7,6 +7,7 @@ no bucket is ever collapsed and merging stays exact.
 
 from __future__ import annotations
 
+from functools import reduce
 from math import ceil, floor, log
 from typing import Any
 
@@ -41,6 +42,12 @@ class Quantiles:
 
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, (value,), None)
+
+    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
+        if len(rows) > EXACT:
+            return reduce(self.merge, (self.row(*row) for row in rows))
+        times, values, _, covered = zip(*rows, strict=True)
+        return (len(rows), max(times), sum(covered), tuple(sorted(values)), None)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]

@@ -159,3 +159,12 @@ def test_a_sketch_is_bounded() -> None:
     assert buckets == sorted(set(buckets))
     assert len(buckets) <= 4400
     assert sum(count for _, count in state[4]) == len(values) * 3
+
+
+@given(st.lists(st.tuples(*[st.integers(-(10**9), 10**9)] * 4), min_size=1, max_size=90))
+def test_rows_gathered_at_once_are_rows_merged(rows: list[tuple[int, int, int, int]]) -> None:
+    for family in FAMILIES.values():
+        merged = family.empty
+        for row in rows:
+            merged = family.merge(merged, family.row(*row))
+        assert family.gather(rows) == merged
