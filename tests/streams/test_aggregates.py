@@ -163,7 +163,7 @@ def test_a_sketch_is_bounded() -> None:
 
 @given(st.lists(st.tuples(*[st.integers(-(10**9), 10**9)] * 4), min_size=1, max_size=90))
 def test_rows_gathered_at_once_are_rows_merged(rows: list[tuple[int, int, int, int]]) -> None:
-    for family in FAMILIES.values():
+    for family in (MOMENTS, QUANTILES, DISTINCT):
         merged = family.empty
         for row in rows:
             merged = family.merge(merged, family.row(*row))
