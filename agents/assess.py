@@ -15,6 +15,7 @@ from agents.folded import FoldedState
 from agents.history import History
 from agents.outputs import vital_results
 from agents.plan import Plan
+from agents.shards import CITY
 from schemas.configuration import Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.records import Lane, Output
@@ -42,13 +43,22 @@ class _Assessed(NamedTuple):
 
 
 class Assess:
-    """The state of one shard, and its step."""
+    """The state of one shard, and its step.
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    Parameters
+    ----------
+    plan, shard
+        The compiled configuration, and which part of the places is judged here.
+    """
+
+    def __init__(self, plan: Plan, shard: int = CITY) -> None:
+        self.plan, self.shard = plan, shard
         self.alerts = Alerts(plan.configuration, plan.config)
         self.results = 0
-        self._heard = {lane: _Heard(BEGINNING, BEFORE_ALL, 0, None) for lane in plan.lanes}
+        self._heard = {
+            lane: _Heard(BEGINNING, plan.since.get(lane, BEFORE_ALL), 0, None)
+            for lane in plan.lanes
+        }
         self._signs: list[_Assessed] = []
         self._folded: dict[str, FoldedState] = {}
         kinds: dict[str, set[str]] = {}
@@ -149,7 +159,7 @@ class Assess:
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
         for entry in entries:
-            if entry.level in keys:
+            if entry.level in keys and self._owns(entry):
                 outputs += self._results(assessed.sign, entry, start, end, rev=0, newest=True)
                 outputs += self.alerts.judge(assessed.sign.id, entry, end)
         return outputs
@@ -161,10 +171,13 @@ class Assess:
         start, keys = assessed.windows.start(end), assessed.sign.keys
         newest = end >= assessed.state.last_end
         for before, after in pairs:
-            if after.level in keys:
+            if after.level in keys and self._owns(after):
                 outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)
                 outputs += self.alerts.judge_final(assessed.sign.id, before, after, end)
         return outputs
+
+    def _owns(self, entry: Entry) -> bool:
+        return self.plan.shards.of(entry.place) == self.shard
 
     def _results(
         self, sign: Sign, entry: Entry, start: int, end: int, *, rev: int, newest: bool
@@ -207,6 +220,7 @@ class Assess:
     def dump(self) -> dict[str, Any]:
         """The whole state as plain data, for :meth:`load` under the same configuration."""
         return {
+            "places": self.plan.shards.places,
             "results": self.results,
             "heard": [
                 [*lane, list(h.name), h.watermark, h.received, h.ended_at]
@@ -221,6 +235,9 @@ class Assess:
         """Take over a dumped state; ValueError where it is of other signs or lanes."""
         if [name for name, _ in data["signs"]] != [s.sign.id for s in self._signs]:
             raise ValueError("the snapshot holds other signs than the configuration")
+        if data["places"] != self.plan.shards.places:
+            raise ValueError("the snapshot was made with other shards: begin with a new group")
+        self._require_room(data["heard"])
         self.results = data["results"]
         for topic, partition, (offset, tick), *rest in data["heard"]:
             self._heard[Lane(topic, partition)] = _Heard((offset, tick), *rest)
@@ -229,3 +246,14 @@ class Assess:
         for name, history in data["histories"]:
             self._histories[name].load(history)
         self.alerts.load(data["alerts"])
+
+    def _require_room(self, heard: list[list[Any]]) -> None:
+        """Refuse lanes that begin to count before what is closed already."""
+        known = {Lane(topic, partition) for topic, partition, *_ in heard}
+        reached = max((watermark for _, _, _, watermark, *_ in heard), default=BEFORE_ALL)
+        for lane, since in self.plan.since.items():
+            if lane not in known and since < reached:
+                raise ValueError(
+                    f"{lane} counts from {since} ms, but time has reached {reached} ms: "
+                    "give the added partitions a later `since`"
+                )

@@ -246,8 +246,8 @@ class Engine:
                 for lane, intake in self.pipeline.lanes.items()
             },
             "total": total.as_dict(),
-            "vitals": self.pipeline.assess.results,
-            "alerts": self.pipeline.assess.alerts.count,
+            "vitals": self.pipeline.results,
+            "alerts": self.pipeline.alerts,
             "events_per_s": round(read / elapsed_s) if elapsed_s > 0 else 0,
         }
 

@@ -72,7 +72,7 @@ class FoldedState:
         if cells is None:
             cells = panes[partial.start] = {}
             insort(starts, partial.start)
-        if any(row.state[0] for row in partial.rows):
+        if partial.n:
             self._last_data = max(self._last_data, partial.start)
         for row in partial.rows:
             for name, place in self._names_of(row):

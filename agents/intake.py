@@ -81,7 +81,8 @@ class _Fold:
                 merged[key] = state if known is None else self.plan.family.merge(known, state)
             if merged:
                 named = [Row(*key, state) for key, state in sorted(merged.items())]
-                partials.append(Partial(self.plan.sign.id, start, late, named))
+                n = sum(row.state[0] for row in named)
+                partials.append(Partial(self.plan.sign.id, start, late, n, named))
         return partials
 
 
@@ -99,13 +100,14 @@ class Intake:
 
     def __init__(self, plan: Plan, lane: Lane) -> None:
         self.lane = lane
+        self.shards = plan.shards
         self.plan: TopicPlan = plan.topics[lane.topic]
         self.watermark = Watermark(self.plan.disorder_ms, self.plan.skew_ms)
         self.accounting = Accounting()
         self.next_offset = 0
         self.ticks = 0
         self.ended = False
-        self.announced = 0
+        self.announced = [0] * self.shards.count
         self._seen = Seen()
         self._previous: CutName = BEGINNING
         self._folds = [_Fold(sign) for sign in self.plan.signs]
@@ -119,6 +121,15 @@ class Intake:
         self._covered = reader.covered
         self._route_key = self.plan.route_key
         self._lateness_ms, self._disorder_ms = self.plan.lateness_ms, self.plan.disorder_ms
+        if lane in plan.since:
+            self._begin_at(plan.since[lane])
+
+    def _begin_at(self, since: int) -> None:
+        """Begin as a lane that has said nothing until then: windows before it did not wait."""
+        self.watermark.value = since
+        for fold in self._folds:
+            fold.store.close_until(since)
+        self._next_cut = min(floor_to(since, pane) + pane for pane in self._panes)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
         """Take in a chunk; records below ``next_offset`` were delivered before and are skipped.
@@ -144,6 +155,7 @@ class Intake:
                     self.next_offset = offset + 1
         except Exception as error:
             raise StepError(self.lane, offset) from error
+        self.next_offset = max(self.next_offset, chunk.next_offset)
         return result
 
     def _take(self, result: IntakeStep, offset: int, logged: int, raw: bytes, attempt: int) -> None:
@@ -176,7 +188,7 @@ class Intake:
         if t - self._disorder_ms > watermark and (
             self.watermark.observe(t, logged) >= self._next_cut
         ):
-            result.cuts.append(self._cut((offset, 0)))
+            result.cuts.extend(self._cut((offset, 0)))
 
     def _reject(
         self,
@@ -221,28 +233,50 @@ class Intake:
             if fold.plan.matches(event)
         ]
 
-    def tick(self, t: int, *, ends: bool = False) -> IntakeStep:
+    def tick(self, t: int, *, ends: bool = False, before: int | None = None) -> IntakeStep:
         """Obey a written statement that no earlier event is waited for: ``t`` in int64 ms.
 
-        With ``ends`` it is the one that ends a log.
+        It stands before the record at ``before``, or before the next one.  With ``ends`` it is the
+        one that ends a log.
         """
         self.ticks += 1
+        if before is None:
+            before = self.next_offset
+        self.next_offset = max(self.next_offset, before)
         self.ended = ends
         result = IntakeStep([], [])
         ended_at = self.watermark.value if ends else None
         if self.watermark.tick(t) >= self._next_cut:
-            result.cuts.append(self._cut((self.next_offset - 1, self.ticks), ended_at))
+            result.cuts.extend(self._cut((before - 1, self.ticks), ended_at))
         return result
 
-    def _cut(self, name: CutName, ended_at: int | None = None) -> Cut:
+    def _cut(self, name: CutName, ended_at: int | None = None) -> list[Cut]:
+        """Cut all panes that are over; one cut for each shard."""
         watermark, ending = self.watermark.value, ended_at is not None
         partials = [p for f in self._folds for p in f.close_until(watermark, ending=ending)]
-        self.announced += sum(row.state[0] for p in partials for row in p.rows)
-        cut = Cut(self.lane, name, self._previous, watermark, self.announced, partials, ended_at)
+        cuts = []
+        for shard, mine in enumerate(self._by_shard(partials)):
+            self.announced[shard] += sum(row.state[0] for p in mine for row in p.rows)
+            announced = self.announced[shard]
+            cut = Cut(self.lane, name, self._previous, watermark, announced, mine, ended_at, shard)
+            cuts.append(cut)
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
-        return cut
+        return cuts
+
+    def _by_shard(self, partials: list[Partial]) -> list[list[Partial]]:
+        if self.shards.count == 1:
+            return [partials]
+        cuts: list[list[Partial]] = [[] for _ in range(self.shards.count)]
+        for partial in partials:
+            rows: list[list[Row]] = [[] for _ in cuts]
+            for row in partial.rows:
+                for shard in self.shards.wanted_by(partial.sign, row.place):
+                    rows[shard].append(row)
+            for shard, cut in enumerate(cuts):
+                cut.append(partial._replace(rows=rows[shard]))
+        return cuts
 
     def open_panes(self) -> int:
         """Number of panes with rows that wait for the watermark."""

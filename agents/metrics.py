@@ -32,13 +32,13 @@ class _EngineCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from self._events()
         yield from self._progress()
-        assess = self.engine.pipeline.assess
+        pipeline = self.engine.pipeline
         yield _gauge("open_windows", "Panes that wait or can be corrected", self.engine.open_panes)
         yield _gauge(
-            "alerts_standing", "Alerts that are raised or clearing", assess.alerts.raised()
+            "alerts_standing", "Alerts that are raised or clearing", pipeline.alerts_standing
         )
         results = CounterMetricFamily("cityvitals_results", "Results sent, corrections included")
-        results.add_metric([], assess.results)
+        results.add_metric([], pipeline.results)
         yield results
 
     def _events(self) -> Iterator[Metric]:

@@ -5,8 +5,6 @@ The embedded engine runs this as it is; so do tests and replays, without a trans
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,17 +12,18 @@ import msgspec
 
 from agents.assess import Assess
 from agents.intake import Intake, IntakeStep, StepError
+from agents.lanes import LaneTask
 from agents.outputs import tick_record
 from agents.plan import Plan
 from schemas.tick import Tick
 from streams.accounting import Accounting
-from streams.records import Chunk, Lane, Output, split
+from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL
 
 FORMAT = 1
 """Layout of a snapshot; another one is refused."""
 
-_ASSESS = "assess"
+_ASSESS = "assess/"
 
 
 class SnapshotError(Exception):
@@ -45,43 +44,42 @@ class Pipeline:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.lanes = {lane: Intake(plan, lane) for lane in plan.lanes}
-        self.assess = Assess(plan)
+        self.tasks = {lane: LaneTask(plan, lane) for lane in plan.lanes}
+        self.shards = [Assess(plan, shard) for shard in range(plan.shards.count)]
         self._changed: set[Lane] = set()
-        self._scheduled: dict[Lane, deque[Tick]] = {}
+
+    @property
+    def lanes(self) -> dict[Lane, Intake]:
+        """The intake of every lane."""
+        return {lane: task.intake for lane, task in self.tasks.items()}
 
     def schedule(self, ticks: Iterable[Tick]) -> None:
         """Obey written ticks where they stand, those already obeyed left out."""
-        for tick in sorted(ticks, key=lambda tick: tick.number):
-            lane = Lane(tick.topic, tick.partition)
-            if lane in self.lanes and tick.number > self.lanes[lane].ticks:
-                self._scheduled.setdefault(lane, deque()).append(tick)
+        by_lane: dict[Lane, list[Tick]] = {}
+        for tick in ticks:
+            by_lane.setdefault(Lane(tick.topic, tick.partition), []).append(tick)
+        for lane, listed in by_lane.items():
+            if lane in self.tasks:
+                self.tasks[lane].schedule(listed)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> list[Output]:
         """Take in a chunk of one lane; the outputs, in order."""
-        lane, outputs = chunk.lane, []
-        scheduled = self._scheduled.get(lane)
-        while scheduled and scheduled[0].next_offset < chunk.next_offset:
-            tick = scheduled.popleft()
-            before = bisect_left(chunk.offsets, tick.next_offset)
-            if before:
-                head, chunk = split(chunk, before)
-                outputs += self._finish(lane, self.lanes[lane].step(head, quarantine))
-            outputs += self._finish(lane, self.lanes[lane].tick(tick.t, ends=tick.ends))
-        return outputs + self._finish(lane, self.lanes[lane].step(chunk, quarantine))
+        lane, outputs = chunk.lane, list[Output]()
+        for step in self.tasks[lane].step(chunk, quarantine):
+            outputs += self._finish(lane, step)
+        return outputs
 
     def settle(self) -> list[Output]:
         """Obey the scheduled ticks that stand at the end of their lanes."""
         outputs: list[Output] = []
-        for lane, scheduled in self._scheduled.items():
-            while scheduled and scheduled[0].next_offset <= self.lanes[lane].next_offset:
-                tick = scheduled.popleft()
-                outputs += self._finish(lane, self.lanes[lane].tick(tick.t, ends=tick.ends))
+        for lane, task in self.tasks.items():
+            for step in task.settle():
+                outputs += self._finish(lane, step)
         return outputs
 
     def tick(self, lane: Lane, t: int, *, ends: bool = False) -> list[Output]:
         """State that no event of the lane before ``t`` (ms) is waited for; the tick comes first."""
-        intake = self.lanes[lane]
+        intake = self.tasks[lane].intake
         written = tick_record(lane, intake.next_offset, intake.ticks + 1, t, ends=ends)
         return [written, *self._finish(lane, intake.tick(t, ends=ends))]
 
@@ -90,9 +88,10 @@ class Pipeline:
         if not step.cuts:
             return step.outputs
         try:
-            return step.outputs + self.assess.step(step.cuts)
+            assessed = [self.shards[cut.shard].step([cut]) for cut in step.cuts]
         except Exception as error:
             raise StepError(lane, max(0, step.cuts[0].name[0])) from error
+        return step.outputs + [output for outputs in assessed for output in outputs]
 
     def end(self) -> list[Output]:
         """End a log: a tick for each lane that closes every window with data, and takes every
@@ -123,14 +122,31 @@ class Pipeline:
 
     def open_panes(self) -> int:
         """Panes that hold rows, in all lanes and in the assess task."""
-        return sum(i.open_panes() for i in self.lanes.values()) + self.assess.open_windows()
+        lanes = sum(intake.open_panes() for intake in self.lanes.values())
+        return lanes + sum(assess.open_windows() for assess in self.shards)
+
+    @property
+    def results(self) -> int:
+        """How many results were said."""
+        return sum(assess.results for assess in self.shards)
+
+    @property
+    def alerts(self) -> int:
+        """How many transitions of alerts were said."""
+        return sum(assess.alerts.count for assess in self.shards)
+
+    @property
+    def alerts_standing(self) -> int:
+        """How many alerts are raised or clearing."""
+        return sum(assess.alerts.raised() for assess in self.shards)
 
     def dump(self, *, whole: bool = False) -> dict[str, bytes]:
         """Parts of the snapshot that changed since the last dump (or all), by name."""
         lanes: Iterable[Lane] = self.lanes if whole else self._changed
         parts = {str(lane): self._part(self.lanes[lane].dump()) for lane in lanes}
         if parts:
-            parts[_ASSESS] = self._part(self.assess.dump())
+            for shard, assess in enumerate(self.shards):
+                parts[f"{_ASSESS}{shard}"] = self._part(assess.dump())
         self._changed.clear()
         return parts
 
@@ -158,8 +174,8 @@ class Pipeline:
                     f"the data folder was made under configuration {data['config']}, this one is "
                     f"{self.plan.config}: use the same configuration, or another data folder"
                 )
-            if name == _ASSESS:
-                self.assess.load(data["state"])
+            if name.startswith(_ASSESS):
+                self.shards[int(name.removeprefix(_ASSESS))].load(data["state"])
             else:
                 topic, _, partition = name.rpartition("/")
                 self.lanes[Lane(topic, int(partition))].load(data["state"])

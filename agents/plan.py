@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.measures import Measure, Value, family_of, measure_of, value_of
 from agents.readers import READERS, Reader
+from agents.shards import Shards
 from schemas.configuration import (
     Configuration,
     DerivedSign,
@@ -81,6 +82,9 @@ class Plan:
     config: str
     topics: dict[str, TopicPlan]
     lanes: tuple[Lane, ...]
+    since: dict[Lane, int]
+    """Event time, int64 ms, from which windows wait for lanes that were added later."""
+    shards: Shards
     folded: tuple[FoldedSign, ...]
     derived: tuple[tuple[DerivedSign, Windows], ...]
 
@@ -136,10 +140,24 @@ def compile_plan(configuration: Configuration) -> Plan:
         configuration=configuration,
         config=configuration.label,
         topics=topics,
-        lanes=tuple(Lane(t.name, p) for t in configuration.topics for p in range(t.partitions)),
+        lanes=tuple(Lane(t.name, p) for t in configuration.topics for p in range(t.all_partitions)),
+        since=since_of(configuration),
+        shards=Shards(configuration),
         folded=tuple(folded),
         derived=tuple(in_order(derived)),
     )
+
+
+def since_of(configuration: Configuration) -> dict[Lane, int]:
+    """When each lane that was added later begins to count."""
+    since: dict[Lane, int] = {}
+    for topic in configuration.topics:
+        known = topic.partitions
+        for growth in topic.grown:
+            added = range(known, growth.partitions)
+            since.update((Lane(topic.name, p), growth.since_ms) for p in added)
+            known = growth.partitions
+    return since
 
 
 def in_order(

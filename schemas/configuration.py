@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+
+from schemas.kafka import Kafka
+from schemas.model import Length, Model, Seconds, Text
+from schemas.times import epoch_ms
 
 LevelName: TypeAlias = Literal["blue", "yellow", "orange", "red"]
 PlaceLevel: TypeAlias = Literal["city", "district", "street", "community", "grid"]
@@ -32,21 +37,9 @@ Standing: TypeAlias = Literal[
     "verified-primary", "verified-secondary", "seed", "unverified", "proposal"
 ]
 
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=400)]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, le=31_622_400)]
-"""At most 366 days."""
-Length: TypeAlias = Annotated[float, Field(gt=0, le=31_622_400)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 SignId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=64)]
 Matched: TypeAlias = str | bool | float | list[str]
-
-
-class Model(BaseModel):
-    """Frozen, strict, without unknown fields or numbers that are not finite."""
-
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Name(Model):
@@ -66,6 +59,34 @@ class City(Model):
     """IANA name, such as Asia/Shanghai."""
 
 
+def _instant(text: str) -> str:
+    try:
+        zoned = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        zoned = False
+    if not zoned:
+        raise ValueError("expected a time with an offset, such as 2026-12-01T00:00:00+08:00")
+    return text
+
+
+Instant: TypeAlias = Annotated[str, AfterValidator(_instant)]
+"""RFC 3339 with an offset."""
+
+
+class Growth(Model):
+    """Partitions that were added to a topic."""
+
+    partitions: Annotated[int, Field(ge=2, le=1024)]
+    """How many there are from then on."""
+    since: Instant
+    """Event time from which windows wait for the new lanes."""
+
+    @property
+    def since_ms(self) -> int:
+        """Int64 ms UTC."""
+        return epoch_ms(datetime.fromisoformat(self.since))
+
+
 class Topic(Model):
     """An input topic."""
 
@@ -73,12 +94,20 @@ class Topic(Model):
     """Name in Kafka."""
     kind: TopicKind
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4
+    """How many it had at first."""
+    grown: Annotated[list[Growth], Field(default_factory=list)]
+    """Partitions added later, in order; the state of the others is kept."""
     disorder_s: Seconds = 5.0
     """How far the watermark stays behind the largest event time seen."""
     allowed_lateness_s: Seconds
     """How long after the watermark corrections are taken."""
     skew_s: Seconds = 60.0
     """How far an event may be ahead of its record before it no longer moves the watermark."""
+
+    @property
+    def all_partitions(self) -> int:
+        """How many partitions it has by now."""
+        return self.grown[-1].partitions if self.grown else self.partitions
 
 
 class Window(Model):
@@ -277,6 +306,13 @@ class DerivedSign(SignFields):
 Sign: TypeAlias = Annotated[WindowSign | SampledSign | DerivedSign, Field(discriminator="kind")]
 
 
+class Shard(Model):
+    """A part of the places that an assess task of its own owns."""
+
+    places: Annotated[list[str], Field(min_length=1)]
+    """Place codes; it owns them and all that lies in them."""
+
+
 class Configuration(Model):
     """All that defines the signs of a city.
 
@@ -293,6 +329,10 @@ class Configuration(Model):
     signs: Annotated[list[Sign], Field(min_length=1)]
     forget_s: Length = 86_400.0
     """A key that is silent for so long is forgotten."""
+    shards: Annotated[list[Shard], Field(default_factory=list)]
+    """Beside the city's, which owns all other places; on Kafka they may run on other workers."""
+    kafka: Kafka = Kafka()
+    """For `cityvitals worker`; nothing of it changes a result."""
 
     @model_validator(mode="after")
     def _check_consistency(self, info: ValidationInfo) -> Configuration:
@@ -302,7 +342,10 @@ class Configuration(Model):
         if info.context == "located":
             return self
         problems = find_problems(
-            self.city, dict(enumerate(self.topics)), dict(enumerate(self.signs))
+            self.city,
+            dict(enumerate(self.topics)),
+            dict(enumerate(self.signs)),
+            dict(enumerate(self.shards)),
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -311,9 +354,14 @@ class Configuration(Model):
 
     @cached_property
     def fingerprint(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of the content as canonical JSON."""
+        """First 12 hexadecimal digits of the SHA-256 of what decides results, as canonical JSON."""
+        # What decides only where and by how many the work is done is left out.
+        deployment: Any = {"kafka": True, "shards": True, "topics": {"__all__": {"grown"}}}
         content = json.dumps(
-            self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, separators=(",", ":")
+            self.model_dump(mode="json", exclude=deployment),
+            ensure_ascii=False,
+            sort_keys=True,
+            separators=(",", ":"),
         )
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 

@@ -11,7 +11,9 @@ from schemas.configuration import (
     City,
     DerivedSign,
     EventSign,
+    Growth,
     SampledSign,
+    Shard,
     Sign,
     Topic,
     WindowSign,
@@ -35,6 +37,7 @@ def find_problems(
     city: City | None,
     topics: Mapping[int, Topic],
     signs: Mapping[int, Sign],
+    shards: Mapping[int, Shard],
     *,
     unread: Collection[str] = (),
     topics_complete: bool = True,
@@ -43,8 +46,8 @@ def find_problems(
 
     Parameters
     ----------
-    city, topics, signs
-        The readable parts of a configuration, topics and signs by their place in its lists.
+    city, topics, signs, shards
+        The readable parts of a configuration, by their place in its lists.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -62,6 +65,9 @@ def find_problems(
     problems = list(_city(city)) if city else []
     problems += _repeated("topics", "name", {i: t.name for i, t in topics.items()})
     problems += _repeated("signs", "id", {i: s.id for i, s in signs.items()})
+    for index, topic in topics.items():
+        problems += [(("topics", index, *path), message) for path, message in _grown(topic)]
+    problems += _shards(shards)
     for index, sign in signs.items():
         found = [*_windows(sign), *_keys(sign), *_levels(sign), *_empty(sign)]
         if isinstance(sign, DerivedSign):
@@ -83,6 +89,48 @@ def _city(city: City) -> Iterator[Finding]:
     except (ValueError, OSError, LookupError):
         message = f"unknown time zone '{city.time_zone}': use an IANA name, such as Asia/Shanghai"
         yield ("city", "time_zone"), message
+
+
+def _grown(topic: Topic) -> Iterator[Finding]:
+    before = topic.partitions
+    for i, (growth, since) in enumerate(zip(topic.grown, _since(topic), strict=True)):
+        if growth.partitions <= before:
+            message = f"there were {before} already: partitions can only be added"
+            yield ("grown", i, "partitions"), message
+        if i and since is not None and since <= (_since(topic)[i - 1] or 0):
+            yield ("grown", i, "since"), "is not after the growth before it"
+        before = growth.partitions
+        if since is None:
+            yield ("grown", i, "since"), "is not between 1973 and 2100"
+
+
+def _since(topic: Topic) -> list[int | None]:
+    def ms(growth: Growth) -> int | None:
+        try:
+            return growth.since_ms
+        except ValueError:
+            return None
+
+    return [ms(growth) for growth in topic.grown]
+
+
+def _shards(shards: Mapping[int, Shard]) -> Iterator[Finding]:
+    owners: dict[str, int] = {}
+    for index, shard in shards.items():
+        for i, place in enumerate(shard.places):
+            path = ("shards", index, "places", i)
+            try:
+                level = level_of(normalise(place))
+            except ValueError as error:
+                yield path, str(error)
+                continue
+            if level == "city":
+                yield path, "the city belongs to the shard that lists nothing"
+                continue
+            for known in owners:
+                if place.startswith(known) or known.startswith(place):
+                    yield path, f"'{place}' overlaps '{known}': every place has one owner"
+            owners[place] = index
 
 
 def _repeated(part: str, field: str, names: Mapping[int, str]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.configuration import City, Configuration, Sign, Topic
+from schemas.configuration import City, Configuration, Shard, Sign, Topic
 from schemas.consistency import find_problems
 from schemas.documents import (
     ConfigurationError,
@@ -33,6 +33,10 @@ _JOINED = ("topics", "signs")
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _CITY: TypeAdapter[Any] = TypeAdapter(City)
+_SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
+
+_DEPLOYMENT = {"kafka", "shards"}
+"""What a configuration may hold alone: the shipped catalogue then stands for the rest."""
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
@@ -43,7 +47,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     path
         A YAML file, or a folder whose ``*.yaml`` files are merged in the order of their names:
         mappings are merged, ``topics`` and ``signs`` added, and nothing is defined twice. None
-        loads the shipped catalogue.
+        loads the shipped catalogue; so does what holds ``kafka`` and ``shards`` alone, beside it.
     environ
         Environment whose ``CITYVITALS__A__B=value`` override single settings, such as
         ``CITYVITALS__FORGET_S``; that of the process by default.
@@ -62,6 +66,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems: list[Problem] = []
     document = Document()
     parts = [read_document(file, problems) for file in _files(path, problems)]
+    if parts and all(part is not None and _DEPLOYMENT.issuperset(part.tree) for part in parts):
+        parts += [read_document(file, problems) for file in _files(CATALOGUE, problems)]
     for part in parts:
         if part is not None:
             _merge(document, part, problems)
@@ -191,12 +197,14 @@ def _inconsistencies(
         }
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
+    shards = readable("shards", _SHARD)
     city_is_right = "city" in tree and not any(at[0] == "city" for at in faulty)
     listed = tree.get("topics")
     yield from find_problems(
         _CITY.validate_python(tree["city"]) if city_is_right else None,
         topics,
         signs,
+        shards,
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from inspect import isclass
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -41,21 +42,31 @@ def apply_overrides(
             problems.append(Problem(variable, 0, 0, "", f"no such setting{hint}"))
             continue
         path, kind = settings[variable]
-        value = environ[variable] if kind is str else _number(environ[variable])
+        value = environ[variable] if kind is str else _number(environ[variable], kind)
         _put(document, path, value, Place(variable, 0, 0))
 
 
 def _settings(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], type]]:
     """Every single setting outside lists, with its type."""
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if not isclass(kind):
+        kind = _single(field.annotation)
+        if kind is None:
             continue
         if issubclass(kind, BaseModel):
             for path, inner in _settings(kind):
                 yield (name, *path), inner
-        elif kind in (str, float):
+        elif kind in (str, float, int):
             yield (name,), kind
+
+
+def _single(annotation: Any) -> type | None:
+    """The type of a setting that one value can give; a choice of words is text."""
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = {_single(inner) for inner in get_args(annotation)} - {type(None)}
+        return kinds.pop() if len(kinds) == 1 else None
+    if get_origin(annotation) is Literal:
+        return str
+    return annotation if isclass(annotation) else None
 
 
 def _put(document: Document, path: tuple[str, ...], value: float | str, place: Place) -> None:
@@ -68,9 +79,9 @@ def _put(document: Document, path: tuple[str, ...], value: float | str, place: P
     document.values[path] = place
 
 
-def _number(text: str) -> float | str:
+def _number(text: str, kind: type[int] | type[float]) -> float | str:
     """A number where the text is one; the model refuses the rest."""
     try:
-        return float(text) if text.isascii() else text
+        return kind(text) if text.isascii() else text
     except ValueError:
         return text

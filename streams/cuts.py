@@ -28,11 +28,16 @@ class Row(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """The rows of one sign in one pane of one lane; ``late`` where they are corrections."""
+    """The rows of one sign in one pane of one lane; ``late`` where they are corrections.
+
+    ``n`` counts the events of the whole pane, of which ``rows`` are what one shard needs: whether
+    a window holds data does not depend on how keys are spread over shards.
+    """
 
     sign: str
     start: int
     late: bool
+    n: int
     rows: list[Row]
 
 
@@ -41,8 +46,8 @@ class Cut(NamedTuple):
 
     ``ended_at`` is None but for the tick that ends a log: then it is the watermark that the lane's
     records alone had reached, and windows after all of them are closed only if they hold data.
-    ``announced`` is the number of rows the lane has sent since its beginning, this cut included:
-    the assess task checks that it received as many (rule R4).
+    ``announced`` is the number of events the lane has sent to the shard since its beginning, this
+    cut included: the assess task checks that it received as many (rule R4).
     """
 
     lane: Lane
@@ -52,6 +57,7 @@ class Cut(NamedTuple):
     announced: int
     partials: list[Partial]
     ended_at: int | None = None
+    shard: int = 0
 
 
 class GapError(Exception):

@@ -31,6 +31,9 @@ class Chunk:
         Bytes as they stand in the log; a missing key is None.
     headers
         One entry for all records of the chunk, or empty.
+    began, ended
+        Where reading began and where it goes on, where that is before the first record or after
+        the last: compacted and transactional topics have offsets without a record.
     """
 
     topic: str
@@ -40,15 +43,22 @@ class Chunk:
     keys: Sequence[bytes | None]
     values: Sequence[bytes]
     headers: tuple[tuple[str, bytes], ...] = field(default=())
+    began: int | None = None
+    ended: int | None = None
 
     @property
     def lane(self) -> Lane:
         return Lane(self.topic, self.partition)
 
     @property
+    def first_offset(self) -> int:
+        """Where reading began."""
+        return self.offsets[0] if self.began is None else self.began
+
+    @property
     def next_offset(self) -> int:
         """Where to read on after this chunk."""
-        return self.offsets[-1] + 1
+        return self.offsets[-1] + 1 if self.ended is None else self.ended
 
     def __len__(self) -> int:
         return len(self.values)
@@ -57,7 +67,7 @@ class Chunk:
 def split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:
     """A chunk's first ``at`` records, and the rest."""
 
-    def part(records: slice) -> Chunk:
+    def part(records: slice, began: int | None, ended: int | None) -> Chunk:
         return Chunk(
             chunk.topic,
             chunk.partition,
@@ -66,9 +76,15 @@ def split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:
             chunk.keys[records],
             chunk.values[records],
             chunk.headers,
+            began,
+            ended,
         )
 
-    return part(slice(None, at)), part(slice(at, None))
+    border = chunk.offsets[at] if at < len(chunk) else chunk.next_offset
+    return (
+        part(slice(None, at), chunk.began, border),
+        part(slice(at, None), border, chunk.ended),
+    )
 
 
 class Output(NamedTuple):
@@ -79,3 +95,5 @@ class Output(NamedTuple):
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
     timestamp: int
+    partition: int | None = None
+    """Where it must go, if its key does not say."""

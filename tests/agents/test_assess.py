@@ -47,7 +47,7 @@ class Sender:
         for pane in panes:
             state = MOMENTS.row(pane * MINUTE, 0, 0, 0)
             row = Row("street", "440106001", "440106001", state)
-            partials.append(Partial(sign, pane * MINUTE, late, [row]))
+            partials.append(Partial(sign, pane * MINUTE, late, row.state[0], [row]))
         name: CutName = (self.name[0] + 1, 0)
         self.rows += len(partials)
         cut = Cut(self.lane, name, self.name, minute * MINUTE, self.rows, partials)

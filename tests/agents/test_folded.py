@@ -35,7 +35,7 @@ def partial(minute: int, value: int, key: str = "s", place: str = STREET, **fiel
     """One row of ``value`` mm at the beginning of a minute's pane."""
     state = MOMENTS.row(minute * MINUTE, value * 10**6, 0, MINUTE)
     row = Row("station", key, place, state)
-    return Partial("small.rain", minute * MINUTE, fields.get("late", False), [row])
+    return Partial("small.rain", minute * MINUTE, fields.get("late", False), row.state[0], [row])
 
 
 def closed(state: FoldedState, until: int) -> dict[int, list[Entry]]:

@@ -73,7 +73,7 @@ def said(outputs: Iterable[Output]) -> Said:
     records: Counter[tuple[str, bytes, bytes, bytes]] = Counter()
     by_key: dict[tuple[str, bytes], list[bytes]] = defaultdict(list)
     newest: dict[tuple[str, bytes], bytes] = {}
-    for topic, key, value, headers, _ in outputs:
+    for topic, key, value, headers, *_ in outputs:
         if topic in COMPACTED:
             newest[topic, key] = value
         elif topic != TICKS:

@@ -74,7 +74,7 @@ def test_a_failure_behind_the_partials_names_the_record(monkeypatch: pytest.Monk
     def fail(cuts: object) -> list[Output]:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(pipeline.assess, "step", fail)
+    monkeypatch.setattr(pipeline.shards[0], "step", fail)
     with pytest.raises(StepError) as caught:
         feed(pipeline, range(2), ("city.sensor.v1",))
     assert caught.value.lane.topic == "city.sensor.v1"

@@ -1,0 +1,58 @@
+"""One lane with the ticks that stand in it.  Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from agents.intake import Intake, IntakeStep
+from agents.plan import Plan
+from schemas.tick import Tick
+from streams.records import Chunk, Lane, split
+
+
+class LaneTask:
+    """An intake that obeys written ticks where they stand.
+
+    Attributes
+    ----------
+    missed
+        Ticks that were written before records the lane had taken already: they can not be obeyed.
+    """
+
+    def __init__(self, plan: Plan, lane: Lane) -> None:
+        self.intake = Intake(plan, lane)
+        self.missed = 0
+        self._scheduled: deque[Tick] = deque()
+
+    def schedule(self, ticks: Iterable[Tick]) -> None:
+        """Note the ticks of this lane that were not obeyed yet, in the order of their numbers."""
+        last = self._scheduled[-1].number if self._scheduled else self.intake.ticks
+        for tick in sorted(ticks, key=lambda tick: tick.number):
+            if tick.number <= last:
+                continue
+            if tick.next_offset < self.intake.next_offset:
+                self.missed += 1
+                continue
+            self._scheduled.append(tick)
+            last = tick.number
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> Iterator[IntakeStep]:
+        """Take in a chunk, and the ticks before each of its records."""
+        while self._scheduled and self._scheduled[0].next_offset < chunk.next_offset:
+            tick = self._scheduled.popleft()
+            before = bisect_left(chunk.offsets, tick.next_offset)
+            if before:
+                head, chunk = split(chunk, before)
+                yield self.intake.step(head, quarantine)
+            yield self._obey(tick)
+        yield self.intake.step(chunk, quarantine)
+
+    def settle(self) -> Iterator[IntakeStep]:
+        """Obey the ticks that stand at the end of what was taken in."""
+        while self._scheduled and self._scheduled[0].next_offset <= self.intake.next_offset:
+            yield self._obey(self._scheduled.popleft())
+
+    def _obey(self, tick: Tick) -> IntakeStep:
+        return self.intake.tick(tick.t, ends=tick.ends, before=tick.next_offset)
