@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
 
 from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id
@@ -10,6 +11,7 @@ from agents.levels import COLOURS
 from agents.outputs import alert_transition
 from schemas.alert import Alert, Contributor, State, Transition, Why
 from schemas.configuration import Configuration, Sign
+from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
 
 _STATES: dict[str, State] = {"clearing": "clearing", "cleared": "cleared"}
@@ -33,6 +35,7 @@ class Alerts:
             if sign.levels is not None and sign.alert is not None
         }
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
+        self._changed = False
 
     def judge(self, sign: str, entry: Entry, end: int) -> list[Output]:
         """Take the key's episode on to a window of events that were on time."""
@@ -46,6 +49,7 @@ class Alerts:
             if not entry.severity:
                 return []
             episode = self._episodes[name] = Episode()
+        self._changed = True
         transition = advance(episode, rule, end, entry.value)
         if episode.phase == "normal" and transition is None:
             del self._episodes[name]
@@ -129,18 +133,24 @@ class Alerts:
 
     def raised(self) -> int:
         """Number of alerts that stand."""
-        return sum(e.phase in ("raised", "clearing") for e in self._episodes.values())
+        # Asked from another thread: a copy, for the table may grow meanwhile.
+        return sum(e.phase in ("raised", "clearing") for e in tuple(self._episodes.values()))
 
-    def dump(self) -> list[Any]:
-        return [
-            self.count,
-            [[sign, *key, *episode.dump()] for (sign, key), episode in self._episodes.items()],
-        ]
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        if not self._episodes:
+            return {}
+        encode = None
+        if whole or self._changed:
+            # Copied here: an episode changes in place.
+            rows = [(*name, *episode.dump()) for name, episode in self._episodes.items()]
+            encode = partial(encode_rows, rows)
+        self._changed = False
+        return {"episodes": encode}
 
-    def load(self, data: list[Any]) -> None:
-        self.count, episodes = data
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        rows = decode_rows(parts["episodes"]) if "episodes" in parts else ()
         self._episodes = {
-            (sign, (level, key)): Episode(*rest) for sign, level, key, *rest in episodes
+            (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
         }
 
 

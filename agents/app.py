@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import faust
 from faust.tables.manager import TableManager
@@ -21,7 +22,10 @@ Source = Callable[[], Awaitable[None]]
 """Feeds the log or waits; the run ends when it returns."""
 
 
-class _NoTables(TableManager):
+_LOGGED = {"faust": logging.ERROR, "mode": logging.ERROR, "aiokafka": logging.CRITICAL}
+
+
+class NoTables(TableManager):
     """Faust waits a second for tables to register; the engine has none."""
 
     async def on_start(self) -> None:
@@ -44,7 +48,7 @@ def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         loghandlers=[],
-        TableManager=_NoTables,
+        TableManager=NoTables,
     )
     transport = app.transport
     assert isinstance(transport, Transport)
@@ -70,7 +74,28 @@ def _agent_body(app: faust.App, engine: Engine) -> Callable[[StreamT[Chunk]], Aw
 async def run(
     plan: Plan, engine: Engine, folder: Path, source: Source, stop: asyncio.Event | None = None
 ) -> None:
-    """Run the engine until the source ends, ``stop`` is set or an agent fails.
+    """Run the embedded engine until the source ends, ``stop`` is set or an agent fails.
+
+    Raises
+    ------
+    Exception
+        What an agent or the source failed with; nothing was saved after it.
+    """
+    await drive(build_app(plan, engine, folder), source, engine.checkpoint, stop)
+
+
+async def drive(
+    app: faust.App,
+    source: Source,
+    save: Callable[[], Awaitable[None]],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run an app until the source ends, ``stop`` is set or an agent fails.
+
+    Parameters
+    ----------
+    save
+        Called before the app stops, unless something failed.
 
     Raises
     ------
@@ -82,9 +107,9 @@ async def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
-    logging.getLogger("faust").setLevel(logging.ERROR)
-    logging.getLogger("mode").setLevel(logging.ERROR)
-    app = build_app(plan, engine, folder)
+    # What goes wrong is told by those who can say what to do about it.
+    for name, level in _LOGGED.items():
+        logging.getLogger(name).setLevel(level)
     stop = stop or asyncio.Event()
     feeding: asyncio.Task[None] | None = None
     try:
@@ -102,10 +127,23 @@ async def run(
             feeding.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         if app.crash_reason is None and (feeding.cancelled() or feeding.exception() is None):
-            await engine.checkpoint()
+            await save()
     finally:
         await app.stop()
     if app.crash_reason is not None:
         raise app.crash_reason
     if feeding is not None and not feeding.cancelled():
         feeding.result()
+
+
+async def first_of(*bodies: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, then end the others; raises what any failed with."""
+    tasks = [asyncio.ensure_future(body) for body in bodies]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,6 +6,7 @@ the topics its sign reads.  So what is said does not depend on how the lanes wer
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from agents.alerts import Alerts
@@ -18,6 +19,7 @@ from agents.plan import Plan
 from agents.shards import CITY
 from schemas.configuration import Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
+from streams.frozen import HEAD, Frozen, grouped, head, read_head, under
 from streams.records import Lane, Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 from streams.windows import Windows
@@ -55,6 +57,7 @@ class Assess:
         self.plan, self.shard = plan, shard
         self.alerts = Alerts(plan.configuration, plan.config)
         self.results = 0
+        self.forgiven: set[Lane] = set()
         self._heard = {
             lane: _Heard(BEGINNING, plan.since.get(lane, BEFORE_ALL), 0, None)
             for lane in plan.lanes
@@ -98,10 +101,28 @@ class Assess:
             self._receive(cut)
         return self._close_due()
 
+    def heard(self, lane: Lane) -> CutName:
+        """Name of the last cut of a lane that was taken."""
+        return self._heard[lane].name
+
+    def pass_over(self, cut: Cut) -> list[Output]:
+        """Take a cut for its time alone: its rows stopped the task twice."""
+        without = cut._replace(partials=[])
+        self.forgiven.add(cut.lane)
+        return self.step([without])
+
+    def forgive(self) -> None:
+        """Take the next cut of each lane, whatever it follows: what lies between is lost."""
+        self.forgiven.update(self._heard)
+
     def _receive(self, cut: Cut) -> None:
         heard = self._heard[cut.lane]
         if cut.name <= heard.name:
             return
+        if cut.lane in self.forgiven:
+            self.forgiven.discard(cut.lane)
+            rows = sum(r.state[0] for p in cut.partials for r in p.rows)
+            heard = heard._replace(name=cut.previous, received=cut.announced - rows)
         if cut.previous != heard.name:
             raise GapError(
                 f"{cut.lane}: the cut at offset {cut.name[0]} follows {cut.previous[0]}, "
@@ -217,35 +238,52 @@ class Assess:
         """Number of panes that windows still wait for or may be corrected in."""
         return sum(state.open_windows() for state in self._folded.values())
 
-    def dump(self) -> dict[str, Any]:
-        """The whole state as plain data, for :meth:`load` under the same configuration."""
-        return {
+    def freeze(self, whole: bool = False) -> Frozen:
+        """The whole state in parts, for :meth:`load` under the same configuration."""
+        state = {
             "places": self.plan.shards.places,
             "results": self.results,
-            "heard": [
-                [*lane, list(h.name), h.watermark, h.received, h.ended_at]
-                for lane, h in self._heard.items()
-            ],
-            "signs": [[s.sign.id, s.state.dump()] for s in self._signs],
-            "histories": [[name, h.dump()] for name, h in self._histories.items()],
-            "alerts": self.alerts.dump(),
+            "alerts": self.alerts.count,
+            "heard": [(*lane, *heard) for lane, heard in self._heard.items()],
+            "folded": {name: folded.dump() for name, folded in self._folded.items()},
+            "derived": {name: derived.dump() for name, derived in self._derived()},
         }
+        parts: Frozen = {HEAD: head(self.plan.config, state)}
+        for name, folded in self._folded.items():
+            parts.update(under(name, folded.freeze(whole=whole)))
+        for name, history in self._histories.items():
+            parts.update(under(f"history/{name}", history.freeze(whole=whole)))
+        parts.update(under("alerts", self.alerts.freeze(whole=whole)))
+        return parts
 
-    def load(self, data: dict[str, Any]) -> None:
-        """Take over a dumped state; ValueError where it is of other signs or lanes."""
-        if [name for name, _ in data["signs"]] != [s.sign.id for s in self._signs]:
-            raise ValueError("the snapshot holds other signs than the configuration")
-        if data["places"] != self.plan.shards.places:
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Take over a frozen state.
+
+        Raises
+        ------
+        SnapshotError, ValueError
+            It was made under another configuration, or with other shards or lanes.
+        """
+        state, groups = read_head(f"assess/{self.shard}", parts, self.plan.config), grouped(parts)
+        if state["places"] != self.plan.shards.places:
             raise ValueError("the snapshot was made with other shards: begin with a new group")
-        self._require_room(data["heard"])
-        self.results = data["results"]
-        for topic, partition, (offset, tick), *rest in data["heard"]:
+        self._require_room(state["heard"])
+        self.results, self.alerts.count = state["results"], state["alerts"]
+        for topic, partition, (offset, tick), *rest in state["heard"]:
             self._heard[Lane(topic, partition)] = _Heard((offset, tick), *rest)
-        for assessed, (_, state) in zip(self._signs, data["signs"], strict=True):
-            assessed.state.load(state)
-        for name, history in data["histories"]:
-            self._histories[name].load(history)
-        self.alerts.load(data["alerts"])
+        for name, folded in self._folded.items():
+            folded.load(state["folded"][name], groups.get(name, {}))
+        for name, derived in self._derived():
+            derived.load(state["derived"][name])
+        histories = grouped(groups.get("history", {}))
+        for name, history in self._histories.items():
+            history.load(histories.get(name, {}))
+        self.alerts.load(groups.get("alerts", {}))
+
+    def _derived(self) -> Iterator[tuple[str, DerivedState]]:
+        for assessed in self._signs:
+            if isinstance(assessed.state, DerivedState):
+                yield assessed.sign.id, assessed.state
 
     def _require_room(self, heard: list[list[Any]]) -> None:
         """Refuse lanes that begin to count before what is closed already."""

@@ -15,12 +15,13 @@ import msgspec
 import orjson
 import zstandard
 
-from agents.intake import StepError
+from agents.intake import Intake, StepError
 from agents.metrics import Metrics
 from agents.outputs import COMPACTED, LOGS, TICKS
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from schemas.tick import Tick
+from streams.frozen import HEAD, Frozen
 from streams.log_store import LogStore
 from streams.log_types import NEVER
 from streams.records import Chunk, Lane, Output
@@ -95,8 +96,12 @@ class Engine:
         for name in COMPACTED:
             self.store.create_topic(name, 1, compacted=True, retain_ms=NEVER)
         unpack = zstandard.ZstdDecompressor()
-        parts = {name: unpack.decompress(part) for name, part in self.store.snapshots().items()}
-        self.pipeline.load(parts)
+        self.pipeline.load(
+            {
+                task: {name or HEAD: unpack.decompress(part) for name, part in parts.items()}
+                for task, parts in self.store.saved_tasks().items()
+            }
+        )
         self.pipeline.schedule(self._ticks())
         self._pending += self.pipeline.settle()
         self.began = self.pipeline.total()
@@ -187,20 +192,23 @@ class Engine:
             return
         outputs, self._pending = self._pending, []
         try:
-            parts = {n: self._compressor.compress(p) for n, p in self.pipeline.dump().items()}
+            tasks = {task: self._encoded(f) for task, f in self.pipeline.freeze().items()}
             self._dump_s = time.monotonic() - self._last
             with self.store.transaction() as tx:
                 tx.send(_newest_of_compacted(outputs))
-                for name, part in parts.items():
-                    tx.save_snapshot(name, part)
+                sizes = {task: tx.save_task(task, parts) for task, parts in tasks.items()}
                 tx.commit(CONSUMER, self.pipeline.positions())
         except BaseException:
             self.broken = True
             raise
         self._dirty = False
         took = time.monotonic() - self._last
-        self.metrics.note_snapshot(took, {name: len(part) for name, part in parts.items()})
+        self.metrics.note_snapshot(took, sizes)
         self.publish(outputs)
+
+    def _encoded(self, frozen: Frozen) -> dict[str, bytes | None]:
+        compress = self._compressor.compress
+        return {name: encode and compress(encode()) for name, encode in frozen.items()}
 
     def _note_crash(self, lane: Lane, offset: int) -> None:
         crashes = self._crashes()
@@ -227,6 +235,30 @@ class Engine:
     def _needed(self) -> dict[Lane, int]:
         committed = {lane: self.store.committed(CONSUMER, lane) for lane in self.plan.lanes}
         return {lane: offset or 0 for lane, offset in committed.items()}
+
+    @property
+    def lanes(self) -> dict[Lane, Intake]:
+        """The intake of every lane."""
+        return self.pipeline.lanes
+
+    @property
+    def results(self) -> int:
+        """How many results were said."""
+        return self.pipeline.results
+
+    @property
+    def alerts_standing(self) -> int:
+        """How many alerts are raised or clearing."""
+        return self.pipeline.alerts_standing
+
+    @property
+    def lost(self) -> int:
+        """Records deleted before they were read: the engine owns its log, which forbids it."""
+        return 0
+
+    def end_offset(self, lane: Lane) -> int:
+        """End of the lane's log."""
+        return self.store.end_offset(*lane)
 
     @property
     def open_panes(self) -> int:

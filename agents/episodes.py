@@ -7,8 +7,9 @@ lost sensor must not withdraw an alert.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from agents.levels import Scale
@@ -40,8 +41,13 @@ class Episode:
     quiet_since: int | None = None
     number: int = 0
 
-    def dump(self) -> list[Any]:
-        return list(astuple(self))
+    def dump(self) -> tuple[Any, ...]:
+        """The fields in their order, as plain data."""
+        values: tuple[Any, ...] = _FIELDS(self)
+        return values
+
+
+_FIELDS = attrgetter(*(field.name for field in fields(Episode)))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ start before it, so a lane that runs ahead of the others changes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 from agents.entries import (
     UNCOVERED,
@@ -26,13 +25,24 @@ from schemas.places import LEVELS as PLACE_LEVELS
 from schemas.places import at_level
 from streams.aggregates import Accumulator
 from streams.cuts import Partial, Row
+from streams.frozen import Encode, Frozen, decode_rows, encode_rows, grouped
 from streams.sliding import Sliding
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 
 Cell = tuple[str, Accumulator]
 """``(place of the last row, state)``."""
-Island = list[int]
+Island = tuple[int, int]
 """First and last pane of a stretch in which the key was never silent for the forget time."""
+
+_NUMBERS = (
+    "last_end",
+    "last_final",
+    "observed_from",
+    "_entered",
+    "_last_data",
+    "_skipped_until",
+    "_kept_from",
+)
 
 
 class FoldedState:
@@ -56,9 +66,12 @@ class FoldedState:
         self._starts: list[int] = []
         self._late_starts: list[int] = []
         self._entered = 0
-        self._islands: dict[KeyName, list[Island]] = {}
+        # Values are replaced, never changed in place: a freeze copies the tables alone.
+        self._islands: dict[KeyName, tuple[Island, ...]] = {}
         self._alive: set[KeyName] = set()
-        self._places: dict[KeyName, list[tuple[int, str]]] = {}
+        self._places: dict[KeyName, tuple[tuple[int, str], ...]] = {}
+        self._changed: set[tuple[str, int]] = set()
+        self._keys_changed = False
         self._kept_from = BEFORE_ALL
         self._sliding: dict[KeyName, Sliding] = {}
         self._names: dict[tuple[str, str, str], list[tuple[KeyName, str]]] = {}
@@ -72,6 +85,7 @@ class FoldedState:
         if cells is None:
             cells = panes[partial.start] = {}
             insort(starts, partial.start)
+        self._changed.add(("late" if partial.late else "pane", partial.start))
         if partial.n:
             self._last_data = max(self._last_data, partial.start)
         for row in partial.rows:
@@ -147,6 +161,7 @@ class FoldedState:
         if not self.over:
             return entries
         self._said[end] = entries
+        self._changed.add(("said", end))
         return entries + self._parents(entries)
 
     def _enter(self, end: int) -> None:
@@ -155,13 +170,13 @@ class FoldedState:
         while self._entered < len(self._starts) and self._starts[self._entered] < end:
             start = self._starts[self._entered]
             self._entered += 1
+            self._keys_changed = True
             self.observed_from = min(self.observed_from, start)
             for name, (place, state) in self._panes[start].items():
-                islands = self._islands.setdefault(name, [])
+                islands, begun = self._islands.get(name, ()), start
                 if islands and start - islands[-1][1] - pane <= forget:
-                    islands[-1][1] = start
-                else:
-                    islands.append([start, start])
+                    begun, islands = islands[-1][0], islands[:-1]
+                self._islands[name] = (*islands, (begun, start))
                 self._move(name, start, place)
                 # Not anew with an island: a long window counts the rows before a silence too.
                 sliding = self._sliding.get(name)
@@ -170,15 +185,18 @@ class FoldedState:
                 sliding.push(start, state)
                 self._alive.add(name)
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
-        self._alive.difference_update(silent)
+        if silent:
+            self._alive.difference_update(silent)
+            self._keys_changed = True
 
     def _move(self, name: KeyName, start: int, place: str) -> None:
         """Note where the key is from a pane on, as far back as a correction can ask."""
-        places = self._places.setdefault(name, [])
+        places = self._places.get(name, ())
         if not places or places[-1][1] != place:
-            places.append((start, place))
+            places = (*places, (start, place))
             while len(places) > 1 and places[1][0] < self._kept_from:
-                del places[0]
+                places = places[1:]
+            self._places[name] = places
 
     def _place(self, name: KeyName, end: int) -> str:
         """Where the key's newest row before a window's end was."""
@@ -272,7 +290,7 @@ class FoldedState:
 
     def _island(self, name: KeyName, end: int) -> Island | None:
         """The stretch of the key that reaches to a window's end, or None where it was unknown."""
-        for island in reversed(self._islands.get(name, [])):
+        for island in reversed(self._islands.get(name, ())):
             if island[0] < end:
                 silence = end - island[1] - self.plan.windows.pane_ms
                 return island if silence <= self.plan.forget_ms else None
@@ -333,58 +351,74 @@ class FoldedState:
         for name in [n for n, islands in self._islands.items() if islands[-1][1] < gone]:
             if name not in self._alive:
                 del self._islands[name], self._places[name], self._sliding[name]
+                self._keys_changed = True
 
     def open_windows(self) -> int:
         """Number of panes held."""
         return len(self._panes) + len(self._late)
 
-    def dump(self) -> dict[str, Any]:
-        dump = self.plan.family.dump
+    def dump(self) -> dict[str, int]:
+        """What stands beside the parts of `freeze`."""
+        return {name: getattr(self, name) for name in _NUMBERS}
 
-        def plain(panes: dict[int, dict[KeyName, Cell]]) -> list[Any]:
-            return [
-                [start, [[*name, place, dump(state)] for name, (place, state) in cells.items()]]
-                for start, cells in panes.items()
-            ]
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        """Parts by pane and window end, and one with the keys."""
+        frozen: Frozen = {}
+        for kind, panes in (("pane", self._panes), ("late", self._late)):
+            for start, cells in panes.items():
+                changed = whole or (kind, start) in self._changed
+                frozen[f"{kind}/{start}"] = self._freeze_cells(cells) if changed else None
+        for end, entries in self._said.items():
+            changed = whole or ("said", end) in self._changed
+            frozen[f"said/{end}"] = _freeze_entries(entries) if changed else None
+        if self._islands:
+            frozen["keys"] = self._freeze_keys() if whole or self._keys_changed else None
+        self._changed.clear()
+        self._keys_changed = False
+        return frozen
 
-        return {
-            "last_end": self.last_end,
-            "last_final": self.last_final,
-            "observed_from": self.observed_from,
-            "entered": self._entered,
-            "last_data": self._last_data,
-            "skipped_until": self._skipped_until,
-            "panes": plain(self._panes),
-            "late": plain(self._late),
-            "said": [[end, [list(e) for e in entries]] for end, entries in self._said.items()],
-            "keys": [
-                [*name, islands, self._places[name], name in self._alive]
-                for name, islands in self._islands.items()
-            ],
-        }
+    def _freeze_cells(self, cells: dict[KeyName, Cell]) -> Encode:
+        dump, copied = self.plan.family.dump, cells.copy()
+        return lambda: encode_rows(
+            (*name, place, *dump(state)) for name, (place, state) in copied.items()
+        )
 
-    def load(self, data: dict[str, Any]) -> None:
-        load = self.plan.family.load
+    def _freeze_keys(self) -> Encode:
+        islands, places, alive = self._islands.copy(), self._places.copy(), self._alive.copy()
+        return lambda: encode_rows(
+            (*name, known, places[name], name in alive) for name, known in islands.items()
+        )
 
-        def cells(panes: list[Any]) -> dict[int, dict[KeyName, Cell]]:
-            return {
-                start: {(level, key): (place, load(state)) for level, key, place, state in rows}
-                for start, rows in panes
-            }
-
-        self.last_end, self.last_final = data["last_end"], data["last_final"]
-        self.observed_from, self._entered = data["observed_from"], data["entered"]
-        self._last_data, self._skipped_until = data["last_data"], data["skipped_until"]
-        self._panes, self._late = cells(data["panes"]), cells(data["late"])
+    def load(self, data: dict[str, int], parts: Mapping[str, bytes]) -> None:
+        """Take over the state of an empty one from a dump and all parts of one freeze."""
+        for name in _NUMBERS:
+            setattr(self, name, data[name])
+        groups = grouped(parts)
+        for kind, panes in (("pane", self._panes), ("late", self._late)):
+            for at, part in groups.get(kind, {}).items():
+                panes[int(at)] = self._load_cells(part)
         self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
-        self._said = {end: [Entry(*e) for e in entries] for end, entries in data["said"]}
-        self._islands = {(lv, key): islands for lv, key, islands, _, _ in data["keys"]}
-        self._places = {
-            (lv, key): [(start, place) for start, place in places]
-            for lv, key, _, places, _ in data["keys"]
-        }
-        self._alive = {(lv, key) for lv, key, _, _, alive in data["keys"] if alive}
-        self._sliding = {name: Sliding(self.plan.family) for name in self._islands}
+        for end, part in groups.get("said", {}).items():
+            self._said[int(end)] = list(map(Entry._make, decode_rows(part)))
+        if "keys" in parts:
+            self._load_keys(parts["keys"])
         for start in self._starts[: self._entered]:
-            for name, (_, state) in self._panes[start].items():
-                self._sliding[name].push(start, state)
+            for key, (_, state) in self._panes[start].items():
+                self._sliding[key].push(start, state)
+
+    def _load_cells(self, part: bytes) -> dict[KeyName, Cell]:
+        load, rows = self.plan.family.load, decode_rows(part)
+        return {(level, key): (place, load(state)) for level, key, place, *state in rows}
+
+    def _load_keys(self, part: bytes) -> None:
+        for level, key, islands, places, alive in decode_rows(part):
+            name = (level, key)
+            self._islands[name] = tuple((first, last) for first, last in islands)
+            self._places[name] = tuple((start, place) for start, place in places)
+            self._sliding[name] = Sliding(self.plan.family)
+            if alive:
+                self._alive.add(name)
+
+
+def _freeze_entries(entries: list[Entry]) -> Encode:
+    return lambda: encode_rows(entries)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from agents.entries import Entry, KeyName
+from streams.frozen import Frozen, decode_rows, encode_rows, grouped
 
 Entries = dict[KeyName, Entry]
 
@@ -16,10 +17,12 @@ class History:
     def __init__(self) -> None:
         self._first: dict[int, Entries] = {}
         self._final: dict[int, Entries] = {}
+        self._changed: set[tuple[str, int]] = set()
 
     def note(self, end: int, entries: Iterable[Entry], *, final: bool = False) -> None:
         kept = (self._final if final else self._first).setdefault(end, {})
         kept.update((e.name, e) for e in entries)
+        self._changed.add(("final" if final else "first", end))
 
     def at(self, end: int, *, final: bool) -> Entries:
         """Entries at an end; with ``final``, corrections stand over what was said first."""
@@ -33,14 +36,23 @@ class History:
             for end in [end for end in entries if end < before]:
                 del entries[end]
 
-    def dump(self) -> list[Any]:
-        return [
-            [[end, [list(e) for e in entries.values()]] for end, entries in view.items()]
-            for view in (self._first, self._final)
-        ]
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        """Parts by window end."""
+        parts: Frozen = {}
+        for view, ends in self._views():
+            for end, entries in ends.items():
+                changed = whole or (view, end) in self._changed
+                kept = list(entries.values())
+                parts[f"{view}/{end}"] = partial(encode_rows, kept) if changed else None
+        self._changed.clear()
+        return parts
 
-    def load(self, data: list[Any]) -> None:
-        self._first, self._final = (
-            {end: {e.name: e for e in map(Entry._make, entries)} for end, entries in view}
-            for view in data
-        )
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        groups = grouped(parts)
+        for view, ends in self._views():
+            for end, part in groups.get(view, {}).items():
+                entries = map(Entry._make, decode_rows(part))
+                ends[int(end)] = {entry.name: entry for entry in entries}
+
+    def _views(self) -> tuple[tuple[str, dict[int, Entries]], ...]:
+        return ("first", self._first), ("final", self._final)

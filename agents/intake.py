@@ -7,8 +7,10 @@ that moves it past their end, so the cuts do not depend on how the log was chopp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
+
+import msgspec
 
 from agents.outputs import dead_letter, late_event
 from agents.plan import FoldedSign, Plan, TopicPlan
@@ -18,6 +20,7 @@ from schemas.events import decode
 from schemas.refusal import Refused
 from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.frozen import HEAD, Blocks, Frozen, grouped, head, load_blocks, read_head, under
 from streams.identity import LATE, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
 from streams.stores import Row as StoreRow
@@ -53,6 +56,9 @@ def attempt_of(chunk: Chunk) -> int:
     return 1 + int(dict(chunk.headers).get(REDRIVE_HEADER, b"0"))
 
 
+_keys = msgspec.msgpack.Decoder(tuple[list[Key], list[str]]).decode
+
+
 class _Fold:
     """One sign in one lane: its store and the slots of its keys."""
 
@@ -62,13 +68,17 @@ class _Fold:
         self.by_device = isinstance(plan.sign, SampledSign)
         self.slots: dict[tuple[str, ...], int] = {}
         self.keys: list[Key] = []
+        self._devices: list[str] = []
+        self._blocks = Blocks()
 
     def slot(self, key: Key, device: str) -> int:
-        name = (*key, device) if self.by_device else tuple(key)
+        name = (*key, device) if self.by_device else key
         slot = self.slots.get(name)
         if slot is None:
             slot = self.slots[name] = len(self.keys)
             self.keys.append(key)
+            if self.by_device:
+                self._devices.append(device)
         return slot
 
     def close_until(self, watermark: int, *, ending: bool) -> list[Partial]:
@@ -85,6 +95,23 @@ class _Fold:
                 partials.append(Partial(self.plan.sign.id, start, late, n, named))
         return partials
 
+    def freeze(self, *, whole: bool) -> Frozen:
+        keys = self._blocks.freeze([self.keys, self._devices], whole=whole)
+        return {**under("keys", keys), **under("store", self.store.freeze(whole=whole))}
+
+    def load(self, store: int, parts: Mapping[str, bytes]) -> None:
+        groups = grouped(parts)
+        self.keys, self._devices = [], []
+        for keys, devices in load_blocks(groups.get("keys", {}), _keys):
+            self.keys += keys
+            self._devices += devices
+        names: Iterable[tuple[str, ...]] = self.keys
+        if self.by_device:
+            names = ((*key, device) for key, device in zip(self.keys, self._devices, strict=True))
+        self.slots = {name: slot for slot, name in enumerate(names)}
+        self._blocks.loaded(len(self.keys))
+        self.store.load(store, groups.get("store", {}))
+
 
 Route = list[tuple[Callable[[StoreRow], None], int, Callable[[Any], Any]]]
 
@@ -100,6 +127,7 @@ class Intake:
 
     def __init__(self, plan: Plan, lane: Lane) -> None:
         self.lane = lane
+        self.config = plan.config
         self.shards = plan.shards
         self.plan: TopicPlan = plan.topics[lane.topic]
         self.watermark = Watermark(self.plan.disorder_ms, self.plan.skew_ms)
@@ -233,13 +261,15 @@ class Intake:
             if fold.plan.matches(event)
         ]
 
-    def tick(self, t: int, *, ends: bool = False, before: int | None = None) -> IntakeStep:
+    def tick(
+        self, t: int, *, ends: bool = False, before: int | None = None, number: int | None = None
+    ) -> IntakeStep:
         """Obey a written statement that no earlier event is waited for: ``t`` in int64 ms.
 
-        It stands before the record at ``before``, or before the next one.  With ``ends`` it is the
-        one that ends a log.
+        It stands before the record at ``before``, or before the next one, and has the ``number``
+        after the last one, if nothing else is said.  With ``ends`` it is the one that ends a log.
         """
-        self.ticks += 1
+        self.ticks = self.ticks + 1 if number is None else number
         if before is None:
             before = self.next_offset
         self.next_offset = max(self.next_offset, before)
@@ -282,44 +312,39 @@ class Intake:
         """Number of panes with rows that wait for the watermark."""
         return sum(fold.store.open_panes() for fold in self._folds)
 
-    def dump(self) -> dict[str, Any]:
-        """The whole state as plain data, for :meth:`load` under the same configuration."""
-        return {
+    def freeze(self, whole: bool = False) -> Frozen:
+        """The whole state in parts, for :meth:`load` under the same configuration."""
+        state = {
             "next_offset": self.next_offset,
             "ticks": self.ticks,
             "ended": self.ended,
             "announced": self.announced,
             "watermark": self.watermark.value,
             "accounting": self.accounting.dump(),
-            "seen": self._seen.dump(),
-            "previous": list(self._previous),
+            "previous": self._previous,
             "next_cut": self._next_cut,
-            "folds": [
-                [
-                    fold.plan.sign.id,
-                    [list(k) for k in fold.keys],
-                    list(fold.slots),
-                    fold.store.dump(),
-                ]
-                for fold in self._folds
-            ],
+            "seen": self._seen.dump(),
+            "stores": {fold.plan.sign.id: fold.store.dump() for fold in self._folds},
         }
+        parts: Frozen = {HEAD: head(self.config, state)}
+        parts.update(under("seen", self._seen.freeze(whole=whole)))
+        for fold in self._folds:
+            parts.update(under(fold.plan.sign.id, fold.freeze(whole=whole)))
+        return parts
 
-    def load(self, data: dict[str, Any]) -> None:
-        """Take over a dumped state; ValueError where it is of other signs."""
-        signs = [fold.plan.sign.id for fold in self._folds]
-        if [name for name, *_ in data["folds"]] != signs:
-            raise ValueError(f"{self.lane}: the snapshot holds other signs than the configuration")
-        self.next_offset, self.ticks = data["next_offset"], data["ticks"]
-        self.ended = data["ended"]
-        self.announced, self.watermark.value = data["announced"], data["watermark"]
-        self.accounting = Accounting(*data["accounting"])
-        self._seen = Seen.load(data["seen"])
-        offset, tick = data["previous"]
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Take over a frozen state; SnapshotError where it is of another configuration."""
+        state = read_head(str(self.lane), parts, self.config)
+        self.next_offset, self.ticks = state["next_offset"], state["ticks"]
+        self.ended = state["ended"]
+        self.announced, self.watermark.value = state["announced"], state["watermark"]
+        self.accounting = Accounting(*state["accounting"])
+        offset, tick = state["previous"]
         self._previous = (offset, tick)
-        self._next_cut = data["next_cut"]
-        for fold, (_, keys, slots, store) in zip(self._folds, data["folds"], strict=True):
-            fold.keys = [Key(*key) for key in keys]
-            fold.slots = {tuple(name): slot for slot, name in enumerate(slots)}
-            fold.store.load(store)
+        self._next_cut = state["next_cut"]
+        groups = grouped(parts)
+        self._seen = Seen.load(state["seen"], groups.get("seen", {}))
+        for fold in self._folds:
+            name = fold.plan.sign.id
+            fold.load(state["stores"][name], groups.get(name, {}))
         self._routes.clear()

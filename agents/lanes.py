@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from agents.intake import Intake, IntakeStep
 from agents.plan import Plan
 from schemas.tick import Tick
+from streams.frozen import Frozen, uncollected
 from streams.records import Chunk, Lane, split
 
 
@@ -39,7 +40,7 @@ class LaneTask:
             last = tick.number
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> Iterator[IntakeStep]:
-        """Take in a chunk, and the ticks before each of its records."""
+        """Take in a chunk, and the ticks before each of its records and after the last."""
         while self._scheduled and self._scheduled[0].next_offset < chunk.next_offset:
             tick = self._scheduled.popleft()
             before = bisect_left(chunk.offsets, tick.next_offset)
@@ -48,11 +49,27 @@ class LaneTask:
                 yield self.intake.step(head, quarantine)
             yield self._obey(tick)
         yield self.intake.step(chunk, quarantine)
+        yield from self.settle()
 
     def settle(self) -> Iterator[IntakeStep]:
         """Obey the ticks that stand at the end of what was taken in."""
         while self._scheduled and self._scheduled[0].next_offset <= self.intake.next_offset:
             yield self._obey(self._scheduled.popleft())
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How far the lane has come: its next offset, and the number of the last tick obeyed."""
+        return self.intake.next_offset, self.intake.ticks
+
+    def freeze(self, whole: bool = False) -> Frozen:
+        """The state in parts; ticks that were not obeyed yet stand in their own log."""
+        return self.intake.freeze(whole)
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Take over all parts of one freeze; SnapshotError where they do not fit."""
+        with uncollected():
+            self.intake.load(parts)
+
     def _obey(self, tick: Tick) -> IntakeStep:
-        return self.intake.tick(tick.t, ends=tick.ends, before=tick.next_offset)
+        before, number = tick.next_offset, tick.number
+        return self.intake.tick(tick.t, ends=tick.ends, before=before, number=number)

@@ -5,41 +5,66 @@ Counts are read from the engine when they are scraped, so the hot path pays noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agents.intake import Intake
 from streams.accounting import BINS
+from streams.records import Lane
 from streams.timeline import BEFORE_ALL
 
-if TYPE_CHECKING:
-    from agents.engine import Engine
-
+LOOPBACK = "127.0.0.1"
 PORT = 9464
 """Where metrics are served unless the port is taken."""
+
+
+class Watched(Protocol):
+    """An engine, as far as its metrics are concerned."""
+
+    @property
+    def lanes(self) -> Mapping[Lane, Intake]: ...
+
+    @property
+    def results(self) -> int: ...
+
+    @property
+    def alerts_standing(self) -> int: ...
+
+    @property
+    def open_panes(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    def end_offset(self, lane: Lane) -> int | None: ...
 
 
 class _EngineCollector(Collector):
     """Counts of lanes and windows, taken from the engine's state."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Watched) -> None:
         self.engine = engine
 
     def collect(self) -> Iterable[Metric]:
         yield from self._events()
         yield from self._progress()
-        pipeline = self.engine.pipeline
         yield _gauge("open_windows", "Panes that wait or can be corrected", self.engine.open_panes)
         yield _gauge(
-            "alerts_standing", "Alerts that are raised or clearing", pipeline.alerts_standing
+            "alerts_standing", "Alerts that are raised or clearing", self.engine.alerts_standing
         )
         results = CounterMetricFamily("cityvitals_results", "Results sent, corrections included")
-        results.add_metric([], pipeline.results)
+        results.add_metric([], self.engine.results)
         yield results
+        lost = CounterMetricFamily(
+            "cityvitals_lost_records", "Records deleted from the log before they were read"
+        )
+        lost.add_metric([], self.engine.lost)
+        yield lost
 
     def _events(self) -> Iterator[Metric]:
         labels = ["topic", "partition"]
@@ -50,10 +75,10 @@ class _EngineCollector(Collector):
         rest = GaugeMetricFamily(
             "cityvitals_events_remainder", "Events in no bin: always 0", labels=labels
         )
-        for lane, intake in self.engine.pipeline.lanes.items():
+        for lane, intake in self.engine.lanes.items():
             where = [lane.topic, str(lane.partition)]
             read.add_metric(where, intake.accounting.read)
-            rest.add_metric(where, intake.accounting.remainder)
+            rest.add_metric(where, _remainder(intake))
             for name in BINS:
                 binned.add_metric([*where, name], getattr(intake.accounting, name))
         yield from (read, binned, rest)
@@ -68,15 +93,21 @@ class _EngineCollector(Collector):
             "How far a lane's watermark is behind the farthest one",
             labels=labels,
         )
-        lanes = self.engine.pipeline.lanes
-        farthest = max(i.watermark.value for i in lanes.values())
+        lanes = self.engine.lanes
+        farthest = max((i.watermark.value for i in lanes.values()), default=BEFORE_ALL)
         for lane, intake in lanes.items():
             where = [lane.topic, str(lane.partition)]
-            end = self.engine.store.end_offset(*lane)
-            lag.add_metric(where, max(0, end - intake.next_offset))
+            end = self.engine.end_offset(lane)
+            if end is not None:
+                lag.add_metric(where, max(0, end - intake.next_offset))
             if intake.watermark.value > BEFORE_ALL:
                 delay.add_metric(where, (farthest - intake.watermark.value) / 1000)
         yield from (lag, delay)
+
+
+def _remainder(intake: Intake) -> int:
+    """Events in no bin; one that is between being read and its bin just now is not meant."""
+    return min((intake.accounting.remainder for _ in range(10)), key=abs)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -98,6 +129,18 @@ class Metrics:
             buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self.registry,
         )
+        self._snapshot_pause = Histogram(
+            "cityvitals_snapshot_pause_seconds",
+            "Time in which work stood still while the state was copied",
+            buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1),
+            registry=self.registry,
+        )
+        self._restore_seconds = Histogram(
+            "cityvitals_restore_seconds",
+            "Time to load the state of lanes that were assigned",
+            buckets=(0.01, 0.05, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
         self._snapshot_bytes = Gauge(
             "cityvitals_snapshot_bytes",
             "Size of the last snapshot by part",
@@ -105,23 +148,34 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, engine: Engine) -> None:
+    def watch(self, engine: Watched) -> None:
         """Report the state of an engine from now on."""
         self.registry.register(_EngineCollector(engine))
 
-    def note_snapshot(self, seconds: float, sizes: dict[str, int]) -> None:
+    def note_snapshot(
+        self, seconds: float, sizes: Mapping[str, int], paused: float | None = None
+    ) -> None:
+        """Note what a snapshot took: in all, and of the time in which nothing else was done."""
         self._snapshot_seconds.observe(seconds)
+        if paused is not None:
+            self._snapshot_pause.observe(paused)
         for part, size in sizes.items():
             self._snapshot_bytes.labels(part).set(size)
 
-    def serve(self, port: int = PORT) -> str:
-        """Serve ``/metrics`` on loopback, on another port where this one is taken."""
+    def note_restore(self, seconds: float) -> None:
+        """Note a change of the lanes owned, and how long loading their state took."""
+        self._restore_seconds.observe(seconds)
+
+    def serve(self, port: int = PORT, host: str = LOOPBACK) -> str:
+        """Serve ``/metrics``; on loopback another port is taken where this one is in use."""
         try:
-            server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+            server, _ = start_http_server(port, addr=host, registry=self.registry)
         except OSError:
-            server, _ = start_http_server(0, addr="127.0.0.1", registry=self.registry)
+            if host != LOOPBACK:
+                raise
+            server, _ = start_http_server(0, addr=host, registry=self.registry)
         self._server = server
-        self.address = f"http://127.0.0.1:{server.server_port}/metrics"
+        self.address = f"http://{host}:{server.server_port}/metrics"
         return self.address
 
     def stop(self) -> None:

@@ -6,15 +6,21 @@ processing time is in a payload.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 import orjson
 
 from agents.entries import Entry
-from schemas.alert import Alert
+from schemas.alert import Alert, Why
 from schemas.deadletter import DeadLetter
 from schemas.encoding import encode
 from schemas.late import LateEvent
 from schemas.refusal import Refused
-from schemas.tick import Tick
+from schemas.tick import Claim, Tick
+from streams.aggregates import Family
+from streams.cuts import Cut
+from streams.partials import pack
 from streams.records import Lane, Output
 
 VITALS = "city.vitals.v1"
@@ -24,6 +30,8 @@ ALERT_LOG = "city.alert-log.v1"
 LATE = "city.late.v1"
 DEAD_LETTER = "city.deadletter.v1"
 TICKS = "city.ticks.v1"
+PARTIALS = "city.partials.v1"
+SNAPSHOTS = "city.snapshots.v1"
 
 COMPACTED = (VITALS, ALERTS)
 """Topics of which only the newest record of a key counts."""
@@ -31,9 +39,14 @@ LOGS = (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
 """Topics of which every record counts."""
 
 
+TICK, CLAIM, PARTIAL = b"city.tick.v1", b"city.claim.v1", b"city.partial.v1"
+"""Types of the records that only workers read."""
+LOST = "engine.lost_records"
+
 _VERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/cityvitals")
 _JSON = ("content-type", b"application/json")
+_PACKED = ("content-type", b"application/msgpack")
 
 
 def _send(
@@ -113,7 +126,9 @@ def late_event(lane: Lane, offset: int, t: int, late_by_ms: int, logged: int) ->
     return output
 
 
-def tick_record(lane: Lane, offset: int, number: int, t: int, *, ends: bool) -> Output:
+def tick_record(
+    lane: Lane, offset: int, number: int, t: int, *, ends: bool = False, generation: int = 0
+) -> Output:
     """A statement of time for a silent lane: it stands before ``offset`` and says ``t``."""
     payload = Tick(
         topic=lane.topic,
@@ -122,7 +137,76 @@ def tick_record(lane: Lane, offset: int, number: int, t: int, *, ends: bool) -> 
         number=number,
         t=t,
         ends=ends,
+        generation=generation,
     )
     key = str(lane)
-    (output,) = _send((TICKS,), key, f"{key}/{number}", b"city.tick.v1", encode(payload), t)
+    (output,) = _send((TICKS,), key, f"{key}/{number}", TICK, encode(payload), t)
     return output
+
+
+def claim_record(lane: Lane, generation: int, owner: str) -> Output:
+    """A statement that the lane's ticks are this owner's from here on."""
+    payload = Claim(topic=lane.topic, partition=lane.partition, generation=generation, owner=owner)
+    key, ce_id = str(lane), f"{lane}/claim/{generation}/{owner}"
+    (output,) = _send((TICKS,), key, ce_id, CLAIM, encode(payload), 0)
+    return output
+
+
+def partial_records(cut: Cut, families: Mapping[str, Family]) -> list[Output]:
+    """A cut for the partials topic, each piece in the partition of the cut's shard."""
+    key, name = str(cut.lane).encode(), f"{cut.lane}/{cut.name[0]}/{cut.name[1]}"
+    fixed = (_VERSION, _SOURCE, ("ce_type", PARTIAL), _PACKED)
+    return [
+        Output(PARTIALS, key, piece, (("ce_id", f"{name}/{n}".encode()), *fixed), 0, cut.shard)
+        for n, piece in enumerate(pack(cut, families))
+    ]
+
+
+def loss_alert(lane: Lane, first: int, until: int, t: int, place: str, config: str) -> list[Output]:
+    """An alert that records between two offsets were gone before they could be read.
+
+    ``t``, int64 ms, is how far the lane's time had come.
+    """
+    identity = f"{LOST}|{lane}|{first}|{until}".encode()
+    alert = Alert(
+        alert_id=hashlib.sha256(identity).hexdigest()[:32],
+        rule=LOST,
+        key_level="city",
+        key=place,
+        place=place,
+        state="raised",
+        transition="raised",
+        level=4,
+        max_level=4,
+        t_onset=t,
+        t_raised=t,
+        t_update=t,
+        t_cleared=None,
+        late=False,
+        value=float(until - first),
+        unit="records",
+        labels={"alertname": LOST, "severity": "red", "domain": "engine", "lane": str(lane)},
+        annotations={
+            "title_zh": f"{lane} 第 {first}–{until - 1} 条记录在读取前已被删除",
+            "title_en": f"{lane} records {first}-{until - 1} were deleted before they were read",
+        },
+        why=Why(
+            value=float(until - first),
+            threshold=0.0,
+            compare="gt",
+            threshold_source="retention of the topic against age of the snapshot",
+            standing="none",
+            coverage=0.0,
+            config=config,
+            contributors=[],
+        ),
+    )
+    return alert_transition(alert, 1)
+
+
+def newest_of_compacted(outputs: list[Output]) -> list[Output]:
+    """The outputs without those of compacted topics that a later one of the batch replaces."""
+    newest = {(o.topic, o.key): i for i, o in enumerate(outputs) if o.topic in COMPACTED}
+    return [
+        o for i, o in enumerate(outputs) if o.topic not in COMPACTED or newest[o.topic, o.key] == i
+    ]

@@ -5,10 +5,7 @@ The embedded engine runs this as it is; so do tests and replays, without a trans
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-import msgspec
+from collections.abc import Iterable, Mapping
 
 from agents.assess import Assess
 from agents.intake import Intake, IntakeStep, StepError
@@ -17,17 +14,12 @@ from agents.outputs import tick_record
 from agents.plan import Plan
 from schemas.tick import Tick
 from streams.accounting import Accounting
+from streams.frozen import Frozen
+from streams.frozen import SnapshotError as SnapshotError
 from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL
 
-FORMAT = 1
-"""Layout of a snapshot; another one is refused."""
-
 _ASSESS = "assess/"
-
-
-class SnapshotError(Exception):
-    """A snapshot does not fit this build or configuration."""
 
 
 class Pipeline:
@@ -140,21 +132,17 @@ class Pipeline:
         """How many alerts are raised or clearing."""
         return sum(assess.alerts.raised() for assess in self.shards)
 
-    def dump(self, *, whole: bool = False) -> dict[str, bytes]:
-        """Parts of the snapshot that changed since the last dump (or all), by name."""
+    def freeze(self, whole: bool = False) -> dict[str, Frozen]:
+        """The state of every task that changed since the last freeze (or of all), by name."""
         lanes: Iterable[Lane] = self.lanes if whole else self._changed
-        parts = {str(lane): self._part(self.lanes[lane].dump()) for lane in lanes}
-        if parts:
+        frozen = {str(lane): self.tasks[lane].freeze(whole) for lane in lanes}
+        if frozen:
             for shard, assess in enumerate(self.shards):
-                parts[f"{_ASSESS}{shard}"] = self._part(assess.dump())
+                frozen[f"{_ASSESS}{shard}"] = assess.freeze(whole)
         self._changed.clear()
-        return parts
+        return frozen
 
-    def _part(self, state: dict[str, Any]) -> bytes:
-        head = {"format": FORMAT, "config": self.plan.config}
-        return msgspec.msgpack.encode({**head, "state": state})
-
-    def load(self, parts: dict[str, bytes]) -> None:
+    def load(self, tasks: Mapping[str, Mapping[str, bytes]]) -> None:
         """Take over a snapshot; lanes without a part begin at their first offset.
 
         Raises
@@ -162,20 +150,9 @@ class Pipeline:
         SnapshotError
             The snapshot was written under another configuration or by another build.
         """
-        for name, part in parts.items():
-            data = msgspec.msgpack.decode(part)
-            if data.get("format") != FORMAT:
-                raise SnapshotError(
-                    f"the snapshot of {name} has layout {data.get('format')}, this build writes "
-                    f"{FORMAT}: run the build that wrote it, or start with another data folder"
-                )
-            if data["config"] != self.plan.config:
-                raise SnapshotError(
-                    f"the data folder was made under configuration {data['config']}, this one is "
-                    f"{self.plan.config}: use the same configuration, or another data folder"
-                )
+        for name, parts in tasks.items():
             if name.startswith(_ASSESS):
-                self.shards[int(name.removeprefix(_ASSESS))].load(data["state"])
+                self.shards[int(name.removeprefix(_ASSESS))].load(parts)
             else:
                 topic, _, partition = name.rpartition("/")
-                self.lanes[Lane(topic, int(partition))].load(data["state"])
+                self.tasks[Lane(topic, int(partition))].load(parts)

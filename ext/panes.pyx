@@ -5,12 +5,11 @@ A *pane* is the half-open slice ``[start, start + pane_ms)`` of event time, a *s
 number the caller gave to a key.  Values are int64 steps of a metric's resolution, sums are
 128-bit integers, so any grouping of the same rows gives the same cells (rule R3).
 """
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
-
-from zlib import crc32
 
 cdef extern from *:
     """
@@ -53,6 +52,8 @@ cdef class Cells:
     cdef cv_cell* cell
     cdef int32_t* at            # slot -> index + 1, 0 where the slot has no row yet
     cdef Py_ssize_t used, room, slots
+    cdef Py_ssize_t held        # readers that must see the cells as they are
+    cdef bint changed           # since the last freeze
 
     def __cinit__(self):
         self.cell = NULL
@@ -95,6 +96,18 @@ cdef class Cells:
         self.used += 1
         self.at[slot] = <int32_t>self.used
         return cell
+
+    cdef Cells copy(self):
+        cdef Cells copied = Cells()
+        copied.widen(self.slots)
+        copied.cell = <cv_cell*>malloc(max(self.room, 1) * sizeof(cv_cell))
+        if copied.cell == NULL:
+            raise MemoryError()
+        copied.room = self.room
+        copied.used = self.used
+        memcpy(copied.cell, self.cell, self.used * sizeof(cv_cell))
+        memcpy(copied.at, self.at, self.slots * sizeof(int32_t))
+        return copied
 
 
 cdef class Panes:
@@ -172,10 +185,13 @@ cdef class Panes:
 
     cdef Cells pane(self, int64_t start):
         cdef dict panes = self.late if start + self.pane_ms <= self.closed_until else self.on_time
-        found = panes.get(start)
-        if found is None:
-            found = panes[start] = Cells()
-        return <Cells>found
+        cdef Cells cells = panes.get(start)
+        if cells is None:
+            cells = panes[start] = Cells()
+        elif cells.held:
+            cells = panes[start] = cells.copy()
+        cells.changed = True
+        return cells
 
     def close_until(self, int64_t watermark):
         """Take out what no later row can change: panes that end by the watermark, and corrections
@@ -207,66 +223,81 @@ cdef class Panes:
         """Number of panes that hold rows."""
         return len(self.on_time) + len(self.late)
 
-    def dump(self):
-        """The whole state as bytes, for :meth:`load` of the same build."""
-        cdef list parts = [self.pane_ms, self.lateness_ms, self.closed_until]
-        for panes in (self.on_time, self.late):
-            parts.append([(start, (<Cells>panes[start]).used,
-                           PyBytes_FromStringAndSize(<char*>(<Cells>panes[start]).cell,
-                                                     (<Cells>panes[start]).used * sizeof(cv_cell)))
-                          for start in sorted(panes)])
-        head = b"".join(int(x).to_bytes(8, "little", signed=True) for x in parts[:3])
-        body = b""
-        for panes in parts[3:]:
-            body += len(panes).to_bytes(8, "little")
-            for start, used, cells in panes:
-                body += (start.to_bytes(8, "little", signed=True) + used.to_bytes(8, "little")
-                         + cells)
-        return head + body + crc32(head + body).to_bytes(8, "little")
+    def freeze(self, bint whole=False):
+        """What holds each pane as it is now, and gives its bytes when it is called.
 
-    @staticmethod
-    def load(bytes state):
-        """A :class:`Panes` from :meth:`dump`; ValueError where the bytes are not such a state."""
-        cdef Py_ssize_t at = 24, size, count, i, length = PyBytes_GET_SIZE(state) - 8
-        cdef int64_t slot
+        Nothing is copied here: a row that is added to a pane while it is held goes into a copy.
+
+        Returns
+        -------
+        dict of (pane start in ms, is a correction) to callable or None
+            None where no row was added since the freeze before, unless the ``whole`` is wanted.
+        """
+        cdef dict frozen = {}
         cdef Cells cells
-        cdef cv_cell* cell
-        cdef dict target
-        if length < 40:
-            raise ValueError("the state of panes is too short")
-        # What follows trusts the numbers that it reads: a slot is a place in memory.
-        if crc32(state[:length]).to_bytes(8, "little") != state[length:]:
-            raise ValueError("the state of panes has changed since it was written")
+        for late, panes in ((False, self.on_time), (True, self.late)):
+            for start, cells in (<dict>panes).items():
+                frozen[start, late] = Held(cells) if whole or cells.changed else None
+                cells.changed = False
+        return frozen
 
-        def number(Py_ssize_t offset):
-            if offset < 0 or offset + 8 > length:
-                raise ValueError("the state of panes is cut short")
-            return int.from_bytes(state[offset:offset + 8], "little", signed=True)
+    def load(self, int64_t closed_until, dict panes not None):
+        """Take over a state in place of this one.
 
-        cdef Panes panes = Panes(number(0), number(8))
-        panes.closed_until = number(16)
-        for target in (panes.on_time, panes.late):
-            count = number(at)
-            at += 8
-            for _ in range(count):
-                start = number(at)
-                size = number(at + 8)
-                at += 16
-                if not 0 <= size <= (length - at) // <Py_ssize_t>sizeof(cv_cell):
-                    raise ValueError("the state of panes is cut short")
-                cells = Cells()
-                for i in range(size):
-                    slot = (<cv_cell*>(PyBytes_AS_STRING(state) + at))[i].slot
-                    if not 0 <= slot <= MOST_SLOTS:
-                        raise ValueError(f"slot {slot} in the state of panes is out of range")
-                    cell = cells.of(slot)
-                    memcpy(cell, PyBytes_AS_STRING(state) + at + i * sizeof(cv_cell),
-                           sizeof(cv_cell))
-                at += size * sizeof(cv_cell)
-                target[start] = cells
-        if at != length:
-            raise ValueError("the state of panes has bytes after its end")
-        return panes
+        Parameters
+        ----------
+        closed_until
+            As the attribute was, int64 ms.
+        panes
+            The bytes of all panes, named as :meth:`freeze` does.  Whoever kept them answers for
+            their being whole: they are numbers of this machine, in its own order.
+
+        Raises
+        ------
+        ValueError
+            The bytes can not be those of a pane.
+        """
+        loaded = {False: {}, True: {}}
+        for (start, late), state in panes.items():
+            loaded[late][start] = cells_of(state)
+        self.closed_until = closed_until
+        self.on_time, self.late = loaded[False], loaded[True]
+
+
+@cython.no_gc
+cdef class Held:
+    """A pane that must stay as it is for as long as this object lives."""
+    cdef Cells cells
+
+    def __cinit__(self, Cells cells not None):
+        self.cells = cells
+        cells.held += 1
+
+    def __dealloc__(self):
+        self.cells.held -= 1
+
+    def __call__(self):
+        cdef Cells cells = self.cells
+        cdef Py_ssize_t size = cells.used * sizeof(cv_cell)
+        cdef bytes state = PyBytes_FromStringAndSize(NULL, size)
+        cdef char* target = PyBytes_AS_STRING(state)
+        with nogil:
+            memcpy(target, cells.cell, size)
+        return state
+
+
+cdef Cells cells_of(bytes state):
+    cdef Py_ssize_t i, used = PyBytes_GET_SIZE(state) // sizeof(cv_cell)
+    cdef cv_cell* cell = <cv_cell*>PyBytes_AS_STRING(state)
+    cdef Cells cells = Cells()
+    if used * <Py_ssize_t>sizeof(cv_cell) != PyBytes_GET_SIZE(state):
+        raise ValueError("the state of a pane is cut short")
+    for i in range(used):
+        # A slot is a place in memory.
+        if not 0 <= cell[i].slot <= MOST_SLOTS:
+            raise ValueError(f"slot {cell[i].slot} in the state of a pane is out of range")
+        memcpy(cells.of(cell[i].slot), cell + i, sizeof(cv_cell))
+    return cells
 
 
 cdef list rows_of(Cells cells):

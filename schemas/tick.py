@@ -23,6 +23,8 @@ class Tick(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Event time, int64 ms UTC.
     ends
         Whether it ends a log: what lies between is closed only where it holds data.
+    generation
+        Of the claim under which it was written; 0 where one engine owns the whole log.
     """
 
     topic: Annotated[str, Meta(min_length=1, max_length=249)]
@@ -31,3 +33,23 @@ class Tick(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     number: Annotated[int, Meta(ge=1)]
     t: int
     ends: bool = False
+    generation: Annotated[int, Meta(ge=0)] = 0
+
+
+class Claim(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """From here on a lane's ticks are those of a new owner.
+
+    Parameters
+    ----------
+    topic, partition
+        The lane.
+    generation
+        One more than that of the claim before it, from 1.
+    owner
+        A name that no other process has.
+    """
+
+    topic: Annotated[str, Meta(min_length=1, max_length=249)]
+    partition: Annotated[int, Meta(ge=0)]
+    generation: Annotated[int, Meta(ge=1)]
+    owner: Annotated[str, Meta(min_length=1, max_length=64)]

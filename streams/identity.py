@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+import msgspec
+
+from streams.frozen import Blocks, Frozen, grouped, load_blocks, under
 from streams.timeline import MINUTE_MS
 
 Identity = tuple[Any, ...]
+
+_columns = msgspec.msgpack.Decoder(tuple[list[tuple[Any, ...]], list[int]]).decode
 
 
 class Admission(Enum):
@@ -19,6 +25,17 @@ class Admission(Enum):
 
 
 NEW, REPEAT, LATE = Admission
+
+
+class _Bucket:
+    """What was noted of one minute, in the order in which it came."""
+
+    __slots__ = ("blocks", "identities", "times")
+
+    def __init__(self) -> None:
+        self.identities: list[Identity] = []
+        self.times: list[int] = []
+        self.blocks = Blocks()
 
 
 class Seen:
@@ -39,8 +56,8 @@ class Seen:
 
     def __init__(self) -> None:
         self._times: dict[Identity, int] = {}
-        self._buckets: dict[int, list[Identity]] = {}
-        self._minute, self._bucket = 0, self._buckets.setdefault(0, [])
+        self._buckets: dict[int, _Bucket] = {}
+        self._turn_to(0)
 
     def __len__(self) -> int:
         return len(self._times)
@@ -58,31 +75,52 @@ class Seen:
         if t < oldest:
             return LATE
         if identity is not None:
-            self._note(identity, t)
+            self._times[identity] = t
+            minute = t // MINUTE_MS
+            if minute != self._minute:
+                self._turn_to(minute)
+            bucket = self._bucket
+            bucket.identities.append(identity)
+            bucket.times.append(t)
         return NEW
 
-    def _note(self, identity: Identity, t: int) -> None:
-        self._times[identity] = t
-        minute = t // MINUTE_MS
-        if minute != self._minute:
-            self._minute, self._bucket = minute, self._buckets.setdefault(minute, [])
-        self._bucket.append(identity)
+    def _turn_to(self, minute: int) -> None:
+        bucket = self._buckets.get(minute)
+        if bucket is None:
+            bucket = self._buckets[minute] = _Bucket()
+        self._minute, self._bucket = minute, bucket
 
     def forget(self, oldest: int) -> None:
         """Drop what is surely older than ``oldest``."""
         for minute in [m for m in self._buckets if (m + 1) * MINUTE_MS <= oldest]:
             if minute == self._minute:
                 continue
-            for identity in self._buckets.pop(minute):
+            for identity in self._buckets.pop(minute).identities:
                 if self._times.get(identity, oldest) < oldest:
                     del self._times[identity]
 
-    def dump(self) -> list[Any]:
-        return list(self._times.items())
+    def dump(self) -> int:
+        """What stands beside the parts of `freeze`: the minute that was noted in last."""
+        return self._minute
+
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        """Parts by minute and block: what was noted is only ever appended to, or dropped."""
+        parts: Frozen = {}
+        for minute, bucket in self._buckets.items():
+            columns = (bucket.identities, bucket.times)
+            parts.update(under(str(minute), bucket.blocks.freeze(columns, whole=whole)))
+        return parts
 
     @classmethod
-    def load(cls, data: list[Any]) -> Seen:
+    def load(cls, minute: int, parts: Mapping[str, bytes]) -> Seen:
         seen = cls()
-        for identity, t in data:
-            seen._note(tuple(identity), t)
+        # The greatest time of an identity is the one noted last, and in the last minute.
+        for name, blocks in sorted(grouped(parts).items(), key=lambda item: int(item[0])):
+            bucket = seen._buckets[int(name)] = _Bucket()
+            for identities, times in load_blocks(blocks, _columns):
+                bucket.identities += identities
+                bucket.times += times
+                seen._times.update(zip(identities, times, strict=True))
+            bucket.blocks.loaded(len(bucket.times))
+        seen._turn_to(minute)
         return seen

@@ -384,6 +384,17 @@ class LogStore:
         rows = self._rows("SELECT part, data, crc FROM snapshots ORDER BY part")
         return {part: self._checked(part, data, crc) for part, data, crc in rows}
 
+    def saved_tasks(self) -> dict[str, dict[str, bytes]]:
+        """The parts of every task's state, as of one transaction.
+
+        The name of a part is empty where a task was kept as a whole.
+        """
+        tasks: dict[str, dict[str, bytes]] = {}
+        for name, data in self.snapshots().items():
+            task, _, part = name.partition("|")
+            tasks.setdefault(task, {})[part] = data
+        return tasks
+
     def _checked(self, part: str, data: bytes, crc: int) -> bytes:
         if crc32(data) != crc:
             raise ValueError(

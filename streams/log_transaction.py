@@ -94,6 +94,35 @@ class Transaction:
         """Forget a part of the engine's state."""
         self._run("DELETE FROM snapshots WHERE part = ?", part)
 
+    def save_task(self, task: str, parts: Mapping[str, bytes | None]) -> int:
+        """Keep the state of a task in parts: None for one that stands as it is.
+
+        What is not named is dropped.
+
+        Returns
+        -------
+        int
+            Bytes that are kept of the task.
+
+        Raises
+        ------
+        ValueError
+            If a part that should stand as it is was never kept.
+        """
+        sql = "SELECT part, length(data) FROM snapshots WHERE part BETWEEN ? AND ?"
+        kept = dict(self._run(sql, f"{task}|", f"{task}|\U0010ffff"))
+        sizes = {}
+        for name, data in parts.items():
+            part = f"{task}|{name}"
+            if data is not None:
+                self.save_snapshot(part, data)
+            elif part not in kept:
+                raise ValueError(f"{part} was never saved, so it can not stand as it is")
+            sizes[part] = kept[part] if data is None else len(data)
+        for part in kept.keys() - sizes.keys():
+            self.drop_snapshot(part)
+        return sum(sizes.values())
+
     def commit(self, consumer: str, offsets: Mapping[Lane, int]) -> None:
         """Note where a consumer reads on, by lane."""
         for lane, offset in offsets.items():

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from ext.panes import Panes
 from streams.aggregates import MOMENTS, Accumulator, Family
+from streams.frozen import (
+    Blocks,
+    Frozen,
+    decode_rows,
+    encode_rows,
+    grouped,
+    load_blocks,
+    under,
+)
 from streams.timeline import BEFORE_ALL, floor_to
 
 Row: TypeAlias = tuple[int, int, int, int, int]
 """``(t, slot, value, weight, covered)``: event time in ms, slot, values in steps of the resolution,
 and the ms the row speaks for."""
+_Sample: TypeAlias = tuple[int, int, int]
+
+_ON_TIME, _LATE = "pane", "late"
+
+_waiting = msgspec.msgpack.Decoder(tuple[list[Row]]).decode
+_samples = msgspec.msgpack.Decoder(list[tuple[int, _Sample]]).decode
+_rows_ahead = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, int, int]]]).decode
 
 
 class Closed(NamedTuple):
@@ -35,11 +55,52 @@ class Store(Protocol):
         """
         ...
 
-    def open_panes(self) -> int: ...
+    def open_panes(self) -> int:
+        """Panes with rows; those that came since the last cut count as one."""
+        ...
 
-    def dump(self) -> Any: ...
+    def dump(self) -> int:
+        """What stands beside the parts of `freeze`."""
+        ...
 
-    def load(self, data: Any) -> None: ...
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        """The rows in parts, without folding any: those since the last cut stay rows."""
+        ...
+
+    def load(self, data: int, parts: Mapping[str, bytes]) -> None:
+        """Take over the state of an empty store from a dump and all parts of one freeze."""
+        ...
+
+
+class _Waiting:
+    """Rows since the last cut: on the hot path a row costs one append."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._blocks = Blocks()
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self._blocks.clear()
+
+    def freeze(self, *, whole: bool) -> Frozen:
+        return under("rows", self._blocks.freeze_copy([self.rows], whole=whole))
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        self.clear()
+        for (rows,) in load_blocks(parts, _waiting):
+            self.rows += rows
+        self._blocks.loaded(len(self.rows))
+
+
+def _named(start: int, late: bool) -> str:
+    return f"{_LATE if late else _ON_TIME}/{start}"
+
+
+def _panes_in(groups: Mapping[str, Mapping[str, bytes]]) -> Iterator[tuple[int, bool, bytes]]:
+    for kind in (_ON_TIME, _LATE):
+        for start, part in groups.get(kind, {}).items():
+            yield int(start), kind == _LATE, part
 
 
 class MomentStore:
@@ -48,29 +109,31 @@ class MomentStore:
     def __init__(self, pane_ms: int, lateness_ms: int) -> None:
         self.pane_ms = pane_ms
         self._panes = Panes(pane_ms, lateness_ms)
-        self._rows: list[Row] = []
-        # The hot path: a row costs one append until the next cut.
-        self.add = self._rows.append
-
-    def flush(self) -> None:
-        self._panes.add(self._rows)
-        self._rows.clear()
+        self._waiting = _Waiting()
+        self.add = self._waiting.rows.append
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
-        self.flush()
+        self._panes.add(self._waiting.rows)
+        self._waiting.clear()
         return [Closed(*closed) for closed in self._panes.close_until(watermark)]
 
     def open_panes(self) -> int:
-        self.flush()
-        return self._panes.open_panes
+        return self._panes.open_panes + bool(self._waiting.rows)
 
-    def dump(self) -> bytes:
-        self.flush()
-        return self._panes.dump()
+    def dump(self) -> int:
+        return self._panes.closed_until
 
-    def load(self, data: bytes) -> None:
-        self._rows.clear()
-        self._panes = Panes.load(data)
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        frozen = self._waiting.freeze(whole=whole)
+        for (start, late), encode in self._panes.freeze(whole).items():
+            frozen[_named(start, late)] = encode
+        return frozen
+
+    def load(self, data: int, parts: Mapping[str, bytes]) -> None:
+        groups = grouped(parts)
+        self._waiting.load(groups.get("rows", {}))
+        panes = {(start, late): part for start, late, part in _panes_in(groups)}
+        self._panes.load(data, panes)
 
 
 class SketchStore:
@@ -80,23 +143,26 @@ class SketchStore:
         self.family, self.pane_ms, self.lateness_ms = family, pane_ms, lateness_ms
         self._closed_until = BEFORE_ALL
         self._panes: tuple[dict[int, dict[int, Accumulator]], ...] = ({}, {})
-        self._rows: list[Row] = []
-        self.add = self._rows.append
+        self._changed: set[tuple[int, bool]] = set()
+        self._waiting = _Waiting()
+        self.add = self._waiting.rows.append
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Fold the rows since the last cut: no pane was closed meanwhile."""
         groups: dict[tuple[int, int], list[Row]] = {}
-        for row in self._rows:
+        for row in self._waiting.rows:
             groups.setdefault((floor_to(row[0], self.pane_ms), row[1]), []).append(row)
-        self._rows.clear()
+        self._waiting.clear()
         for (start, slot), rows in groups.items():
-            cells = self._panes[start + self.pane_ms <= self._closed_until].setdefault(start, {})
+            late = start + self.pane_ms <= self._closed_until
+            self._changed.add((start, late))
+            cells = self._panes[late].setdefault(start, {})
             state = self.family.gather([(t, v, w, c) for t, _, v, w, c in rows])
             known = cells.get(slot)
             cells[slot] = state if known is None else self.family.merge(known, state)
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
-        self.flush()
+        self._flush()
         closed = []
         for late, panes in zip((False, True), self._panes, strict=True):
             delay = self.pane_ms + (self.lateness_ms if late else 0)
@@ -106,28 +172,32 @@ class SketchStore:
         return closed
 
     def open_panes(self) -> int:
-        self.flush()
-        return sum(map(len, self._panes))
+        return sum(map(len, self._panes)) + bool(self._waiting.rows)
 
-    def dump(self) -> list[Any]:
-        self.flush()
-        dump = self.family.dump
-        return [
-            self._closed_until,
-            *(
-                [[s, [[slot, dump(a)] for slot, a in rows.items()]] for s, rows in panes.items()]
-                for panes in self._panes
-            ),
-        ]
+    def dump(self) -> int:
+        return self._closed_until
 
-    def load(self, data: list[Any]) -> None:
-        self._rows.clear()
-        load = self.family.load
-        self._closed_until = data[0]
-        self._panes = tuple(
-            {start: {slot: load(a) for slot, a in rows} for start, rows in panes}
-            for panes in data[1:]
-        )
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        frozen = self._waiting.freeze(whole=whole)
+        for late, panes in zip((False, True), self._panes, strict=True):
+            for start, cells in panes.items():
+                changed = whole or (start, late) in self._changed
+                encode = partial(self._encode, cells.copy()) if changed else None
+                frozen[_named(start, late)] = encode
+        self._changed.clear()
+        return frozen
+
+    def _encode(self, cells: dict[int, Accumulator]) -> bytes:
+        return encode_rows((slot, self.family.dump(state)) for slot, state in cells.items())
+
+    def load(self, data: int, parts: Mapping[str, bytes]) -> None:
+        self._closed_until = data
+        groups = grouped(parts)
+        self._waiting.load(groups.get("rows", {}))
+        self._panes = ({}, {})
+        for start, late, part in _panes_in(groups):
+            load, rows = self.family.load, decode_rows(part)
+            self._panes[late][start] = {slot: load(state) for slot, state in rows}
 
 
 class SampledStore:
@@ -146,8 +216,10 @@ class SampledStore:
     def __init__(self, hop_ms: int, period_ms: int, forget_ms: int) -> None:
         self.pane_ms, self.stale_ms, self.forget_ms = hop_ms, 3 * period_ms, forget_ms
         self._folded_until = BEFORE_ALL
-        self._last: dict[int, tuple[int, int, int]] = {}
+        self._last: dict[int, _Sample] = {}
+        self._changed = False
         self._ahead: list[tuple[int, int, int, int]] = []
+        self._blocks = Blocks()
 
     def add(self, row: Row, /) -> None:
         t, slot, value, weight, _ = row
@@ -160,6 +232,7 @@ class SampledStore:
         known = self._last.get(slot)
         if known is None or t >= known[0]:
             self._last[slot] = (t, value, weight)
+            self._changed = True
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         end = floor_to(watermark, self.pane_ms)
@@ -184,6 +257,7 @@ class SampledStore:
 
     def _fold(self, hop: int) -> Closed:
         ahead, self._ahead = self._ahead, []
+        self._blocks.clear()
         for row in ahead:
             if row[0] < hop:
                 self._take(*row)
@@ -193,6 +267,7 @@ class SampledStore:
         for slot, (t, value, weight) in sorted(self._last.items()):
             if hop - t > self.forget_ms:
                 del self._last[slot]
+                self._changed = True
             elif hop - t > self.stale_ms:
                 rows.append((slot, (*MOMENTS.empty[:2], 1, *MOMENTS.empty[3:])))
             else:
@@ -202,10 +277,20 @@ class SampledStore:
     def open_panes(self) -> int:
         return 1 if self._last or self._ahead else 0
 
-    def dump(self) -> list[Any]:
-        return [self._folded_until, [[s, *row] for s, row in self._last.items()], self._ahead]
+    def dump(self) -> int:
+        return self._folded_until
 
-    def load(self, data: list[Any]) -> None:
-        self._folded_until = data[0]
-        self._last = {slot: (t, value, weight) for slot, t, value, weight in data[1]}
-        self._ahead = [(t, slot, value, weight) for t, slot, value, weight in data[2]]
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        frozen = under("ahead", self._blocks.freeze([self._ahead], whole=whole))
+        if self._last:
+            changed = whole or self._changed
+            frozen["last"] = partial(encode_rows, self._last.copy().items()) if changed else None
+        self._changed = False
+        return frozen
+
+    def load(self, data: int, parts: Mapping[str, bytes]) -> None:
+        self._folded_until = data
+        self._last = dict(decode_rows(parts["last"], _samples)) if "last" in parts else {}
+        blocks = load_blocks(grouped(parts).get("ahead", {}), _rows_ahead)
+        self._ahead = [row for (rows,) in blocks for row in rows]
+        self._blocks.loaded(len(self._ahead))

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.kafka.fixtures import broker, own_broker, prefix  # noqa: F401
+
 ROOT = Path(__file__).parent.parent
 # Last, so that `tests.` is found and an installed package is not hidden by the checkout.
 sys.path.append(str(ROOT))

@@ -15,14 +15,18 @@ ROOT = Path(__file__).parent.parent
 OURS = ("agents", "ext", "schemas", "streams")
 SHELL = (
     "agents/app.py",
+    "agents/cluster.py",
     "agents/commands/*.py",
     "agents/engine.py",
     "agents/feeds.py",
     "agents/recordings.py",
     "agents/metrics.py",
     "agents/view.py",
+    "agents/watchdog.py",
+    "agents/worker.py",
     "schemas/loading.py",
     "streams/event_logs.py",
+    "streams/kafka/*.py",
     "streams/log_store.py",
     "streams/log_transaction.py",
     "streams/retention.py",
@@ -64,6 +68,7 @@ IGNORED = {
     "__pycache__",
     "build",
     "cityvitals-data",
+    "cityvitals-kafka",
     "dist",
     "node_modules",
 }

@@ -6,7 +6,7 @@ import sys
 
 from agents.commands.stopping import STOP
 
-_RUNS = ("up", "replay")
+_RUNS = ("up", "replay", "worker")
 
 
 def main() -> None:

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from agents.commands import check, deadletters, documents, generate, replay, send, standing, up
+from agents.commands import (
+    check,
+    deadletters,
+    doctor,
+    documents,
+    generate,
+    replay,
+    send,
+    standing,
+    topics,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="cityvitals",
@@ -38,6 +50,7 @@ def root(
 
 
 app.command("up")(up.up)
+app.command("worker")(worker.worker)
 app.command("replay")(replay.replay)
 app.command("send")(send.send)
 app.command("vitals")(standing.vitals)
@@ -45,4 +58,6 @@ app.command("alerts")(standing.alerts)
 app.command("check")(check.check)
 app.command("generate")(generate.generate)
 app.add_typer(deadletters.app, name="deadletter")
+app.add_typer(topics.app, name="topics")
+app.command("doctor")(doctor.doctor)
 app.command("schemas")(documents.schemas)

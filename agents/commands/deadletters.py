@@ -10,21 +10,21 @@ import orjson
 import typer
 
 from agents.commands.exits import BAD, FINDING, Fault, complain, guarded
-from agents.commands.options import FOLDER, Data, Json
+from agents.commands.kafka_options import Data, KafkaConfig
+from agents.commands.options import FOLDER, Json
+from agents.commands.options import Data as Folder
 from agents.commands.wording import moment, printable
 from schemas.spelling import guess
 
 if TYPE_CHECKING:
+    from agents.commands.sources import Source
     from schemas.deadletter import DeadLetter
-    from streams.log_store import LogStore
     from streams.log_transaction import Transaction
-    from streams.log_types import Record
 
 ATTEMPTS = 3
 """How often a record is tried in all."""
 
 _TOPIC = "city.deadletter.v1"
-_REDRIVEN = "redriven"
 _SHOWN_KINDS = ("sensor", "traffic")
 _WIDTH = 200
 
@@ -53,7 +53,9 @@ class Letter(NamedTuple):
 
 @app.command("list")
 @guarded
-def list_letters(data: Data = FOLDER, reason: Reason = None, as_json: Json = False) -> None:
+def list_letters(
+    data: Data = None, config: KafkaConfig = None, reason: Reason = None, as_json: Json = False
+) -> None:
     """List the records that were refused, and why.
 
     **Examples**
@@ -61,11 +63,13 @@ def list_letters(data: Data = FOLDER, reason: Reason = None, as_json: Json = Fal
     - `cityvitals deadletter list`
 
     - `cityvitals deadletter list --reason bad_time --json | jq -r .hint`
-    """
-    from agents.commands.folder import opened, read_about
 
-    with opened(data) as store:
-        letters, zone = _letters(store, reason), read_about(store).zone
+    - `cityvitals deadletter list --config kafka.yaml`
+    """
+    from agents.commands.sources import reading
+
+    with reading(data, config) as source:
+        letters, zone = _letters(source, reason), source.about.zone
     if as_json:
         sys.stdout.buffer.write(b"".join(letter.raw + b"\n" for letter in letters))
     elif letters:
@@ -76,7 +80,9 @@ def list_letters(data: Data = FOLDER, reason: Reason = None, as_json: Json = Fal
 
 @app.command("show")
 @guarded
-def show(where: Where, data: Data = FOLDER, as_json: Json = False) -> None:
+def show(
+    where: Where, data: Data = None, config: KafkaConfig = None, as_json: Json = False
+) -> None:
     """Show a dead letter and, for readings and observations, the record itself.
 
     What citizens told the hotline is personal: such a record is never shown.
@@ -85,12 +91,13 @@ def show(where: Where, data: Data = FOLDER, as_json: Json = False) -> None:
 
     - `cityvitals deadletter show city.sensor.v1/2/1047`
     """
-    from agents.commands.folder import opened, read_about
+    from agents.commands.sources import reading
 
-    with opened(data) as store:
-        letter = _letter_at(_letters(store, None), where)
-        if read_about(store).kinds.get(letter.said.topic) in _SHOWN_KINDS:
-            record = _record(store, letter.said)
+    with reading(data, config) as source:
+        letter = _letter_at(_letters(source, None), where)
+        said = letter.said
+        if source.about.kinds.get(said.topic) in _SHOWN_KINDS:
+            record = source.record(said.topic, said.partition, said.offset)
             raw = None if record is None else record.value.decode(errors="backslashreplace")
             note = "no longer retained" if raw is None else ""
         else:
@@ -117,7 +124,7 @@ def redrive(
     everything: Annotated[
         bool, typer.Option("--all", help="All that were not redriven yet.")
     ] = False,
-    data: Data = FOLDER,
+    data: Folder = FOLDER,
     reason: Reason = None,
     as_json: Json = False,
 ) -> None:
@@ -134,26 +141,28 @@ def redrive(
     - `cityvitals deadletter redrive --all --reason unknown_metric`
     """
     from agents.commands.folder import is_running, opened
+    from agents.commands.sources import REDRIVEN, FolderSource
 
     if bool(places) == everything:
         raise Fault(BAD, "name the letters as TOPIC/PARTITION/OFFSET, or all of them with --all")
     taken: dict[str, str] = {}
     refused: dict[str, str] = {}
     with opened(data) as store, store.transaction() as tx:
-        letters = _letters(store, reason)
+        source = FolderSource(store)
+        letters = _letters(source, reason)
         if everything:
             chosen = [letter for letter in letters if letter.redriven is None]
         else:
             chosen = [_letter_at(letters, where) for where in dict.fromkeys(places or ())]
         for letter in chosen:
             try:
-                taken[letter.where] = _take_back(store, tx, letter)
+                taken[letter.where] = _take_back(source, tx, letter)
             except Fault as fault:
                 refused[letter.where] = str(fault)
         if taken:
-            kept = {letter.where: letter.redriven for letter in _letters(store, None)}
+            kept = {letter.where: letter.redriven for letter in _letters(source, None)}
             known = {where: to for where, to in kept.items() if to is not None}
-            tx.set_meta(_REDRIVEN, orjson.dumps(known | taken))
+            tx.set_meta(REDRIVEN, orjson.dumps(known | taken))
         running = is_running(data)
     _report(taken, refused, as_json=as_json)
     if taken and not running:
@@ -162,8 +171,7 @@ def redrive(
         raise typer.Exit(FINDING)
 
 
-def _letters(store: LogStore, reason: str | None) -> list[Letter]:
-    from agents.commands.folder import records
+def _letters(source: Source, reason: str | None) -> list[Letter]:
     from schemas.deadletter import DeadLetter
     from schemas.refusal import CODES
 
@@ -171,9 +179,9 @@ def _letters(store: LogStore, reason: str | None) -> list[Letter]:
         raise Fault(
             BAD, f"{reason} is no reason{guess(reason, CODES) or ';'} there are {', '.join(CODES)}"
         )
-    redriven: dict[str, str] = orjson.loads(store.meta(_REDRIVEN) or b"{}")
+    redriven = source.redriven
     letters = []
-    for record in records(store, _TOPIC):
+    for record in source.records(_TOPIC):
         said = msgspec.json.decode(record.value, type=DeadLetter)
         if reason in (None, said.reason):
             to = redriven.get(f"{said.topic}/{said.partition}/{said.offset}")
@@ -190,12 +198,7 @@ def _letter_at(letters: list[Letter], where: str) -> Letter:
     )
 
 
-def _record(store: LogStore, said: DeadLetter) -> Record | None:
-    found = store.records(said.topic, said.partition, said.offset, 1)
-    return found[0] if found and found[0].offset == said.offset else None
-
-
-def _take_back(store: LogStore, tx: Transaction, letter: Letter) -> str:
+def _take_back(source: Source, tx: Transaction, letter: Letter) -> str:
     """Append the record again; where it stands now."""
     from agents.intake import REDRIVE_HEADER
 
@@ -204,7 +207,7 @@ def _take_back(store: LogStore, tx: Transaction, letter: Letter) -> str:
         raise Fault(FINDING, f"was redriven already, to {letter.redriven}")
     if said.attempt >= ATTEMPTS:
         raise Fault(FINDING, f"was tried {said.attempt} times: mend the record and send it anew")
-    record = _record(store, said)
+    record = source.record(said.topic, said.partition, said.offset)
     if record is None:
         raise Fault(FINDING, "is no longer in the log: send it anew from its source")
     header = ((REDRIVE_HEADER, str(said.attempt).encode()),)

@@ -116,12 +116,7 @@ class PlainLines:
     def publish(self, outputs: list[Output]) -> None:
         assert self.view is not None
         self.view.take(outputs)
-        alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
-        lines = [
-            alert_line(alert, self.view.zone)
-            for alert in alerts
-            if alert["transition"] in ("raised", "cleared") and alert["key_level"] in _COARSE
-        ]
+        lines = coarse_alert_lines(outputs, self.view.zone)
         # In a terminal they would break the bar of a replay, which shows them at its end.
         if lines and not sys.stdout.isatty():
             self.pipe.write("".join(f"{line}\n" for line in lines).encode())
@@ -258,6 +253,16 @@ def choose_for_replay(
     """
     pipe = Pipe(stop)
     return Replayed(JsonLines(pipe) if as_json else PlainLines(pipe), Bar(done, total))
+
+
+def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
+    """A line for each alert of a city or district that was raised or cleared."""
+    alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
+    return [
+        alert_line(alert, zone)
+        for alert in alerts
+        if alert["transition"] in ("raised", "cleared") and alert["key_level"] in _COARSE
+    ]
 
 
 def alert_line(alert: dict[str, Any], zone: str) -> str:

@@ -110,12 +110,12 @@ def _explain_run(error: Exception) -> Fault:
         cause = type(error.__cause__).__name__ if error.__cause__ else "an unknown error"
         return Fault(
             FINDING,
-            f"{error} ({cause}). Nothing was saved after the last checkpoint. Start again on the "
-            "same folder: it goes on from there, and a record that stops the engine twice goes to "
-            f"the dead letters. {debug}",
+            f"{error} ({cause}). Nothing was saved after the last checkpoint. Start it again: it "
+            "goes on from there, and a record that stops the engine twice goes to the dead "
+            f"letters. {debug}",
         )
     return Fault(
         FINDING,
         f"the engine failed ({type(error).__name__}) and saved nothing after its last checkpoint. "
-        f"Start again on the same folder: it goes on from there. {debug}",
+        f"Start it again: it goes on from there. {debug}",
     )

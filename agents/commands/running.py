@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
     Exception
         What the engine or the feed failed with.
     """
+    from agents.app import first_of
     from agents.app import run as run_app
     from agents.engine import Engine
     from agents.metrics import Metrics
@@ -90,7 +91,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
 
         async def go() -> None:
             async def source() -> None:
-                await _first_of(
+                await first_of(
                     feed.run(),
                     run.display.attend(),
                     _keep_saved(engine.checkpoint_if_due),
@@ -121,16 +122,3 @@ async def _keep_trimmed(trim: Callable[[int, int], None], retention: Retention) 
     while True:
         await asyncio.sleep(_TRIM_S)
         await asyncio.to_thread(trim, retention.ms, retention.size)
-
-
-async def _first_of(*bodies: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, then end the others; raises what any failed with."""
-    tasks = [asyncio.ensure_future(body) for body in bodies]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

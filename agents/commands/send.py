@@ -1,10 +1,11 @@
-"""``cityvitals send``: events into the log of an engine that may be running."""
+"""``cityvitals send``: events into the log of an engine that may be running, or into Kafka."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from agents.commands.exits import BAD, Fault, complain, guarded
-from agents.commands.options import FOLDER, Data, Json, TopicName
+from agents.commands.exits import BAD, Fault, guarded
+from agents.commands.kafka_options import Data, KafkaConfig
+from agents.commands.options import Json, TopicName
 
 if TYPE_CHECKING:
-    from streams.log_store import LogStore
+    from agents.commands.sinks import Sink
+    from agents.recordings import Emitted, Recording
 
 _BLOCK = 1 << 20
 _BATCH = 2000
@@ -25,71 +28,86 @@ _LINE_LIMIT = 16 << 20
 
 @guarded
 def send(
-    file: Annotated[
-        str,
+    files: Annotated[
+        list[str],
         typer.Argument(
-            help="NDJSON file (.ndjson, .gz, .zst), or - for standard input.", metavar="FILE|-"
+            help="NDJSON files (.ndjson, .gz, .zst), folders of them, or - for standard input.",
+            metavar="FILE…|-",
         ),
     ],
-    data: Data = FOLDER,
+    data: Data = None,
+    config: KafkaConfig = None,
     topic: TopicName = None,
+    recorded: Annotated[
+        bool,
+        typer.Option(
+            "--recorded",
+            help="Stamp records as `replay` does, with `t_ingest` or event time; not with now.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Append events to the log of a running engine.
+    """Append events to the log of a running engine, or to the topics of a Kafka.
 
     One JSON object a line. The topic is the file's name (TOPIC.ndjson), or --topic. Lines go in
-    as they are: what is wrong with one is told by `cityvitals deadletter list`.
+    as they are: what is wrong with one is told by `cityvitals deadletter list`. Each goes to the
+    partition of its key (murmur2); several files are merged by their times.
 
     **Examples**
 
     - `cityvitals send city.sensor.v1.ndjson`
 
     - `tail -f readings.ndjson | cityvitals send - --topic city.sensor.v1`
+
+    - `cityvitals send ./recorded --recorded --config kafka.yaml`
     """
-    from agents.commands.folder import is_running, opened, read_about, require_input
+    from agents.commands.sinks import receiving
 
-    with opened(data) as store:
-        name, partition, batches = _source(file, topic)
-        require_input(read_about(store), name)
-        partitions = store.partitions(name)
-        if partition is not None and partition >= partitions:
-            raise Fault(BAD, f"{file}: {name} has {partitions} partitions, none is {partition}")
-        sent = Counter({name: 0})
-        for lines in batches:
-            _append(store, name, partition, lines)
-            sent[name] += len(lines)
-        running = is_running(data)
+    sent: Counter[str] = Counter()
+    with receiving(data, config, recorded=recorded) as sink:
+        for records in _batches(files, topic, sink, sent):
+            sink.put(records)
+            sent.update(record.topic for record in records)
+        told = sink.end()
     if as_json:
-        print(orjson.dumps({"topics": sent, "running": running}).decode())
+        print(orjson.dumps({"topics": sent, **told}).decode())
     else:
-        print(f"{name}: {sent[name]:,} lines")
-    if not running:
-        complain(f"no engine runs on {data}: it reads them at its next start (`cityvitals up`)")
+        print("\n".join(f"{name}: {count:,} lines" for name, count in sent.items()))
 
 
-def _source(file: str, topic: str | None) -> tuple[str, int | None, Iterator[list[bytes]]]:
-    from streams.event_logs import read_lines, topic_of
+def _batches(
+    files: list[str], topic: str | None, sink: Sink, sent: Counter[str]
+) -> Iterator[list[Emitted]]:
+    """The events of all files, or those that come in; each topic is in the count from the start."""
+    from agents.recordings import logs_of, merged
 
-    if file == "-":
+    if "-" in files:
         if topic is None:
             raise Fault(BAD, "standard input has no name: name its topic with --topic")
-        return topic, None, _piped()
-    path = Path(file)
-    if not path.is_file():
-        raise Fault(BAD, f"{path}: no such file")
-    try:
-        name, partition = (topic, None) if topic else topic_of(path)
-    except ValueError as error:
-        raise Fault(BAD, f"{error}, or name the topic with --topic") from error
-    return name, partition, _batched(read_lines(path))
+        if len(files) > 1:
+            raise Fault(BAD, "standard input goes alone: send the files in a second command")
+        sent[topic] = 0
+        yield from _keyed(_piped(), topic, _partitions(sink, topic))
+        return
+    logs = logs_of([Path(file) for file in files], topic)
+    counts = {log.topic: _partitions(sink, log.topic) for log in logs}
+    _require_partitions(logs, counts)
+    sent.update(dict.fromkeys(counts, 0))
+    records = merged(logs, counts)
+    yield from _followed(iter(lambda: list(islice(records, _BATCH)), []), logs)
 
 
-def _batched(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
-    try:
-        while batch := list(islice(lines, _BATCH)):
-            yield batch
-    except ValueError as error:
-        raise Fault(BAD, str(error)) from error
+def _partitions(sink: Sink, topic: str) -> int:
+    from agents.commands.folder import require_input
+
+    require_input(sink.about, topic)
+    return sink.partitions(topic)
+
+
+def _require_partitions(logs: list[Recording], counts: Mapping[str, int]) -> None:
+    for name, partition, path in logs:
+        if partition is not None and partition >= counts[name]:
+            raise Fault(BAD, f"{path}: {name} has {counts[name]} partitions, none is {partition}")
 
 
 def _piped() -> Iterator[list[bytes]]:
@@ -109,19 +127,30 @@ def _filled(lines: list[bytes]) -> Iterator[list[bytes]]:
         yield kept
 
 
-def _append(store: LogStore, topic: str, partition: int | None, lines: list[bytes]) -> None:
-    from agents.feeds import POSITION
-    from agents.recordings import Emitted, append
+def _keyed(batches: Iterator[list[bytes]], topic: str, partitions: int) -> Iterator[list[Emitted]]:
+    from agents.recordings import Emitted
     from streams.event_logs import head, partition_of
 
-    # A simulated city has its own time: records stamped with that of the wall would move its
-    # watermark to today, and make late all that the city sends.
-    now = int(store.meta(POSITION) or store.now_ms())
-    partitions = store.partitions(topic)
-    records = []
-    for line in lines:
-        key = head(line).key
-        place = partition_of(key, partitions) if partition is None else partition
-        records.append(Emitted(now, topic, place, key, line))
-    with store.transaction() as tx:
-        append(tx, records)
+    timestamp = 0
+    for lines in batches:
+        records = []
+        for line in lines:
+            key, at = head(line)
+            timestamp = timestamp if at is None else at
+            records.append(Emitted(timestamp, topic, partition_of(key, partitions), key, line))
+        yield records
+
+
+def _followed(batches: Iterator[list[Emitted]], logs: list[Recording]) -> Iterator[list[Emitted]]:
+    """The batches, with a bar of progress on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Of a packed log nobody knows the length before its end.
+    packed = any(log.path.suffix != ".ndjson" for log in logs)
+    total = None if packed else sum(log.path.stat().st_size for log in logs)
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("发送 send", total=total)
+        for records in batches:
+            yield records
+            bar.advance(task, sum(len(record.value) + 1 for record in records))

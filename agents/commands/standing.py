@@ -9,7 +9,8 @@ import orjson
 import typer
 
 from agents.commands.exits import BAD, Fault, complain, guarded
-from agents.commands.options import FOLDER, Data, Json
+from agents.commands.kafka_options import Data, KafkaConfig
+from agents.commands.options import Json
 from agents.commands.wording import (
     LEVELS,
     REASONS,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from agents.commands.folder import About
-    from streams.log_store import LogStore
+    from agents.commands.sources import Source
     from streams.log_types import Latest
 
 _VITALS, _ALERTS = "city.vitals.v1", "city.alerts.v1"
@@ -52,7 +53,8 @@ def vitals(
             show_default="city and district",
         ),
     ] = None,
-    data: Data = FOLDER,
+    data: Data = None,
+    config: KafkaConfig = None,
     everything: Annotated[bool, typer.Option("--all", help="Keys of every level.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,14 +69,16 @@ def vitals(
     - `cityvitals vitals traffic.tpi --level street`
 
     - `cityvitals vitals --key 荔湾区 --json`
-    """
-    from agents.commands.folder import opened, read_about
 
-    with opened(data) as store:
-        about = read_about(store)
-        found = list(store.latest(_VITALS, f"{sign}|".encode() if sign else None))
+    - `cityvitals vitals --config kafka.yaml`
+    """
+    from agents.commands.sources import reading
+
+    with reading(data, config) as source:
+        about = source.about
+        found = list(source.latest(_VITALS, f"{sign}|".encode() if sign else None))
         if sign and not found:
-            _require_sign(store, about, sign)
+            _require_sign(source, about, sign)
     wanted = None if key is None else _key_named(key)
     rows = list(_chosen(found, wanted, level, everything=everything))
     if as_json:
@@ -87,7 +91,8 @@ def vitals(
 
 @guarded
 def alerts(
-    data: Data = FOLDER,
+    data: Data = None,
+    config: KafkaConfig = None,
     everything: Annotated[bool, typer.Option("--all", help="With cleared alerts.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -98,12 +103,14 @@ def alerts(
     - `cityvitals alerts`
 
     - `cityvitals alerts --all --json | jq -c '[.rule, .key, .why.threshold]'`
-    """
-    from agents.commands.folder import opened, read_about
 
-    with opened(data) as store:
-        zone = read_about(store).zone
-        newest = sorted(store.latest(_ALERTS), key=lambda alert: -alert.offset)
+    - `cityvitals alerts --config kafka.yaml`
+    """
+    from agents.commands.sources import reading
+
+    with reading(data, config) as source:
+        zone = source.about.zone
+        newest = sorted(source.latest(_ALERTS), key=lambda alert: -alert.offset)
     rows = [(latest.value, orjson.loads(latest.value)) for latest in newest]
     rows = [row for row in rows if everything or row[1]["state"] != "cleared"]
     # The worst first, and of those the newest.
@@ -116,9 +123,9 @@ def alerts(
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
 
 
-def _require_sign(store: LogStore, about: About, sign: str) -> None:
+def _require_sign(source: Source, about: About, sign: str) -> None:
     known = set(about.signs) or {
-        latest.key.decode().split("|")[0] for latest in store.latest(_VITALS)
+        latest.key.decode().split("|")[0] for latest in source.latest(_VITALS)
     }
     if known and sign not in known:
         raise Fault(

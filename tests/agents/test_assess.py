@@ -11,8 +11,10 @@ from agents.assess import Assess
 from agents.plan import compile_plan
 from streams.aggregates import MOMENTS
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.frozen import SnapshotError
 from streams.records import Lane, Output
 from streams.timeline import BEFORE_ALL
+from tests.kept import kept
 from tests.rules.configurations import CALENDAR, configuration, sensor, topic, traffic, window
 
 MINUTE = 60_000
@@ -101,13 +103,13 @@ def test_a_snapshot_between_any_two_cuts() -> None:
     assess, found = Assess(PLAN), list[Output]()
     for cut in cuts:
         again = Assess(PLAN)
-        again.load(assess.dump())
+        again.load(kept({}, assess.freeze(whole=True)))
         assess = again
         found += assess.step([cut])
     assert found == expected
     assert assess.open_windows() < 20
 
 
-def test_a_snapshot_of_other_signs_is_refused() -> None:
-    with pytest.raises(ValueError, match="the snapshot holds other signs"):
-        Assess(compile_plan(CALENDAR)).load(Assess(PLAN).dump())
+def test_a_snapshot_of_another_configuration_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="was made under configuration"):
+        Assess(compile_plan(CALENDAR)).load(kept({}, Assess(PLAN).freeze()))

@@ -13,6 +13,7 @@ from agents.history import History
 from schemas.configuration import DerivedSign
 from streams.timeline import AFTER_ALL
 from streams.windows import Hopping
+from tests.kept import kept
 from tests.rules.configurations import levels, sign, window
 
 MINUTE = 60_000
@@ -183,8 +184,9 @@ def test_history_is_pruned_and_survives_a_snapshot() -> None:
         history.note(minute, [entry("y", minute)], final=True)
     history.prune(5)
     again = History()
-    again.load(history.dump())
-    assert again.dump() == history.dump()
+    parts = kept({}, history.freeze())
+    again.load(parts)
+    assert kept(parts, again.freeze()) == kept({}, history.freeze(whole=True)) == parts
     assert again.at(4, final=True) == {}
     assert list(again.at(5, final=False)) == [("site", "x")]
     assert list(again.at(5, final=True)) == [("site", "x"), ("site", "y")]

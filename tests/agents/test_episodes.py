@@ -16,6 +16,7 @@ from agents.levels import scale_of
 from agents.outputs import ALERT_LOG, ALERTS
 from schemas.alert import Alert
 from schemas.configuration import AlertRule, Levels
+from tests.kept import kept
 from tests.rules.configurations import configuration, levels, sensor, topic, window
 
 MINUTE = 60_000
@@ -222,6 +223,6 @@ def test_alerts_survive_a_snapshot() -> None:
     log = Log()
     log.judge(0, 45)
     again = Log()
-    again.alerts.load(log.alerts.dump())
+    again.alerts.load(kept({}, log.alerts.freeze()))
     assert again.judge(1, 45) == log.judge(1, 45) == [("raised", False)]
-    assert again.alerts.dump() == log.alerts.dump()
+    assert kept({}, again.alerts.freeze()) == kept({}, log.alerts.freeze())

@@ -17,6 +17,7 @@ from agents.plan import compile_plan
 from schemas.loading import load
 from streams.event_logs import partition_of
 from streams.records import Chunk, Lane, Output
+from tests.kept import all_kept
 
 PLAN = compile_plan(load(environ={}))
 
@@ -63,7 +64,7 @@ def test_a_log_is_ended_once() -> None:
     assert pipeline.end()
     assert pipeline.end() == []
     again = Pipeline(PLAN)
-    again.load(pipeline.dump(whole=True))
+    again.load(all_kept({}, pipeline.freeze(whole=True)))
     assert again.end() == []
 
 

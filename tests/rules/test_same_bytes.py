@@ -17,6 +17,7 @@ from agents.plan import compile_plan
 from schemas.configuration import Configuration
 from schemas.tick import Tick
 from streams.records import Chunk, Output
+from tests.kept import Parts, all_kept
 from tests.rules.city_logs import Said, assert_same, city_plan, interleaved, said
 from tests.rules.configurations import CALENDAR, FULL
 from tests.rules.logs import Writer, chunks_of
@@ -55,9 +56,9 @@ def test_a_restore_at_any_point(expected: Said) -> None:
     pipeline, outputs = Pipeline(city_plan()), []
     for at, chunk in enumerate(chunks):
         if at in stops:
-            parts = pipeline.dump(whole=True)
+            tasks = all_kept({}, pipeline.freeze(whole=True))
             pipeline = Pipeline(city_plan())
-            pipeline.load(parts)
+            pipeline.load(tasks)
         outputs += pipeline.step(chunk)
     assert_same(outputs + pipeline.end(), expected)
 
@@ -67,20 +68,20 @@ def test_a_kill_at_any_point(expected: Said) -> None:
     rng = Random(6)
     chunks = interleaved(60, rng)
     kills = set(rng.sample(range(len(chunks)), 50))
-    parts: dict[str, bytes] = {}
+    tasks: dict[str, Parts] = {}
     pipeline, durable, since, behind = Pipeline(city_plan()), list[Output](), list[Output](), 0
     at = 0
     while at < len(chunks):
         if at in kills:
             kills.remove(at)
             pipeline, since = Pipeline(city_plan()), []
-            pipeline.load(parts)
+            pipeline.load(tasks)
             at = behind
         since += pipeline.step(chunks[at])
         at += 1
         if rng.randrange(20) == 0:
             # Only what changed, as the engine saves it.
-            parts |= pipeline.dump()
+            tasks = all_kept(tasks, pipeline.freeze())
             durable, since, behind = durable + since, [], at
     assert_same(durable + since + pipeline.end(), expected)
 
@@ -91,17 +92,14 @@ def test_chunks_delivered_twice(expected: Said) -> None:
     assert_same(replay(again), expected)
 
 
-def test_a_restored_pipeline_dumps_the_same_bytes() -> None:
+def test_a_restored_pipeline_freezes_to_the_same_bytes() -> None:
     pipeline = Pipeline(city_plan())
     for chunk in interleaved(500, Random(1))[:40]:
         pipeline.step(chunk)
-    parts = pipeline.dump(whole=True)
+    tasks = all_kept({}, pipeline.freeze(whole=True))
     again = Pipeline(city_plan())
-    again.load(parts)
-    decode = msgspec.msgpack.decode
-    assert {name: decode(part) for name, part in again.dump(whole=True).items()} == {
-        name: decode(part) for name, part in parts.items()
-    }
+    again.load(tasks)
+    assert all_kept({}, again.freeze(whole=True)) == tasks
 
 
 @pytest.mark.parametrize(("seed", "size"), [(0, 1), (1, 500)])
@@ -143,11 +141,12 @@ def assert_small_log_stands(configuration: Configuration, rng: Random, unit: int
     log = Writer(rng, start, unit, lateness).write(configuration, rng.randrange(5, 90))
     plan = compile_plan(configuration)
     pipeline, live, now = Pipeline(plan), list[Output](), start
+    tasks: dict[str, Parts] = {}
     for chunk in mixed(chunks_of(log, 1 + rng.randrange(4)), rng):
         if rng.randrange(3) == 0:
-            parts = pipeline.dump(whole=True)
+            tasks = all_kept(tasks, pipeline.freeze(whole=rng.randrange(2) == 0))
             pipeline = Pipeline(plan)
-            pipeline.load(parts)
+            pipeline.load(tasks)
         live += pipeline.step(chunk)
         now = max(now, chunk.timestamps[-1])
         if rng.randrange(6) == 0:

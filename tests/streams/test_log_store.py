@@ -145,6 +145,29 @@ def test_offsets_snapshots_and_meta_commit_together(store: LogStore, tmp_path: P
     assert store.meta("seed") == b"42"
 
 
+def test_a_task_is_kept_in_parts(store: LogStore) -> None:
+    with store.transaction() as tx:
+        assert tx.save_task("assess/1", {"head": b"one", "pane/5": b"two"}) == 6
+        assert tx.save_task("assess/10", {"head": b"ten"}) == 3
+    with store.transaction() as tx:
+        assert tx.save_task("assess/1", {"head": b"1", "pane/5": None, "pane/6": b"six"}) == 7
+    parts = {"head": b"1", "pane/5": b"two", "pane/6": b"six"}
+    assert store.saved_tasks() == {"assess/1": parts, "assess/10": {"head": b"ten"}}
+    with store.transaction() as tx:
+        tx.save_task("assess/1", {"head": None})
+        tx.save_task("assess/10", {})
+    assert store.saved_tasks() == {"assess/1": {"head": b"1"}}
+
+
+def test_a_part_can_not_stand_as_it_never_was(store: LogStore) -> None:
+    with (
+        pytest.raises(ValueError, match=r"assess/0\|pane/5 was never saved"),
+        store.transaction() as tx,
+    ):
+        tx.save_task("assess/0", {"head": b"one", "pane/5": None})
+    assert store.saved_tasks() == {}
+
+
 def test_a_damaged_snapshot_is_told(store: LogStore) -> None:
     with store.transaction() as tx:
         tx.save_snapshot("intake/0", b"state")

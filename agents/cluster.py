@@ -1,0 +1,417 @@
+"""The engine of a worker on Kafka: the tasks it owns, with exact state.
+
+Outputs are durable before the snapshot that has them behind it, and that before the offsets (rule
+R5), so a restart at any point sends again what it may have sent, byte for byte, and nothing else.
+Positions come from snapshots; the group's offsets are for those who watch the lag.  After an
+unexpected error nothing is ever saved again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agents.intake import Intake, StepError
+from agents.metrics import Metrics
+from agents.outputs import claim_record, newest_of_compacted, tick_record
+from agents.plan import Plan
+from agents.tasks import AssessTask, IntakeTask, task_of
+from streams.accounting import Accounting
+from streams.frozen import Frozen
+from streams.kafka.outbox import Outbox
+from streams.kafka.snapshots import SnapshotTopic
+from streams.kafka.tick_log import FencedError, TickLog
+from streams.records import Chunk, Lane, Output
+from streams.snapshots import Records, Restored, SnapshotWriter
+
+_REVOKE_S = 20.0
+"""A rebalance waits so long for a snapshot; without it the next owner begins a little earlier."""
+
+
+class GapInLogError(Exception):
+    """Records between the engine's position and those that came are missing."""
+
+
+class _Breaking:
+    """Whatever is raised inside leaves the engine broken: half a step must never be saved."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._cluster.broken = True
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """A task's state at one moment, to be encoded beside the work."""
+
+    task: IntakeTask | AssessTask
+    writer: SnapshotWriter
+    parts: Frozen
+    progress: tuple[int, int]
+    offset: int
+
+    def records(self) -> Records:
+        """Encode what changed; slow, so in a thread."""
+        parts = {name: encode and encode() for name, encode in self.parts.items()}
+        return self.writer.write(parts, self.progress, round(time.time() * 1000))
+
+
+class Group(Protocol):
+    """What the engine asks of the consumer group."""
+
+    async def commit(self, offsets: Mapping[Lane, int]) -> None:
+        """Tell the group how far the lanes are; may fail without harm."""
+        ...
+
+    def end_offset(self, lane: Lane) -> int | None:
+        """End of the lane's log, as far as it is known."""
+        ...
+
+    def first_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
+        """The first offset there still is of each lane; blocks."""
+        ...
+
+
+class Cluster:
+    """The tasks of one worker.
+
+    Parameters
+    ----------
+    plan
+        The compiled configuration.
+    group, outbox, snapshots, ticks
+        The ways to Kafka; the caller owns them.
+    metrics
+        Where counts go.
+    publish, published
+        Called with the outputs of these topics, once they are durable.
+    say
+        Called with a sentence for the operator, when something out of the ordinary happens.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        group: Group,
+        outbox: Outbox,
+        snapshots: SnapshotTopic,
+        ticks: TickLog,
+        metrics: Metrics,
+        publish: Callable[[list[Output]], None] = lambda outputs: None,
+        published: Collection[str] = (),
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.plan, self.kafka = plan, plan.configuration.kafka
+        self.group, self.outbox, self.snapshots, self.ticks = group, outbox, snapshots, ticks
+        self.metrics, self.publish, self.say = metrics, publish, say
+        self.published = frozenset(published)
+        self.tasks: dict[Lane, IntakeTask | AssessTask] = {}
+        self.broken = False
+        self.steps = 0
+        """Grows with all that is done; a watchdog looks at it."""
+        self.fenced = 0
+        self._writers: dict[Lane, SnapshotWriter] = {}
+        self._crashes: dict[Lane, dict[int, int]] = {}
+        self._heard: dict[Lane, float] = {}
+        self._generation = -1
+        self._suspended = True
+        self._dirty: set[Lane] = set()
+        self._sent: list[Output] = []
+        self._last = time.monotonic()
+        self._began: float | None = None
+        self._read_before = 0
+        self._lock = asyncio.Lock()
+        self._saving = asyncio.Lock()
+
+    # -- what comes in
+
+    def position(self, lane: Lane) -> int | None:
+        """Where the worker reads on; None of a lane it does not own."""
+        task = self.tasks.get(lane)
+        return None if task is None else task.next_offset
+
+    async def take(self, chunk: Chunk, generation: int) -> None:
+        """Apply a chunk that was read in a generation of the group; of another one, drop it."""
+        async with self._lock:
+            task = self.tasks.get(chunk.lane)
+            if self.broken or self._suspended or generation != self._generation or task is None:
+                self.fenced += 1
+                return
+            with _Breaking(self):
+                if chunk.first_offset > task.next_offset:
+                    raise GapInLogError(
+                        f"{chunk.lane}: expected offset {task.next_offset}, the log gave "
+                        f"{chunk.first_offset}: were records deleted before they were read?"
+                    )
+                quarantine = frozenset(
+                    offset for offset, n in self._crashes.get(chunk.lane, {}).items() if n >= 2
+                )
+                try:
+                    outputs = task.step(chunk, quarantine)
+                except StepError as error:
+                    await self._note_crash(task, error.offset)
+                    raise
+                self._began = self._began or time.monotonic()
+                self._heard[chunk.lane] = time.monotonic()
+                await self._send(chunk.lane, outputs)
+
+    async def _send(self, lane: Lane, outputs: list[Output]) -> None:
+        self._dirty.add(lane)
+        self._sent += [output for output in outputs if output.topic in self.published]
+        self.steps += 1
+        await self.outbox.send(newest_of_compacted(outputs), self.kafka.prefix)
+
+    async def _note_crash(self, task: IntakeTask | AssessTask, offset: int) -> None:
+        counts = self._crashes.setdefault(task.lane, {})
+        counts[offset] = counts.get(offset, 0) + 1
+        await self.snapshots.note_crash(self.outbox, task.name, offset, counts[offset])
+
+    # -- time
+
+    async def tick_silent(self, now: int) -> None:
+        """Write a tick for each lane that was silent for too long, by ``now`` (int64 ms)."""
+        if not self.kafka.silence_s:
+            return
+        async with self._lock:
+            silent = [] if self.broken or self._suspended else self._silent()
+            if not silent:
+                return
+            with _Breaking(self):
+                ticks = {task.lane: self._tick(task, now) for task in silent}
+                for lane in ticks:
+                    self._heard[lane] = time.monotonic()
+                try:
+                    await self.ticks.write(ticks, self.outbox, self.kafka.prefix)
+                except FencedError as error:
+                    self._drop(error.lane)
+                    self.say(f"{error}; waiting for the group")
+                await self._obey()
+
+    def _silent(self) -> list[IntakeTask]:
+        late = time.monotonic() - self.kafka.silence_s
+        return [
+            task
+            for lane, task in self.tasks.items()
+            if isinstance(task, IntakeTask)
+            and self._heard[lane] <= late
+            and (self.group.end_offset(lane) or 0) <= task.next_offset
+        ]
+
+    def _tick(self, task: IntakeTask, now: int) -> Output:
+        t = now - task.intake.plan.disorder_ms
+        generation = self.ticks.book.generation(task.lane)
+        number = 1 + max(task.intake.ticks, self.ticks.book.last(task.lane))
+        return tick_record(task.lane, task.next_offset, number, t, generation=generation)
+
+    async def follow_ticks(self) -> None:
+        """Obey ticks that somebody wrote."""
+        async with self._lock:
+            if not self.broken and not self._suspended and self.ticks.poll():
+                with _Breaking(self):
+                    await self._obey()
+
+    async def _obey(self) -> None:
+        for lane, task in self.tasks.items():
+            if isinstance(task, IntakeTask) and self.ticks.book.last(lane) > task.intake.ticks:
+                before = task.progress
+                outputs = task.schedule(self.ticks.book.after(lane, task.intake.ticks))
+                if task.progress != before:
+                    await self._send(lane, outputs)
+
+    # -- who owns what
+
+    async def suspend(self) -> None:
+        """Save, and take nothing more until :meth:`restore`: the group changes."""
+        self._suspended = True
+        if self.broken:
+            return
+        saving = asyncio.ensure_future(self._checkpoint())
+        done, _ = await asyncio.wait({saving}, timeout=_REVOKE_S)
+        if not done:
+            self.say("a snapshot took too long for the group: the next owner begins before it")
+            self.tasks.clear()
+        else:
+            saving.result()
+
+    async def restore(self, lanes: Collection[Lane], generation: int) -> None:
+        """Own these lanes from a generation on: load what is not in memory already."""
+        async with self._lock:
+            if self.broken:
+                return
+            with _Breaking(self):
+                began = time.monotonic()
+                if generation != self._generation + 1:
+                    self.tasks.clear()  # others may have owned them meanwhile
+                for lane in self.tasks.keys() - set(lanes):
+                    self._drop(lane)
+                missing = [lane for lane in lanes if lane not in self.tasks]
+                if missing:
+                    await self._load(missing)
+                for lane in lanes:
+                    self._heard.setdefault(lane, time.monotonic())
+                self._generation, self._suspended = generation, False
+                await self._obey()
+                self.steps += 1
+                self.metrics.note_restore(time.monotonic() - began)
+                listed = ", ".join(map(str, sorted(lanes))) or "nothing"
+                self.say(f"generation {generation}: owns {listed}")
+
+    async def _load(self, lanes: list[Lane]) -> None:
+        tasks = [task_of(self.plan, lane) for lane in lanes]
+        names = [task.name for task in tasks]
+        restored, first = await asyncio.gather(
+            asyncio.to_thread(self.snapshots.read, names),
+            asyncio.to_thread(self.group.first_offsets, lanes),
+        )
+        if self.kafka.silence_s:
+            claimed = [task.lane for task in tasks if isinstance(task, IntakeTask)]
+            await self.ticks.claim(claimed, self.outbox, self.kafka.prefix, claim_record)
+        else:
+            self.ticks.poll()
+        for task in tasks:
+            await self._begin(task, restored.get(task.name), first[task.lane])
+
+    async def _begin(
+        self, task: IntakeTask | AssessTask, restored: Restored | None, first: int
+    ) -> None:
+        writer = SnapshotWriter(task.name, uuid.uuid4().hex)
+        if restored is not None:
+            for problem in restored.problems:
+                self.say(problem)
+            self._crashes[task.lane] = dict(restored.crashes)
+            writer.forget(restored.others)
+            if restored.parts:
+                task.load(restored.parts)
+        self.tasks[task.lane], self._writers[task.lane] = task, writer
+        if task.next_offset >= first:
+            return
+        if restored is None or not restored.parts:
+            task.begin_at(first)
+            return
+        self.say(
+            f"{task.lane}: {first - task.next_offset} records were deleted before they were read, "
+            f"{task.next_offset} to {first - 1}: keep the topic longer (kafka.retention_s)"
+        )
+        await self._send(task.lane, task.lose(first))
+
+    def _drop(self, lane: Lane) -> None:
+        for table in (self.tasks, self._writers, self._heard, self._crashes):
+            table.pop(lane, None)
+        self._dirty.discard(lane)
+
+    # -- what is saved
+
+    async def checkpoint_if_due(self) -> None:
+        """Save where it is time."""
+        if time.monotonic() - self._last >= self.kafka.checkpoint_s and not self._suspended:
+            # A run that ends waits for it: half of a snapshot would break the engine.
+            await asyncio.shield(asyncio.ensure_future(self._checkpoint()))
+
+    async def close(self) -> None:
+        """Save, and take nothing more."""
+        await self.suspend()
+
+    async def _checkpoint(self) -> None:
+        async with self._saving:
+            with _Breaking(self):
+                self._last = began = time.monotonic()
+                async with self._lock:
+                    if self.broken or not self._dirty:
+                        return
+                    frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
+                    paused = time.monotonic() - began
+                    self._dirty.clear()
+                    outputs, self._sent = self._sent, []
+                await self.outbox.flush()
+                self.publish(outputs)
+                sizes = await self._save(frozen)
+                await self.group.commit({f.task.lane: f.offset for f in frozen})
+                self.steps += 1
+                self.metrics.note_snapshot(time.monotonic() - began, sizes, paused)
+
+    def _freeze(self, lane: Lane) -> _Frozen:
+        task, writer = self.tasks[lane], self._writers[lane]
+        parts = task.freeze(whole=writer.number == 0)
+        return _Frozen(task, writer, parts, task.progress, task.next_offset)
+
+    async def _save(self, frozen: Iterable[_Frozen]) -> dict[str, int]:
+        batches = [await asyncio.to_thread(each.records) for each in frozen]
+        await self.snapshots.write(self.outbox, batches)
+        return {batch.task: batch.size for batch in batches}
+
+    # -- what can be seen
+
+    @property
+    def lanes(self) -> dict[Lane, Intake]:
+        """The intake of every input lane that is owned."""
+        return {t.lane: t.intake for t in self._tasks() if isinstance(t, IntakeTask)}
+
+    def _tasks(self) -> list[IntakeTask | AssessTask]:
+        # A copy: metrics are read in a thread of their own.
+        return list(self.tasks.values())
+
+    def _assessed(self) -> list[AssessTask]:
+        return [task for task in self._tasks() if isinstance(task, AssessTask)]
+
+    @property
+    def open_panes(self) -> int:
+        lanes = sum(intake.open_panes() for intake in self.lanes.values())
+        return lanes + sum(task.assess.open_windows() for task in self._assessed())
+
+    @property
+    def results(self) -> int:
+        return sum(task.assess.results for task in self._assessed())
+
+    @property
+    def alerts(self) -> int:
+        return sum(task.assess.alerts.count for task in self._assessed())
+
+    @property
+    def alerts_standing(self) -> int:
+        return sum(task.assess.alerts.raised() for task in self._assessed())
+
+    @property
+    def lost(self) -> int:
+        return sum(task.lost for task in self._tasks())
+
+    def end_offset(self, lane: Lane) -> int | None:
+        return self.group.end_offset(lane)
+
+    def lag(self) -> int:
+        """Records that are there and not applied yet, in all tasks, as far as it is known."""
+        ends = [(self.group.end_offset(task.lane) or 0, task) for task in self._tasks()]
+        return sum(max(0, end - task.next_offset) for end, task in ends)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether there is anything to do, joining and leaving included: then `steps` must grow."""
+        waiting = self._suspended or self._saving.locked() or self._lock.locked()
+        return waiting or self.lag() > 0
+
+    def total(self) -> Accounting:
+        """Accounting over the lanes that are owned."""
+        total = Accounting()
+        for intake in self.lanes.values():
+            total.add(intake.accounting)
+        return total
+
+    def summary(self) -> dict[str, Any]:
+        """Accounting by lane and in all of what is owned, and results and alerts so far."""
+        return {
+            "accounting": {str(lane): i.accounting.as_dict() for lane, i in self.lanes.items()},
+            "total": self.total().as_dict(),
+            "lost": {task.name: task.lost for task in self._tasks() if task.lost},
+            "vitals": self.results,
+            "alerts": self.alerts,
+            "lag": self.lag(),
+        }

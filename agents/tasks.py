@@ -1,0 +1,211 @@
+"""What a worker on Kafka owns: lanes, and shards of the assessment.  Pure: no clock, no I/O.
+
+A task is stepped with chunks of one partition, says what to send, and can be frozen and restored:
+its whole state is a function of the records below its next offset, and of the ticks it obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from agents.assess import Assess
+from agents.intake import StepError, attempt_of
+from agents.lanes import LaneTask
+from agents.outputs import PARTIALS, dead_letter, loss_alert, partial_records
+from agents.plan import Plan
+from schemas.refusal import Refused
+from schemas.tick import Tick
+from streams.aggregates import Family
+from streams.cuts import GapError
+from streams.frozen import Frozen
+from streams.partials import Assembler, Piece, read_piece
+from streams.records import Chunk, Lane, Output
+
+_TASK = "task"
+
+
+class Task(Protocol):
+    """One input partition and all that came of it so far."""
+
+    lane: Lane
+    lost: int
+    """Records that were deleted before they were read."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def next_offset(self) -> int: ...
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How far it has come; the greater of two is the later state."""
+        ...
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        """Take in a chunk; raises StepError where the core fails at a record."""
+        ...
+
+    def begin_at(self, offset: int) -> None:
+        """Begin a task without a past at the first record there is."""
+        ...
+
+    def lose(self, until: int) -> list[Output]:
+        """Go on at ``until``: what lay before is gone, is counted and raises an alert."""
+        ...
+
+    def freeze(self, *, whole: bool = False) -> Frozen: ...
+
+    def load(self, parts: Mapping[str, bytes]) -> None: ...
+
+
+def families_of(plan: Plan) -> dict[str, Family]:
+    """How the states of each sign are written."""
+    return {folded.sign.id: folded.family for folded in plan.folded}
+
+
+class IntakeTask:
+    """A lane whose cuts go to the partials topic."""
+
+    def __init__(self, plan: Plan, lane: Lane) -> None:
+        self.plan, self.lane, self.lost = plan, lane, 0
+        self.task = LaneTask(plan, lane)
+        self.intake = self.task.intake
+        self._families = families_of(plan)
+
+    @property
+    def name(self) -> str:
+        return str(self.lane)
+
+    @property
+    def next_offset(self) -> int:
+        return self.intake.next_offset
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return self.task.progress
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        outputs: list[Output] = []
+        for step in self.task.step(chunk, quarantine):
+            outputs += step.outputs
+            for cut in step.cuts:
+                outputs += partial_records(cut, self._families)
+        return outputs
+
+    def schedule(self, ticks: Iterable[Tick]) -> list[Output]:
+        """Note written ticks, and obey those that stand where the lane is now."""
+        self.task.schedule(ticks)
+        outputs: list[Output] = []
+        for step in self.task.settle():
+            for cut in step.cuts:
+                outputs += partial_records(cut, self._families)
+        return outputs
+
+    def begin_at(self, offset: int) -> None:
+        self.intake.next_offset = max(offset, self.intake.next_offset)
+
+    def lose(self, until: int) -> list[Output]:
+        first = self.next_offset
+        self.lost += until - first
+        self.begin_at(until)
+        place = self.plan.configuration.city.place
+        t = max(0, self.intake.watermark.value)
+        return loss_alert(self.lane, first, until, t, place, self.plan.config)
+
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        own = msgspec.msgpack.encode([self.lost])
+        return {**self.task.freeze(whole), _TASK: lambda: own}
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        (self.lost,) = msgspec.msgpack.decode(parts[_TASK])
+        self.task.load({name: part for name, part in parts.items() if name != _TASK})
+
+
+class AssessTask:
+    """A shard that reads the cuts of all lanes from its partition of the partials topic."""
+
+    def __init__(self, plan: Plan, shard: int) -> None:
+        self.plan, self.shard, self.lost = plan, shard, 0
+        self.lane = Lane(PARTIALS, shard)
+        self.next_offset = 0
+        self.unusable = 0
+        self.assess = Assess(plan, shard)
+        self._assembler = Assembler(families_of(plan))
+
+    @property
+    def name(self) -> str:
+        return f"assess/{self.shard}"
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return self.next_offset, 0
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        outputs: list[Output] = []
+        offset = self.next_offset
+        try:
+            for offset, logged, raw in zip(
+                chunk.offsets, chunk.timestamps, chunk.values, strict=True
+            ):
+                if offset >= self.next_offset:
+                    spoilt = offset in quarantine
+                    if spoilt:
+                        refused = Refused("crashed", "byte 0", "stopped a worker twice")
+                        letter = (self.lane, offset, logged, len(raw), refused, attempt_of(chunk))
+                        outputs.append(dead_letter(*letter))
+                    outputs += self._take(read_piece(raw), spoilt=spoilt)
+                    self.next_offset = offset + 1
+        except GapError:
+            raise  # no record's fault: to leave one out would hide that others are missing
+        except Exception as error:
+            raise StepError(self.lane, offset) from error
+        self.next_offset = max(self.next_offset, chunk.next_offset)
+        return outputs
+
+    def _take(self, piece: Piece, *, spoilt: bool) -> list[Output]:
+        if piece.lane not in self.plan.since and piece.lane not in self.plan.lanes:
+            raise ValueError(f"{piece.lane} is no lane of the configuration")
+        cut = self._assembler.add(piece, self.assess.heard(piece.lane))
+        if cut is None:
+            return []
+        if spoilt:
+            self.unusable += sum(row.state[0] for p in cut.partials for row in p.rows)
+            return self.assess.pass_over(cut)
+        return self.assess.step([cut])
+
+    def begin_at(self, offset: int) -> None:
+        self.next_offset = max(offset, self.next_offset)
+
+    def lose(self, until: int) -> list[Output]:
+        first = self.next_offset
+        self.lost += until - first
+        self.begin_at(until)
+        self.assess.forgive()
+        place = self.plan.configuration.city.place
+        t = max(0, self.assess.watermark(self.plan.lanes))
+        return loss_alert(self.lane, first, until, t, place, self.plan.config)
+
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        forgiven = [list(lane) for lane in sorted(self.assess.forgiven)]
+        pieces = self._assembler.dump()
+        state = [self.lost, self.next_offset, self.unusable, forgiven, pieces]
+        own = msgspec.msgpack.encode(state)
+        return {**self.assess.freeze(whole), _TASK: lambda: own}
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        state = msgspec.msgpack.decode(parts[_TASK])
+        self.lost, self.next_offset, self.unusable, forgiven, pieces = state
+        self.assess.forgiven = {Lane(*lane) for lane in forgiven}
+        self._assembler.load(pieces)
+        self.assess.load({name: part for name, part in parts.items() if name != _TASK})
+
+
+def task_of(plan: Plan, lane: Lane) -> IntakeTask | AssessTask:
+    """The task of an input partition, or of one of the partials topic; without a past."""
+    if lane.topic == PARTIALS:
+        return AssessTask(plan, lane.partition)
+    return IntakeTask(plan, lane)

@@ -1,0 +1,134 @@
+"""Cuts as records of the partials topic: packed, in pieces that every broker takes.  Pure.
+
+Each piece names its cut, so a cut is whole when its pieces are there, in whatever order two owners
+of a lane may have sent them; the bytes are a function of the log, so it does not matter whose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from streams.aggregates import Family
+from streams.cuts import Cut, CutName, Partial, Row
+from streams.records import Lane
+
+PIECE_BYTES = 256 << 10
+"""Kafka takes records up to 1 MiB where nothing else is set."""
+
+
+class Piece(msgspec.Struct, array_like=True, frozen=True):
+    """A part of a cut: ``body`` is the packed cut from ``number`` times `PIECE_BYTES` on."""
+
+    topic: str
+    partition: int
+    offset: int
+    tick: int
+    number: int
+    count: int
+    body: bytes
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.topic, self.partition)
+
+    @property
+    def cut(self) -> CutName:
+        return self.offset, self.tick
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_PIECES = msgspec.msgpack.Decoder(Piece)
+
+
+def pack(cut: Cut, families: Mapping[str, Family]) -> list[bytes]:
+    """The pieces of a cut.
+
+    Parameters
+    ----------
+    families
+        How the states of each sign are written, by the sign's name.
+    """
+    partials = [(*p[:4], _plain(p.rows, families[p.sign])) for p in cut.partials]
+    whole = (cut.previous, cut.watermark, cut.announced, cut.ended_at, cut.shard, partials)
+    body = _ENCODER.encode(whole)
+    bodies = [body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)]
+    return [
+        _ENCODER.encode(Piece(*cut.lane, *cut.name, number, len(bodies), part))
+        for number, part in enumerate(bodies)
+    ]
+
+
+def _plain(rows: list[Row], family: Family) -> list[Any]:
+    return [(*row[:3], family.dump(row.state)) for row in rows]
+
+
+def read_piece(value: bytes) -> Piece:
+    """A piece from its record.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        The value is no piece.
+    """
+    return _PIECES.decode(value)
+
+
+class Assembler:
+    """Gathers pieces to cuts.
+
+    Parameters
+    ----------
+    families
+        How the states of each sign are read, by the sign's name.
+    """
+
+    def __init__(self, families: Mapping[str, Family]) -> None:
+        self.families = families
+        self._pieces: dict[Lane, dict[CutName, dict[int, bytes]]] = {}
+
+    def add(self, piece: Piece, heard: CutName) -> Cut | None:
+        """The cut that this piece completes.
+
+        Cuts up to ``heard``, the last one of the lane that was taken, are forgotten.
+        """
+        waiting = self._pieces.setdefault(piece.lane, {})
+        for name in [name for name in waiting if name <= heard]:
+            del waiting[name]
+        if piece.cut <= heard:
+            return None
+        bodies = waiting.setdefault(piece.cut, {})
+        bodies[piece.number] = piece.body
+        if len(bodies) < piece.count:
+            return None
+        del waiting[piece.cut]
+        return self._read(piece, b"".join(bodies[number] for number in range(piece.count)))
+
+    def _read(self, piece: Piece, body: bytes) -> Cut:
+        previous, watermark, announced, ended_at, shard, partials = msgspec.msgpack.decode(body)
+        read = [
+            Partial(sign, start, late, n, self._rows(self.families[sign], rows))
+            for sign, start, late, n, rows in partials
+        ]
+        offset, tick = previous
+        return Cut(
+            piece.lane, piece.cut, (offset, tick), watermark, announced, read, ended_at, shard
+        )
+
+    def _rows(self, family: Family, rows: list[list[Any]]) -> list[Row]:
+        return [Row(level, key, place, family.load(state)) for level, key, place, state in rows]
+
+    def dump(self) -> list[Any]:
+        """Pieces that wait for others, as plain data."""
+        return [
+            [*lane, *name, sorted(bodies.items())]
+            for lane, waiting in self._pieces.items()
+            for name, bodies in waiting.items()
+        ]
+
+    def load(self, data: list[Any]) -> None:
+        for topic, partition, offset, tick, bodies in data:
+            waiting = self._pieces.setdefault(Lane(topic, partition), {})
+            waiting[offset, tick] = dict(bodies)

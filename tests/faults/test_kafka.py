@@ -1,0 +1,37 @@
+"""Short forms of the runs on a real Kafka; the long ones are commands of the modules they use."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.kafka_equal import BAD, run
+from tests.faults.kafka_faults import Story, run_faults
+from tests.faults.kafka_worker import POINTS
+from tests.kafka.broker import Broker
+
+pytestmark = pytest.mark.kafka
+
+
+def test_one_worker_and_three_say_what_the_embedded_engine_says(
+    broker: Broker, prefix: str
+) -> None:
+    found = run(broker, 40_000, seed=5, prefix=prefix)
+    print(found)
+    assert found["said"] > 20_000
+    assert found["ticks"] > 12
+    for label in ("one", "three", "other_fetch_size"):
+        assert not any(found[label][name] for name in BAD), label
+
+
+def test_nothing_is_lost_wrong_or_different_after_kills_and_poison(
+    own_broker: Broker, prefix: str
+) -> None:
+    steps = [lambda story, point=point: story.kill_at(point) for point in POINTS]  # type: ignore[misc]
+    steps += [Story.broker_dies, Story.poison]
+    found = run_faults(own_broker, steps, seed=3, prefix=prefix, session_timeout_s=6.0)
+    print(found)
+    assert found["kills"] == len(POINTS)
+    assert found["poisoned"] == 1
+    assert found["expected"] > 3000
+    bad = {name: found[name] for name in ("lost", "wrong", "differing", "remainder")}
+    assert bad == dict.fromkeys(bad, 0), found["examples"]

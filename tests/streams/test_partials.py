@@ -1,0 +1,137 @@
+"""Cuts as records: what is packed is read again, from pieces in any order and however often."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams import partials
+from streams.aggregates import FAMILIES, Family
+from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.partials import Assembler, pack, read_piece
+from streams.records import Lane
+
+FIRST, SECOND = Lane("a.topic", 0), Lane("a.topic", 1)
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+ROWS = st.tuples(st.integers(0, 1 << 41), INT64, INT64, st.integers(0, 1 << 40))
+
+
+@st.composite
+def some_partials(draw: st.DrawFn) -> list[Partial]:
+    """Rows of all families; sums that go beyond 64 bits, sketches beyond what they keep exactly."""
+    made = []
+    for sign in draw(st.lists(st.sampled_from(sorted(FAMILIES)), max_size=3)):
+        family = FAMILIES[sign]
+        states = [family.gather(rows) for rows in draw(st.lists(st.lists(ROWS, min_size=1)))]
+        rows = [Row("street", str(n), "440106001", state) for n, state in enumerate(states)]
+        n = sum(row.state[0] for row in rows)
+        made.append(Partial(sign, draw(st.integers(-5, 5)), draw(st.booleans()), n, rows))
+    return made
+
+
+def cut(
+    lane: Lane = FIRST, offset: int = 7, rows: int = 3, previous: CutName = BEGINNING, tick: int = 0
+) -> Cut:
+    states = [FAMILIES["moments"].row(offset, n, 0, 60_000) for n in range(rows)]
+    named = [Row("device", f"d{n}", "440106", state) for n, state in enumerate(states)]
+    partial = Partial("moments", 0, False, rows, named)
+    return Cut(lane, (offset, tick), previous, 60_000, rows, [partial])
+
+
+def assembled(assembler: Assembler, pieces: list[bytes], heard: CutName = BEGINNING) -> list[Cut]:
+    found = [assembler.add(read_piece(piece), heard) for piece in pieces]
+    return [cut for cut in found if cut is not None]
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+@given(some_partials(), st.integers(1, 400), st.randoms(use_true_random=False))
+def test_a_cut_comes_back_as_it_was(of: list[Partial], size: int, rng: Random) -> None:
+    whole = Cut(FIRST, (1 << 40, 3), (-1, 0), -(1 << 62), 1 << 40, of, 1 << 62, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partials, "PIECE_BYTES", size)
+        pieces = pack(whole, FAMILIES)
+        assert pieces == pack(whole, FAMILIES)
+    assert all(len(piece) <= size + 64 for piece in pieces)
+    order = [*pieces, *rng.choices(pieces, k=len(pieces))]
+    rng.shuffle(order)
+    assembler = Assembler(FAMILIES)
+    (found, *repeats) = assembled(assembler, order)
+    assert found == whole
+    # Where nobody says that it was heard, what comes twice in whole is a cut twice.
+    assert all(cut == whole for cut in repeats)
+
+
+def test_a_whole_cut_takes_as_many_pieces_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PIECE_BYTES", 100)
+    pieces = [read_piece(piece) for piece in pack(cut(rows=40), FAMILIES)]
+    assert [piece.number for piece in pieces] == list(range(len(pieces)))
+    assert {piece.count for piece in pieces} == {len(pieces)}
+    assert [len(piece.body) for piece in pieces[:-1]] == [100] * (len(pieces) - 1)
+    assert {(piece.lane, piece.cut) for piece in pieces} == {(FIRST, (7, 0))}
+
+
+def test_pieces_of_owners_and_lanes_lie_between_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PIECE_BYTES", 30)
+    cuts = [cut(), cut(offset=9, previous=(7, 0)), cut(offset=9, previous=(9, 0), tick=1)]
+    cuts.append(cut(SECOND))
+    rng = Random(1)
+    for _ in range(20):
+        pieces = [piece for one in cuts for piece in pack(one, FAMILIES)]
+        order = [*pieces, *rng.choices(pieces, k=5)]
+        rng.shuffle(order)
+        found = assembled(Assembler(FAMILIES), order)
+        assert sorted(set(map(str, found))) == sorted(map(str, cuts))
+
+
+def test_a_cut_is_there_with_its_last_piece_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PIECE_BYTES", 30)
+    pieces = pack(cut(), FAMILIES)
+    assert len(pieces) > 3
+    for missing in range(len(pieces)):
+        assembler = Assembler(FAMILIES)
+        others = pieces[:missing] + pieces[missing + 1 :]
+        assert assembled(assembler, [*others, *others]) == []
+        assert assembled(assembler, [pieces[missing]]) == [cut()]
+
+
+def test_what_was_heard_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PIECE_BYTES", 30)
+    assembler = Assembler(FAMILIES)
+    earlier, later = pack(cut(), FAMILIES), pack(cut(offset=8, previous=(7, 0)), FAMILIES)
+    assert assembled(assembler, [*earlier[:-1], later[0]]) == []
+    assert len(assembler.dump()) == 2
+    assert assembled(assembler, [later[1]], heard=(7, 0)) == []
+    assert [entry[2:4] for entry in assembler.dump()] == [[8, 0]]
+    assert assembled(assembler, earlier, heard=(7, 0)) == []
+    assert assembled(assembler, later[2:], heard=(7, 0)) == [cut(offset=8, previous=(7, 0))]
+    assert assembler.dump() == []
+
+
+def test_pieces_that_wait_are_in_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PIECE_BYTES", 30)
+    cuts = [cut(), cut(SECOND), cut(offset=9, previous=(7, 0))]
+    pieces = [piece for one in cuts for piece in pack(one, FAMILIES)[::-1]]
+    for stop in range(len(pieces)):
+        before, after = Assembler(FAMILIES), Assembler(FAMILIES)
+        found = assembled(before, pieces[:stop])
+        after.load(msgspec.msgpack.decode(msgspec.msgpack.encode(before.dump())))
+        assert after.dump() == before.dump()
+        assert found + assembled(after, pieces[stop:]) == cuts
+
+
+def test_a_record_that_is_no_piece_is_refused() -> None:
+    for value in (b"", b"{}", msgspec.msgpack.encode(["a", 0, 1]), b"\xc1"):
+        with pytest.raises(msgspec.MsgspecError):
+            read_piece(value)
+
+
+def test_states_are_read_by_the_family_of_their_sign() -> None:
+    families: dict[str, Family] = {"x": FAMILIES["quantiles"], "y": FAMILIES["distinct"]}
+    rows = [Row("device", "d", "4401", FAMILIES["quantiles"].row(1, 5, 0, 0))]
+    whole = Cut(FIRST, (0, 0), BEGINNING, 0, 1, [Partial("x", 0, True, 1, rows)])
+    (found,) = assembled(Assembler(families), pack(whole, families))
+    assert found.partials[0].rows == rows
