@@ -89,8 +89,9 @@ class Cluster:
     ----------
     plan
         The compiled configuration.
-    group, outbox, snapshots, ticks
-        The ways to Kafka; the caller owns them.
+    group, outbox, saving, snapshots, ticks
+        The ways to Kafka; the caller owns them.  Snapshots are sent by an outbox of their own, so
+        that outputs do not wait for them.
     metrics
         Where counts go.
     publish, published
@@ -104,6 +105,7 @@ class Cluster:
         plan: Plan,
         group: Group,
         outbox: Outbox,
+        saving: Outbox,
         snapshots: SnapshotTopic,
         ticks: TickLog,
         metrics: Metrics,
@@ -112,7 +114,8 @@ class Cluster:
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.plan, self.kafka = plan, plan.configuration.kafka
-        self.group, self.outbox, self.snapshots, self.ticks = group, outbox, snapshots, ticks
+        self.group, self.outbox, self.ticks = group, outbox, ticks
+        self.snapshots, self.saving = snapshots, saving
         self.metrics, self.publish, self.say = metrics, publish, say
         self.published = frozenset(published)
         self.tasks: dict[Lane, IntakeTask | AssessTask] = {}
@@ -174,7 +177,7 @@ class Cluster:
     async def _note_crash(self, task: IntakeTask | AssessTask, offset: int) -> None:
         counts = self._crashes.setdefault(task.lane, {})
         counts[offset] = counts.get(offset, 0) + 1
-        await self.snapshots.note_crash(self.outbox, task.name, offset, counts[offset])
+        await self.snapshots.note_crash(self.saving, task.name, offset, counts[offset])
 
     # -- time
 
@@ -346,7 +349,7 @@ class Cluster:
 
     async def _save(self, frozen: Iterable[_Frozen]) -> dict[str, int]:
         batches = [await asyncio.to_thread(each.records) for each in frozen]
-        await self.snapshots.write(self.outbox, batches)
+        await self.snapshots.write(self.saving, batches)
         return {batch.task: batch.size for batch in batches}
 
     # -- what can be seen

@@ -19,7 +19,7 @@ from agents.plan import Plan
 from schemas.refusal import Refused
 from schemas.tick import Tick
 from streams.aggregates import Family
-from streams.cuts import GapError
+from streams.cuts import Cut, GapError
 from streams.frozen import Frozen
 from streams.partials import Assembler, Piece, read_piece
 from streams.records import Chunk, Lane, Output
@@ -133,7 +133,10 @@ class AssessTask:
         self.lane = Lane(PARTIALS, shard)
         self.next_offset = 0
         self.unusable = 0
+        """Rows of records that were left out, because they stopped the task twice."""
         self.assess = Assess(plan, shard)
+        self._lanes = frozenset(plan.lanes)
+        self._announced: dict[Lane, int] = {}
         self._assembler = Assembler(families_of(plan))
 
     @property
@@ -152,12 +155,13 @@ class AssessTask:
                 chunk.offsets, chunk.timestamps, chunk.values, strict=True
             ):
                 if offset >= self.next_offset:
-                    spoilt = offset in quarantine
-                    if spoilt:
+                    if offset in quarantine:
                         refused = Refused("crashed", "byte 0", "stopped a worker twice")
                         letter = (self.lane, offset, logged, len(raw), refused, attempt_of(chunk))
                         outputs.append(dead_letter(*letter))
-                    outputs += self._take(read_piece(raw), spoilt=spoilt)
+                        outputs += self._pass_over(raw)
+                    else:
+                        outputs += self._take(read_piece(raw))
                     self.next_offset = offset + 1
         except GapError:
             raise  # no record's fault: to leave one out would hide that others are missing
@@ -166,16 +170,30 @@ class AssessTask:
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return outputs
 
-    def _take(self, piece: Piece, *, spoilt: bool) -> list[Output]:
-        if piece.lane not in self.plan.since and piece.lane not in self.plan.lanes:
-            raise ValueError(f"{piece.lane} is no lane of the configuration")
-        cut = self._assembler.add(piece, self.assess.heard(piece.lane))
+    def _take(self, piece: Piece) -> list[Output]:
+        cut = self._assembled(piece)
         if cut is None:
             return []
-        if spoilt:
-            self.unusable += sum(row.state[0] for p in cut.partials for row in p.rows)
-            return self.assess.pass_over(cut)
+        self._announced[cut.lane] = cut.announced
         return self.assess.step([cut])
+
+    def _pass_over(self, raw: bytes) -> list[Output]:
+        """Take a record for its time alone, if it has one; its rows may be what nobody can read."""
+        try:
+            piece = read_piece(raw)
+        except msgspec.MsgspecError:
+            return []  # a cut that it was a part of will be missed
+        cut = self._assembled(piece, rows=False)
+        if cut is None:
+            return []
+        self.unusable += cut.announced - self._announced.get(cut.lane, 0)
+        self._announced[cut.lane] = cut.announced
+        return self.assess.pass_over(cut)
+
+    def _assembled(self, piece: Piece, *, rows: bool = True) -> Cut | None:
+        if piece.lane not in self._lanes:
+            raise ValueError(f"{piece.lane} is no lane of the configuration")
+        return self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
 
     def begin_at(self, offset: int) -> None:
         self.next_offset = max(offset, self.next_offset)
@@ -191,14 +209,16 @@ class AssessTask:
 
     def freeze(self, *, whole: bool = False) -> Frozen:
         forgiven = [list(lane) for lane in sorted(self.assess.forgiven)]
+        announced = [[*lane, count] for lane, count in self._announced.items()]
         pieces = self._assembler.dump()
-        state = [self.lost, self.next_offset, self.unusable, forgiven, pieces]
+        state = [self.lost, self.next_offset, self.unusable, forgiven, announced, pieces]
         own = msgspec.msgpack.encode(state)
         return {**self.assess.freeze(whole), _TASK: lambda: own}
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         state = msgspec.msgpack.decode(parts[_TASK])
-        self.lost, self.next_offset, self.unusable, forgiven, pieces = state
+        self.lost, self.next_offset, self.unusable, forgiven, announced, pieces = state
+        self._announced = {Lane(*lane): count for *lane, count in announced}
         self.assess.forgiven = {Lane(*lane) for lane in forgiven}
         self._assembler.load(pieces)
         self.assess.load({name: part for name, part in parts.items() if name != _TASK})

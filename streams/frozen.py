@@ -32,6 +32,7 @@ HEAD = "head"
 BLOCK = 16_384
 """Rows of an append-only list in one part: full ones are written once."""
 
+_ANEW = "with another data folder; on Kafka with another kafka.group and kafka.prefix"
 _ROWS = 4_096  # in one call of the encoder: under 10 ms, whatever the rows hold
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,12 +62,12 @@ def read_head(task: str, parts: Mapping[str, bytes], config: str) -> dict[str, A
     if state.get("format") != FORMAT:
         raise SnapshotError(
             f"the snapshot of {task} has layout {state.get('format')}, this build writes "
-            f"{FORMAT}: run the build that wrote it, or start with another data folder"
+            f"{FORMAT}: run the build that wrote it, or begin anew: {_ANEW}"
         )
     if state["config"] != config:
         raise SnapshotError(
-            f"the data folder was made under configuration {state['config']}, this one is "
-            f"{config}: use the same configuration, or another data folder"
+            f"the state of {task} was made under configuration {state['config']}, this one is "
+            f"{config}: use the same configuration, or begin anew: {_ANEW}"
         )
     return state
 

@@ -89,8 +89,8 @@ class Assembler:
         self.families = families
         self._pieces: dict[Lane, dict[CutName, dict[int, bytes]]] = {}
 
-    def add(self, piece: Piece, heard: CutName) -> Cut | None:
-        """The cut that this piece completes.
+    def add(self, piece: Piece, heard: CutName, *, rows: bool = True) -> Cut | None:
+        """The cut that this piece completes; without ``rows`` its partials are left unread.
 
         Cuts up to ``heard``, the last one of the lane that was taken, are forgotten.
         """
@@ -104,13 +104,14 @@ class Assembler:
         if len(bodies) < piece.count:
             return None
         del waiting[piece.cut]
-        return self._read(piece, b"".join(bodies[number] for number in range(piece.count)))
+        body = b"".join(bodies[number] for number in range(piece.count))
+        return self._read(piece, body, rows=rows)
 
-    def _read(self, piece: Piece, body: bytes) -> Cut:
+    def _read(self, piece: Piece, body: bytes, *, rows: bool) -> Cut:
         previous, watermark, announced, ended_at, shard, partials = msgspec.msgpack.decode(body)
         read = [
-            Partial(sign, start, late, n, self._rows(self.families[sign], rows))
-            for sign, start, late, n, rows in partials
+            Partial(sign, start, late, n, self._rows(self.families[sign], packed))
+            for sign, start, late, n, packed in (partials if rows else ())
         ]
         offset, tick = previous
         return Cut(

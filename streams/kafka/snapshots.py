@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.event_logs import partition_of
 from streams.kafka.outbox import Outbox
@@ -14,6 +14,7 @@ from streams.snapshots import Records, Restored, SnapshotReader, crash_note
 
 _PATIENCE_S = 30.0
 _PAUSE_S = 0.1
+_ATTEMPT_S = 1.0
 _READING: Settings = {
     "group.id": "unused",
     "enable.auto.commit": False,
@@ -70,6 +71,7 @@ class SnapshotTopic:
         errors = ClientErrors(self._settings)
         consumer = Consumer({**errors.settings, **_READING})
         try:
+            self._find(consumer, errors)
             # Asking where they begin, instead of 0, would take the client half a second more.
             consumer.assign([TopicPartition(self.topic, p, 0) for p in partitions])
             heard = time.monotonic()
@@ -92,6 +94,25 @@ class SnapshotTopic:
                 heard = time.monotonic()
         finally:
             consumer.close()
+
+    def _find(self, consumer: Consumer, errors: ClientErrors) -> None:
+        """Make sure that there is the topic: one who just reads is told after 30 s only."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                there = consumer.list_topics(self.topic, timeout=_ATTEMPT_S).topics[self.topic]
+            except KafkaException:
+                # Why nobody answers comes with the next poll.
+                consumer.poll(0)
+                errors.check()
+            else:
+                if there.error is None:
+                    return
+                if there.error.code() in HOPELESS:
+                    raise errors.explain(there.error)
+                consumer.poll(_PAUSE_S)
+            if time.monotonic() > deadline:
+                raise errors.explain()
 
     async def write(self, outbox: Outbox, snapshots: Collection[Records]) -> None:
         """Save snapshots of some tasks: durable when this returns, but for the tombstones.

@@ -261,9 +261,7 @@ async def test_reading_what_is_not_there_fails(
     own_broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(own_broker, prefix + "away") as kafka:
-        # A topic may be new, so the client gives it 30 s to become known.
-        soon: dict[str, str | int] = {"topic.metadata.propagation.max.ms": 100}
-        settings = client_settings(Kafka(broker=own_broker.url)) | soon
+        settings = client_settings(Kafka(broker=own_broker.url))
         unknown = SnapshotTopic(settings, prefix + "unknown", PARTITIONS)
         with pytest.raises(ClusterError, match="Unknown topic"):
             await asyncio.to_thread(unknown.read, [TASK])

@@ -444,6 +444,33 @@ async def test_reading_outlives_a_broker_and_an_app_stops_without_one(
 
 @pytest.mark.kafka
 @pytest.mark.asyncio
+async def test_an_app_that_stops_in_a_rebalance_leaves_the_group(
+    broker: Broker, prefix: str, tmp_path: Path, create: Any, produce: Any
+) -> None:
+    create(TOPIC)
+    produce(numbers(0, 5))
+    # So long that the other would not be given the partition at the end of a session.
+    first, second = (Reader(broker, prefix, tmp_path, session_timeout_s=300) for _ in range(2))
+    second.app.finalize()
+    joining: list[asyncio.Future[None]] = []
+
+    @first.app.on_before_shutdown.connect
+    async def join_meanwhile(app: faust.App, **_: Any) -> None:
+        before = app.rebalancing_count
+        joining.append(asyncio.ensure_future(second.app.start()))
+        await first.until(lambda: app.rebalancing_count > before)
+
+    async with first.running():
+        await first.until_read(0, 5)
+    try:
+        await joining[0]
+        await second.until_read(0, 5)
+    finally:
+        await second.app.stop()
+
+
+@pytest.mark.kafka
+@pytest.mark.asyncio
 async def test_fausts_producer_is_idempotent_where_it_is_started(
     broker: Broker, prefix: str, tmp_path: Path, create: Any
 ) -> None:
