@@ -80,7 +80,7 @@ def group_of(kafka: Kafka) -> str:
 def build_app(plan: Plan, datadir: Path) -> faust.App:
     """A Faust app without agents yet."""
     kafka = plan.configuration.kafka
-    return faust.App(
+    app = faust.App(
         group_of(kafka),
         **app_settings(kafka),
         datadir=str(datadir),
@@ -88,6 +88,9 @@ def build_app(plan: Plan, datadir: Path) -> faust.App:
         loghandlers=[],
         TableManager=NoTables,
     )
+    # All that is sent goes by an outbox.
+    app.boot_strategy.enable_kafka_producer = False
+    return app
 
 
 def join(app: faust.App, plan: Plan, cluster: Cluster) -> None:

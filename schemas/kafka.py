@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
@@ -11,9 +12,25 @@ from schemas.model import Model, Seconds
 
 Protocol: TypeAlias = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,120}$")]
+Given: TypeAlias = Annotated[str, Field(min_length=1)]
 
-_URL = re.compile(r"kafka://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}(,[^,/\s]+:[0-9]{1,5})*")
+_SCHEME = "kafka://"
+_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_NAME = re.compile("[A-Za-z0-9._-]*")
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is HOST:PORT, where an IPv6 host stands in brackets."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 0 < int(found[2]) < 1 << 16:
+        return False
+    host = found[1]
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True
 
 
 class Security(Model):
@@ -22,16 +39,16 @@ class Security(Model):
     protocol: Protocol = "PLAINTEXT"
     mechanism: Mechanism = "SCRAM-SHA-512"
     """For the SASL protocols."""
-    username: str | None = None
-    password: str | None = None
+    username: Given | None = None
+    password: Annotated[Given | None, Field(repr=False)] = None
     """Better given as CITYVITALS__KAFKA__SECURITY__PASSWORD, or in a file."""
-    password_file: str | None = None
+    password_file: Given | None = None
     """File whose first line is the password."""
-    ca_file: str | None = None
+    ca_file: Given | None = None
     """Certificates, PEM, that the brokers' are checked against; the system's where not given."""
-    certificate_file: str | None = None
+    certificate_file: Given | None = None
     """The client's own certificate, PEM, where brokers ask for one."""
-    key_file: str | None = None
+    key_file: Given | None = None
     """Its private key, PEM."""
 
     @model_validator(mode="after")
@@ -43,7 +60,7 @@ class Security(Model):
                 raise ValueError(f"{self.protocol} needs either a password or a password_file")
         elif self.username or self.password or self.password_file:
             raise ValueError(f"{self.protocol} takes no password: use SASL_SSL, or remove it")
-        if "SSL" not in self.protocol.replace("SASL", "") and (self.ca_file or self.key_file):
+        if not self.protocol.endswith("SSL") and (self.ca_file or self.key_file):
             raise ValueError(f"{self.protocol} is not encrypted: use SSL or SASL_SSL")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file belong together")
@@ -55,9 +72,9 @@ class Kafka(Model):
 
     broker: str = "kafka://127.0.0.1:9092"
     """Such as kafka://a:9092, or kafka://a:9092,b:9092."""
-    group: Name = "cityvitals"
+    group: Annotated[str, Field(min_length=1, max_length=120)] = "cityvitals"
     """Consumer group of the workers: those of one group share the work."""
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = ""
+    prefix: Annotated[str, Field(max_length=60)] = ""
     """Stands before the name of every topic, where several cities share a cluster."""
     security: Security = Security()
     replication: Annotated[int, Field(ge=1, le=10)] = 1
@@ -78,12 +95,20 @@ class Kafka(Model):
     @field_validator("broker")
     @classmethod
     def _check_broker(cls, broker: str) -> str:
-        if not _URL.fullmatch(broker):
+        addresses = broker.removeprefix(_SCHEME).split(",")
+        if not broker.startswith(_SCHEME) or not all(map(_is_address, addresses)):
             raise ValueError(
                 "expected kafka://HOST:PORT, several as kafka://HOST:PORT,HOST:PORT; "
                 "user and password belong under security"
             )
         return broker
+
+    @field_validator("group", "prefix")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("expected letters, digits, '.', '_', '-'")
+        return name
 
     @property
     def servers(self) -> str:
@@ -92,4 +117,4 @@ class Kafka(Model):
         >>> Kafka(broker="kafka://a:9092,b:9093").servers
         'a:9092,b:9093'
         """
-        return self.broker.removeprefix("kafka://")
+        return self.broker.removeprefix(_SCHEME)

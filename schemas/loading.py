@@ -66,7 +66,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems: list[Problem] = []
     document = Document()
     parts = [read_document(file, problems) for file in _files(path, problems)]
-    if parts and all(part is not None and _DEPLOYMENT.issuperset(part.tree) for part in parts):
+    if parts and all(part and part.tree and part.tree.keys() <= _DEPLOYMENT for part in parts):
         parts += [read_document(file, problems) for file in _files(CATALOGUE, problems)]
     for part in parts:
         if part is not None:

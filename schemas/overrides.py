@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from inspect import isclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -61,6 +61,8 @@ def _settings(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], type]]:
 
 def _single(annotation: Any) -> type | None:
     """The type of a setting that one value can give; a choice of words is text."""
+    if get_origin(annotation) is Annotated:
+        return _single(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         kinds = {_single(inner) for inner in get_args(annotation)} - {type(None)}
         return kinds.pop() if len(kinds) == 1 else None
@@ -71,8 +73,11 @@ def _single(annotation: Any) -> type | None:
 
 def _put(document: Document, path: tuple[str, ...], value: float | str, place: Place) -> None:
     into: Any = document.tree
-    for name in path[:-1]:
-        into = into.setdefault(name, {})
+    for depth, name in enumerate(path[:-1], start=1):
+        if name not in into:
+            into[name] = {}
+            document.values[path[:depth]] = place
+        into = into[name]
         if not isinstance(into, dict):
             return  # the document's own fault is reported
     into[path[-1]] = value

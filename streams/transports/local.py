@@ -14,13 +14,12 @@ from collections.abc import Awaitable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
-from weakref import ref
 
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ImproperlyConfigured, ProducerSendError
 from faust.transport import base
 from faust.transport.consumer import Consumer as BaseConsumer
-from faust.types import TP, AppT, ConsumerMessage, Message, RecordMetadata
+from faust.types import TP, AppT, ConsumerMessage, RecordMetadata
 from faust.types.core import HeadersArg
 from mode.utils.times import Seconds, want_seconds
 from yarl import URL
@@ -29,8 +28,8 @@ from streams.chunk_codec import join
 from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.records import Chunk, Lane
+from streams.transports.ahead import Ahead
 
-CHUNKS_AHEAD = 4
 _POLL_S = 0.1  # how late a commit of another process is seen
 
 
@@ -78,12 +77,12 @@ class Consumer(BaseConsumer):
         super().__init__(*args, **kwargs)
         self._positions: dict[TP, int] = {}
         self._ends: dict[Lane, int] = {}
-        self._ahead: dict[TP, set[ref[Message]]] = defaultdict(set)
         self._waiting: dict[TP, deque[Chunk]] = defaultdict(deque)
         self._subscribed: frozenset[str] = frozenset()
         self._assigned: set[TP] = set()
         self._generation = 0
         self._wake = asyncio.Event()
+        self._ahead = Ahead(self._wake.set)
         self._version = -1
 
     @property
@@ -165,7 +164,7 @@ class Consumer(BaseConsumer):
 
     def _move(self, tp: TP, offset: int) -> None:
         self._positions[tp] = offset
-        self._ahead[tp] = set()
+        self._ahead.forget(tp)
         self._waiting[tp].clear()
         self._version = -1
         self._wake.set()
@@ -223,16 +222,13 @@ class Consumer(BaseConsumer):
             self._ends = self.store.end_offsets()
 
     def _readable(self, tp: TP) -> bool:
-        return (
-            self._positions[tp] < self._ends.get(Lane(*tp), 0)
-            and len(self._ahead[tp]) < CHUNKS_AHEAD
-        )
+        return self._positions[tp] < self._ends.get(Lane(*tp), 0) and self._ahead.room(tp) > 0
 
     def _read(self, tp: TP) -> list[Chunk]:
         waiting = self._waiting[tp]
         if not waiting:
             waiting.extend(join(self.store.read(*tp, self._positions[tp])))
-        room = min(CHUNKS_AHEAD - len(self._ahead[tp]), len(waiting))
+        room = min(self._ahead.room(tp), len(waiting))
         chunks = [waiting.popleft() for _ in range(room)]
         if chunks:
             self._positions[tp] = chunks[-1].next_offset
@@ -256,15 +252,7 @@ class Consumer(BaseConsumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
-        ahead = self._ahead[tp]
-
-        def done(dead: ref[Message]) -> None:
-            ahead.discard(dead)
-            self._wake.set()
-
-        # Faust says nothing when a stream is done with a message of a topic without acks, so
-        # the count is of messages still alive.
-        ahead.add(ref(message, done))
+        self._ahead.add(tp, message)
         return message
 
     # -- topics

@@ -18,7 +18,8 @@ from streams.log_store import LogStore
 from streams.log_types import InUse
 from streams.records import Chunk, Lane
 from streams.transports import local
-from streams.transports.local import CHUNKS_AHEAD, broker_url, folder_of
+from streams.transports.ahead import CHUNKS_AHEAD
+from streams.transports.local import broker_url, folder_of
 
 TOPICS = ("city.sensor.v1", "city.traffic.v1", "city.hotline.v1")
 
