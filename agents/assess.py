@@ -19,7 +19,7 @@ from agents.plan import Plan
 from agents.shards import CITY
 from schemas.configuration import Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
-from streams.frozen import HEAD, Frozen, grouped, head, read_head, under
+from streams.frozen import HEAD, Frozen, grouped, head, read_head, uncollected, under
 from streams.records import Lane, Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 from streams.windows import Windows
@@ -264,10 +264,14 @@ class Assess:
         SnapshotError, ValueError
             It was made under another configuration, or with other shards or lanes.
         """
-        state, groups = read_head(f"assess/{self.shard}", parts, self.plan.config), grouped(parts)
+        state = read_head(f"assess/{self.shard}", parts, self.plan.config)
         if state["places"] != self.plan.shards.places:
             raise ValueError("the snapshot was made with other shards: begin with a new group")
         self._require_room(state["heard"])
+        with uncollected():
+            self._load(state, grouped(parts))
+
+    def _load(self, state: dict[str, Any], groups: dict[str, dict[str, bytes]]) -> None:
         self.results, self.alerts.count = state["results"], state["alerts"]
         for topic, partition, (offset, tick), *rest in state["heard"]:
             self._heard[Lane(topic, partition)] = _Heard((offset, tick), *rest)

@@ -69,8 +69,8 @@ class _Frozen:
 class Group(Protocol):
     """What the engine asks of the consumer group."""
 
-    async def commit(self, offsets: Mapping[Lane, int]) -> None:
-        """Tell the group how far the lanes are; may fail without harm."""
+    async def commit(self, offsets: Mapping[Lane, int]) -> bool:
+        """Tell the group how far the lanes are; whether it took it from this member."""
         ...
 
     def end_offset(self, lane: Lane) -> int | None:
@@ -126,6 +126,8 @@ class Cluster:
         self._writers: dict[Lane, SnapshotWriter] = {}
         self._crashes: dict[Lane, dict[int, int]] = {}
         self._heard: dict[Lane, float] = {}
+        self._saved: dict[Lane, int] = {}
+        self._confirmed = -float("inf")
         self._generation = -1
         self._suspended = True
         self._dirty: set[Lane] = set()
@@ -151,6 +153,9 @@ class Cluster:
                 self.fenced += 1
                 return
             with _Breaking(self):
+                if not await self._is_member(chunk.lane):
+                    self.fenced += 1
+                    return
                 if chunk.first_offset > task.next_offset:
                     raise GapInLogError(
                         f"{chunk.lane}: expected offset {task.next_offset}, the log gave "
@@ -167,6 +172,21 @@ class Cluster:
                 self._began = self._began or time.monotonic()
                 self._heard[chunk.lane] = time.monotonic()
                 await self._send(chunk.lane, outputs)
+
+    async def _is_member(self, lane: Lane) -> bool:
+        """Whether the lane can not have another owner by now.
+
+        A process that slept may have lost it without knowing: its successor may then have written
+        ticks before the records that this one has just read.  The group gives a lane away only
+        when it has heard nothing of its owner for the session's timeout.
+        """
+        began = time.monotonic()
+        if began - self._confirmed > self.kafka.session_timeout_s / 2:
+            if not await self.group.commit({lane: self._saved[lane]}):
+                self.say("the group has gone on without this worker; it joins again")
+                return False
+            self._confirmed = began
+        return True
 
     async def _send(self, lane: Lane, outputs: list[Output]) -> None:
         self._dirty.add(lane)
@@ -296,6 +316,7 @@ class Cluster:
             if restored.parts:
                 task.load(restored.parts)
         self.tasks[task.lane], self._writers[task.lane] = task, writer
+        self._saved[task.lane] = task.next_offset
         if task.next_offset >= first:
             return
         if restored is None or not restored.parts:
@@ -308,7 +329,7 @@ class Cluster:
         await self._send(task.lane, task.lose(first))
 
     def _drop(self, lane: Lane) -> None:
-        for table in (self.tasks, self._writers, self._heard, self._crashes):
+        for table in (self.tasks, self._writers, self._heard, self._saved, self._crashes):
             table.pop(lane, None)
         self._dirty.discard(lane)
 
@@ -338,7 +359,10 @@ class Cluster:
                 await self.outbox.flush()
                 self.publish(outputs)
                 sizes = await self._save(frozen)
-                await self.group.commit({f.task.lane: f.offset for f in frozen})
+                offsets, asked = {f.task.lane: f.offset for f in frozen}, time.monotonic()
+                if await self.group.commit(offsets):
+                    self._confirmed = asked
+                self._saved.update((lane, o) for lane, o in offsets.items() if lane in self.tasks)
                 self.steps += 1
                 self.metrics.note_snapshot(time.monotonic() - began, sizes, paused)
 

@@ -48,10 +48,11 @@ class _Group:
     def _tp(self, lane: Lane) -> TP:
         return TP(self._prefix + lane.topic, lane.partition)
 
-    async def commit(self, offsets: Mapping[Lane, int]) -> None:
+    async def commit(self, offsets: Mapping[Lane, int]) -> bool:
         member = self._app.consumer
         assert isinstance(member, Member)
-        await member._commit({self._tp(lane): offset for lane, offset in offsets.items()})
+        asked = {self._tp(lane): offset for lane, offset in offsets.items()}
+        return bool(await member._commit(asked)) and member.assignment().issuperset(asked)
 
     def end_offset(self, lane: Lane) -> int | None:
         try:

@@ -51,6 +51,8 @@ class Moments:
         return [_narrow(x) for x in a]
 
     def load(self, data: list[Any]) -> tuple[Any, ...]:
+        if bytes not in map(type, data):
+            return tuple(data)
         return tuple(
             int.from_bytes(x, "little", signed=True) if isinstance(x, bytes) else x for x in data
         )

@@ -80,9 +80,10 @@ def install(fault: str) -> None:
     else:
         commit = _Group.commit
 
-        async def committed(self: _Group, *args: Any) -> None:
-            await commit(self, *args)
+        async def committed(self: _Group, *args: Any) -> bool:
+            done = await commit(self, *args)
             reached()
+            return done
 
         _Group.commit = committed  # type: ignore[method-assign]
 

@@ -111,6 +111,12 @@ def test_what_was_heard_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert assembler.dump() == []
 
 
+def test_a_cut_of_one_piece_that_was_heard_is_none_again() -> None:
+    assembler, (piece,) = Assembler(FAMILIES), pack(cut(), FAMILIES)
+    assert assembled(assembler, [piece]) == [cut()]
+    assert assembled(assembler, [piece, piece], heard=(7, 0)) == []
+
+
 def test_pieces_that_wait_are_in_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partials, "PIECE_BYTES", 30)
     cuts = [cut(), cut(SECOND), cut(offset=9, previous=(7, 0))]
