@@ -19,7 +19,7 @@ from agents.plan import Plan
 from agents.shards import CITY
 from schemas.configuration import Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
-from streams.frozen import HEAD, Frozen, grouped, head, read_head, uncollected, under
+from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
 from streams.records import Lane, Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 from streams.windows import Windows
@@ -266,7 +266,10 @@ class Assess:
         """
         state = read_head(f"assess/{self.shard}", parts, self.plan.config)
         if state["places"] != self.plan.shards.places:
-            raise ValueError("the snapshot was made with other shards: begin with a new group")
+            raise SnapshotError(
+                f"assess/{self.shard}: the snapshot was made with other shards: keep them, or "
+                "begin anew, on Kafka with another kafka.group and kafka.prefix"
+            )
         self._require_room(state["heard"])
         with uncollected():
             self._load(state, grouped(parts))

@@ -24,9 +24,10 @@ from streams.accounting import Accounting
 from streams.frozen import Frozen
 from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
-from streams.kafka.tick_log import FencedError, TickLog
+from streams.kafka.tick_log import TickLog
 from streams.records import Chunk, Lane, Output
 from streams.snapshots import Records, Restored, SnapshotWriter
+from streams.timeline import BEFORE_ALL, HOUR_MS, MINUTE_MS
 
 _REVOKE_S = 20.0
 """A rebalance waits so long for a snapshot; without it the next owner begins a little earlier."""
@@ -34,6 +35,10 @@ _REVOKE_S = 20.0
 
 class GapInLogError(Exception):
     """Records between the engine's position and those that came are missing."""
+
+
+_STRIDE_MS = 2 * MINUTE_MS
+_LONG_MS = HOUR_MS
 
 
 class _Breaking:
@@ -45,9 +50,12 @@ class _Breaking:
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         if kind is not None:
             self._cluster.broken = True
+            self._cluster.failure = self._cluster.failure or error
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,10 @@ class Group(Protocol):
 
     def first_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
         """The first offset there still is of each lane; blocks."""
+        ...
+
+    def end_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
+        """The end of each lane's log, asked of the broker; blocks."""
         ...
 
 
@@ -120,12 +132,16 @@ class Cluster:
         self.published = frozenset(published)
         self.tasks: dict[Lane, IntakeTask | AssessTask] = {}
         self.broken = False
+        self.failure: BaseException | None = None
+        """What broke the engine first."""
         self.steps = 0
         """Grows with all that is done; a watchdog looks at it."""
         self.fenced = 0
         self._writers: dict[Lane, SnapshotWriter] = {}
         self._crashes: dict[Lane, dict[int, int]] = {}
         self._heard: dict[Lane, float] = {}
+        self._silent_from: dict[Lane, int] = {}
+        self._forgotten_ms = 2 * max((sign.forget_ms for sign in plan.folded), default=0)
         self._saved: dict[Lane, int] = {}
         self._confirmed = -float("inf")
         self._generation = -1
@@ -148,8 +164,9 @@ class Cluster:
     async def take(self, chunk: Chunk, generation: int) -> None:
         """Apply a chunk that was read in a generation of the group; of another one, drop it."""
         async with self._lock:
+            self._require_soundness()
             task = self.tasks.get(chunk.lane)
-            if self.broken or self._suspended or generation != self._generation or task is None:
+            if self._suspended or generation != self._generation or task is None:
                 self.fenced += 1
                 return
             with _Breaking(self):
@@ -171,6 +188,7 @@ class Cluster:
                     raise
                 self._began = self._began or time.monotonic()
                 self._heard[chunk.lane] = time.monotonic()
+                self._silent_from.pop(chunk.lane, None)
                 await self._send(chunk.lane, outputs)
 
     async def _is_member(self, lane: Lane) -> bool:
@@ -202,22 +220,29 @@ class Cluster:
     # -- time
 
     async def tick_silent(self, now: int) -> None:
-        """Write a tick for each lane that was silent for too long, by ``now`` (int64 ms)."""
-        if not self.kafka.silence_s:
+        """Write a tick for each lane that was silent for too long, by ``now`` (int64 ms).
+
+        The broker is asked whether the lane has ended: what was fetched last may be old, after a
+        sleep or an outage.
+        """
+        if not self.kafka.silence_s or self.broken or self._suspended:
             return
+        heard = {task.lane: self._heard[task.lane] for task in self._silent()}
+        if not heard:
+            return
+        ends = await asyncio.to_thread(self.group.end_offsets, list(heard))
         async with self._lock:
-            silent = [] if self.broken or self._suspended else self._silent()
-            if not silent:
+            if self.broken or self._suspended:
                 return
             with _Breaking(self):
+                silent = [
+                    task
+                    for task in self._silent()
+                    if heard.get(task.lane) == self._heard[task.lane]
+                    and task.next_offset == ends[task.lane]
+                ]
                 ticks = {task.lane: self._tick(task, now) for task in silent}
-                for lane in ticks:
-                    self._heard[lane] = time.monotonic()
-                try:
-                    await self.ticks.write(ticks, self.outbox, self.kafka.prefix)
-                except FencedError as error:
-                    self._drop(error.lane)
-                    self.say(f"{error}; waiting for the group")
+                await self.ticks.write(ticks, self.outbox, self.kafka.prefix)
                 await self._obey()
 
     def _silent(self) -> list[IntakeTask]:
@@ -227,14 +252,36 @@ class Cluster:
             for lane, task in self.tasks.items()
             if isinstance(task, IntakeTask)
             and self._heard[lane] <= late
-            and (self.group.end_offset(lane) or 0) <= task.next_offset
+            and self.group.end_offset(lane) in (None, task.next_offset)
         ]
 
     def _tick(self, task: IntakeTask, now: int) -> Output:
-        t = now - task.intake.plan.disorder_ms
+        t = self._next_time(task, now - task.intake.plan.disorder_ms)
         generation = self.ticks.book.generation(task.lane)
         number = 1 + max(task.intake.ticks, self.ticks.book.last(task.lane))
-        return tick_record(task.lane, task.next_offset, number, t, generation=generation)
+        where = (task.lane, task.next_offset, number, t)
+        return tick_record(*where, generation=generation, owner=self.ticks.owner)
+
+    def _next_time(self, task: IntakeTask, target: int) -> int:
+        """How far to tick a lane: at most some minutes at once, as each window says something.
+
+        Where nothing is known yet, or everything is forgotten, it is ticked to the target.
+        """
+        lane, mark = task.lane, task.intake.watermark.value
+        began = self._silent_from.setdefault(lane, mark)
+        if mark > BEFORE_ALL and mark - began < self._forgotten_ms:
+            step = mark + task.intake.plan.disorder_ms + _STRIDE_MS
+            if step < target:
+                if mark == began and target - mark > _LONG_MS:
+                    hours = (target - mark) / HOUR_MS
+                    self.say(
+                        f"{lane} is silent and {hours:,.0f} h behind the clock: it is ticked on. "
+                        "For recorded events set kafka.silence_s to 0"
+                    )
+                return step
+        self._silent_from.pop(lane)
+        self._heard[lane] = time.monotonic()
+        return target
 
     async def follow_ticks(self) -> None:
         """Obey ticks that somebody wrote."""
@@ -256,32 +303,31 @@ class Cluster:
     async def suspend(self) -> None:
         """Save, and take nothing more until :meth:`restore`: the group changes."""
         self._suspended = True
-        if self.broken:
-            return
+        self._require_soundness()
         saving = asyncio.ensure_future(self._checkpoint())
         done, _ = await asyncio.wait({saving}, timeout=_REVOKE_S)
         if not done:
             self.say("a snapshot took too long for the group: the next owner begins before it")
-            self.tasks.clear()
+            for lane in list(self.tasks):
+                self._drop(lane)
         else:
             saving.result()
 
     async def restore(self, lanes: Collection[Lane], generation: int) -> None:
         """Own these lanes from a generation on: load what is not in memory already."""
         async with self._lock:
-            if self.broken:
-                return
+            self._require_soundness()
             with _Breaking(self):
                 began = time.monotonic()
-                if generation != self._generation + 1:
-                    self.tasks.clear()  # others may have owned them meanwhile
-                for lane in self.tasks.keys() - set(lanes):
+                # After more than one generation others may have owned them meanwhile.
+                kept = set(lanes) if generation == self._generation + 1 else set()
+                for lane in self.tasks.keys() - kept:
                     self._drop(lane)
                 missing = [lane for lane in lanes if lane not in self.tasks]
                 if missing:
                     await self._load(missing)
-                for lane in lanes:
-                    self._heard.setdefault(lane, time.monotonic())
+                self._heard = dict.fromkeys(lanes, time.monotonic())
+                self._silent_from.clear()
                 self._generation, self._suspended = generation, False
                 await self._obey()
                 self.steps += 1
@@ -328,6 +374,10 @@ class Cluster:
         )
         await self._send(task.lane, task.lose(first))
 
+    def _require_soundness(self) -> None:
+        if isinstance(self.failure, Exception):
+            raise self.failure
+
     def _drop(self, lane: Lane) -> None:
         for table in (self.tasks, self._writers, self._heard, self._saved, self._crashes):
             table.pop(lane, None)
@@ -347,10 +397,12 @@ class Cluster:
 
     async def _checkpoint(self) -> None:
         async with self._saving:
+            if self.broken:
+                return
             with _Breaking(self):
                 self._last = began = time.monotonic()
                 async with self._lock:
-                    if self.broken or not self._dirty:
+                    if not self._dirty:
                         return
                     frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
                     paused = time.monotonic() - began

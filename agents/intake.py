@@ -20,7 +20,17 @@ from schemas.events import decode
 from schemas.refusal import Refused
 from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
-from streams.frozen import HEAD, Blocks, Frozen, grouped, head, load_blocks, read_head, under
+from streams.frozen import (
+    HEAD,
+    Blocks,
+    Frozen,
+    SnapshotError,
+    grouped,
+    head,
+    load_blocks,
+    read_head,
+    under,
+)
 from streams.identity import LATE, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
 from streams.stores import Row as StoreRow
@@ -135,6 +145,8 @@ class Intake:
         self.next_offset = 0
         self.ticks = 0
         self.ended = False
+        self.resumes = False
+        """Whether records before the next one are lost."""
         self.announced = [0] * self.shards.count
         self._seen = Seen()
         self._previous: CutName = BEGINNING
@@ -288,8 +300,9 @@ class Intake:
         for shard, mine in enumerate(self._by_shard(partials)):
             self.announced[shard] += sum(row.state[0] for p in mine for row in p.rows)
             announced = self.announced[shard]
-            cut = Cut(self.lane, name, self._previous, watermark, announced, mine, ended_at, shard)
-            cuts.append(cut)
+            said = (name, self._previous, watermark, announced, mine, ended_at, shard)
+            cuts.append(Cut(self.lane, *said, self.resumes))
+        self.resumes = False
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
@@ -318,6 +331,7 @@ class Intake:
             "next_offset": self.next_offset,
             "ticks": self.ticks,
             "ended": self.ended,
+            "resumes": self.resumes,
             "announced": self.announced,
             "watermark": self.watermark.value,
             "accounting": self.accounting.dump(),
@@ -336,7 +350,13 @@ class Intake:
         """Take over a frozen state; SnapshotError where it is of another configuration."""
         state = read_head(str(self.lane), parts, self.config)
         self.next_offset, self.ticks = state["next_offset"], state["ticks"]
-        self.ended = state["ended"]
+        self.ended, self.resumes = state["ended"], state["resumes"]
+        if len(state["announced"]) != self.shards.count:
+            raise SnapshotError(
+                f"{self.lane}: the snapshot was made with {len(state['announced']) - 1} shards, "
+                f"now there are {self.shards.count - 1}: keep them, or begin anew, on Kafka with "
+                "another kafka.group and kafka.prefix"
+            )
         self.announced, self.watermark.value = state["announced"], state["watermark"]
         self.accounting = Accounting(*state["accounting"])
         offset, tick = state["previous"]

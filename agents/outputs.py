@@ -127,7 +127,14 @@ def late_event(lane: Lane, offset: int, t: int, late_by_ms: int, logged: int) ->
 
 
 def tick_record(
-    lane: Lane, offset: int, number: int, t: int, *, ends: bool = False, generation: int = 0
+    lane: Lane,
+    offset: int,
+    number: int,
+    t: int,
+    *,
+    ends: bool = False,
+    generation: int = 0,
+    owner: str = "",
 ) -> Output:
     """A statement of time for a silent lane: it stands before ``offset`` and says ``t``."""
     payload = Tick(
@@ -138,6 +145,7 @@ def tick_record(
         t=t,
         ends=ends,
         generation=generation,
+        owner=owner,
     )
     key = str(lane)
     (output,) = _send((TICKS,), key, f"{key}/{number}", TICK, encode(payload), t)

@@ -112,6 +112,7 @@ class IntakeTask:
         first = self.next_offset
         self.lost += until - first
         self.begin_at(until)
+        self.intake.resumes = True
         place = self.plan.configuration.city.place
         t = max(0, self.intake.watermark.value)
         return loss_alert(self.lane, first, until, t, place, self.plan.config)
@@ -193,6 +194,8 @@ class AssessTask:
     def _assembled(self, piece: Piece, *, rows: bool = True) -> Cut | None:
         if piece.lane not in self._lanes:
             raise ValueError(f"{piece.lane} is no lane of the configuration")
+        if piece.resumes:
+            self.assess.forgiven.add(piece.lane)
         return self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
 
     def begin_at(self, offset: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from agents.outputs import SNAPSHOTS
+from agents.outputs import PARTIALS, SNAPSHOTS, TICKS
 from agents.plan import Plan
 from agents.topology import (
     FOREVER,
@@ -114,8 +114,10 @@ class _Checks:
         yield Finding("wrong", spec.name, what, mend)
 
     def _made_anew(self, spec: TopicSpec) -> str:
-        names = dict.fromkeys((spec.name, self._kafka.prefix + SNAPSHOTS))
-        anew = f"with all workers stopped, delete {' and '.join(names)} and run `{self._create}`"
+        # None of them is worth anything without the others.
+        state = [self._kafka.prefix + topic for topic in (PARTIALS, SNAPSHOTS, TICKS)]
+        names = ", ".join(dict.fromkeys((spec.name, *state)))
+        anew = f"with all workers stopped, delete {names} and run `{self._create}`"
         shards = ""
         if spec.role == "partials":
             shards = "list as many shards in the configuration as it has partitions, less one; or "

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import faust
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from faust.types import TP, StreamT
 
 from agents.app import NoTables, drive, first_of
@@ -28,6 +28,7 @@ from streams.kafka.connection import client_settings
 from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
 from streams.kafka.tick_log import TickLog
+from streams.kafka.topics import ClientErrors
 from streams.kafka.transport import Consumer as Member
 from streams.kafka.transport import Transport, app_settings
 from streams.records import Chunk, Lane, Output
@@ -61,14 +62,23 @@ class _Group:
             return None
 
     def first_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
-        consumer = Consumer(self._settings)
+        return {lane: first for lane, (first, _) in self._watermarks(lanes).items()}
+
+    def end_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
+        return {lane: end for lane, (_, end) in self._watermarks(lanes).items()}
+
+    def _watermarks(self, lanes: Collection[Lane]) -> dict[Lane, tuple[int, int]]:
+        errors = ClientErrors(self._settings)
+        consumer = Consumer(errors.settings)
         try:
             return {
                 lane: consumer.get_watermark_offsets(
                     TopicPartition(*self._tp(lane)), timeout=_ANSWER_S
-                )[0]
+                )
                 for lane in lanes
             }
+        except KafkaException as error:
+            raise errors.explain(error.args[0]) from error
         finally:
             consumer.close()
 
@@ -212,5 +222,10 @@ async def _keep_saved(cluster: Cluster) -> None:
 async def _keep_time(cluster: Cluster) -> None:
     while True:
         await asyncio.sleep(_TICK_S)
-        await cluster.follow_ticks()
-        await cluster.tick_silent(round(time.time() * 1000))
+        # A run that ends waits for it: half of a tick would break the engine.
+        await asyncio.shield(asyncio.ensure_future(_look_at_time(cluster)))
+
+
+async def _look_at_time(cluster: Cluster) -> None:
+    await cluster.follow_ticks()
+    await cluster.tick_silent(round(time.time() * 1000))

@@ -23,8 +23,8 @@ class Tick(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Event time, int64 ms UTC.
     ends
         Whether it ends a log: what lies between is closed only where it holds data.
-    generation
-        Of the claim under which it was written; 0 where one engine owns the whole log.
+    generation, owner
+        Of the claim under which it was written; 0 and nobody where one engine owns the whole log.
     """
 
     topic: Annotated[str, Meta(min_length=1, max_length=249)]
@@ -34,6 +34,7 @@ class Tick(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     t: int
     ends: bool = False
     generation: Annotated[int, Meta(ge=0)] = 0
+    owner: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Claim(msgspec.Struct, kw_only=True, gc=False, frozen=True):

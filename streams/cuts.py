@@ -58,6 +58,8 @@ class Cut(NamedTuple):
     partials: list[Partial]
     ended_at: int | None = None
     shard: int = 0
+    resumes: bool = False
+    """Whether records were lost before it: the lane may have said other things in another life."""
 
 
 class GapError(Exception):

@@ -29,6 +29,7 @@ class Piece(msgspec.Struct, array_like=True, frozen=True):
     number: int
     count: int
     body: bytes
+    resumes: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -56,7 +57,7 @@ def pack(cut: Cut, families: Mapping[str, Family]) -> list[bytes]:
     body = _ENCODER.encode(whole)
     bodies = [body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)]
     return [
-        _ENCODER.encode(Piece(*cut.lane, *cut.name, number, len(bodies), part))
+        _ENCODER.encode(Piece(*cut.lane, *cut.name, number, len(bodies), part, cut.resumes))
         for number, part in enumerate(bodies)
     ]
 

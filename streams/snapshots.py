@@ -2,12 +2,13 @@
 
 Keys of its records::
 
-    task|session|digest          a chunk of a part, named by what it holds
     task|session|manifest|0, 1   the session's last two manifests, by turns
+    task|session|0, 1-digest     a chunk of a part, for one of them, named by what it holds
     task|crash|offset            how often the record at this offset stopped a worker
 
 A session writes under keys of its own alone, so a worker that was taken for dead can not damage
-what its successor wrote.  Compaction keeps what the last two manifests of a session name.
+what its successor wrote.  Compaction keeps what the last two manifests of a session name; they
+share no record, so that damage to one of them leaves the other.
 """
 
 from __future__ import annotations
@@ -89,12 +90,12 @@ def manifest_key(task: str, session: str, number: int) -> bytes:
     return f"{task}|{session}|{_MANIFEST}|{number % 2}".encode()
 
 
-def chunk_key(task: str, session: str, digest: bytes) -> bytes:
+def chunk_key(task: str, session: str, number: int, digest: bytes) -> bytes:
     """
-    >>> chunk_key("assess/0", "5e55", bytes(16))
-    b'assess/0|5e55|00000000000000000000000000000000'
+    >>> chunk_key("assess/0", "5e55", 7, bytes(16))
+    b'assess/0|5e55|1-00000000000000000000000000000000'
     """
-    return f"{task}|{session}|{digest.hex()}".encode()
+    return f"{task}|{session}|{number % 2}-{digest.hex()}".encode()
 
 
 def crash_note(task: str, offset: int, count: int) -> KeyValue:
@@ -157,7 +158,9 @@ class Records(NamedTuple):
 
 
 class SnapshotWriter:
-    """Writes the snapshots of a task, sending what has changed alone.
+    """Writes the snapshots of a task, sending what has changed since the last but one alone.
+
+    It keeps the chunks of the last one, compressed, as the next one is to hold them anew.
 
     What `write` gave must be sent whole, and in order: a writer whose records were not all sent
     is not to be used again.
@@ -172,7 +175,9 @@ class SnapshotWriter:
     >>> writer = SnapshotWriter("assess/0", "5e55")
     >>> len(writer.write({"panes": b"state", "models": b"old"}, (41, 0), 0).chunks)
     2
-    >>> len(writer.write({"panes": None, "models": b"new"}, (42, 0), 0).chunks)
+    >>> len(writer.write({"panes": None, "models": b"old"}, (42, 0), 0).chunks)
+    2
+    >>> len(writer.write({"panes": None, "models": b"new"}, (43, 0), 0).chunks)
     1
     """
 
@@ -184,8 +189,8 @@ class SnapshotWriter:
         self.number = 0
         """Of the last snapshot; 0 before the first."""
         self._parts: dict[str, tuple[Chunk, ...]] = {}
-        self._last: set[bytes] = set()
-        self._before: set[bytes] = set()
+        self._packed: dict[bytes, bytes] = {}
+        self._written: tuple[set[bytes], set[bytes]] = (set(), set())
         self._others: set[bytes] = set()
         self._compressor = zstandard.ZstdCompressor(level=1)
 
@@ -211,23 +216,27 @@ class SnapshotWriter:
         ValueError
             A part is None that the last snapshot does not have.
         """
-        chunks: dict[bytes, bytes] = {}
         named = {
-            name: self._same(name) if part is None else tuple(self._cut(part, chunks))
+            name: self._same(name) if part is None else tuple(self._cut(part))
             for name, part in parts.items()
         }
         number = self.number + 1
         manifest = Manifest(self.task, self.session, number, progress, taken_ms, named)
-        digests = manifest.digests
-        gone = [self._key(digest) for digest in self._before - self._last - digests]
-        if number > 1:
-            gone += self._others - self._own_keys(self._last | digests)
-            self._others = set()
+        digests, written = manifest.digests, self._written[number % 2]
+        chunks: list[KeyValue] = [
+            (self._key(number, d), self._packed[d]) for d in sorted(digests - written)
+        ]
+        gone = [self._key(number, digest) for digest in written - digests]
         self.number, self._parts = number, named
-        self._before, self._last = self._last, digests
+        self._packed = {digest: self._packed[digest] for digest in digests}
+        written.clear()
+        written.update(digests)
+        if number > 1:
+            gone += self._others - self._own_keys()
+            self._others = set()
         return Records(
             self.task,
-            [(self._key(digest), value) for digest, value in chunks.items()],
+            chunks,
             (manifest.key, encode_manifest(manifest)),
             # Backwards, "manifest" is before the digests: no manifest is left without chunks.
             [(key, None) for key in sorted(gone, reverse=True)],
@@ -238,21 +247,21 @@ class SnapshotWriter:
             raise ValueError(f"{self.task}: the last snapshot has no part {name!r} to be kept")
         return self._parts[name]
 
-    def _cut(self, part: bytes, chunks: dict[bytes, bytes]) -> Iterator[Chunk]:
+    def _cut(self, part: bytes) -> Iterator[Chunk]:
         view = memoryview(part)
         for at in range(0, len(part), CHUNK_BYTES):
             raw = view[at : at + CHUNK_BYTES]
             digest = digest_of(raw)
-            if digest not in self._last and digest not in self._before and digest not in chunks:
-                chunks[digest] = self._compressor.compress(raw)
+            if digest not in self._packed:
+                self._packed[digest] = self._compressor.compress(raw)
             yield Chunk(digest, len(raw))
 
-    def _key(self, digest: bytes) -> bytes:
-        return chunk_key(self.task, self.session, digest)
+    def _key(self, number: int, digest: bytes) -> bytes:
+        return chunk_key(self.task, self.session, number, digest)
 
-    def _own_keys(self, digests: set[bytes]) -> set[bytes]:
-        slots = {manifest_key(self.task, self.session, number) for number in (0, 1)}
-        return slots | {self._key(digest) for digest in digests}
+    def _own_keys(self) -> set[bytes]:
+        manifests = {manifest_key(self.task, self.session, number) for number in (0, 1)}
+        return manifests | {self._key(n, d) for n in (0, 1) for d in self._written[n]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +359,9 @@ class SnapshotReader:
         for name, listed in manifest.parts.items():
             raw = []
             for number, chunk in enumerate(listed, 1):
-                value = chunks.get(chunk_key(manifest.task, manifest.session, chunk.digest))
+                value = chunks.get(
+                    chunk_key(manifest.task, manifest.session, manifest.number, chunk.digest)
+                )
                 try:
                     raw.append(self._unpack(value, chunk))
                 except ValueError as error:

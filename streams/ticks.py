@@ -38,10 +38,20 @@ class TickBook:
     def tick(self, tick: Tick) -> bool:
         """Note a tick; whether it stands: it is of the owner, new, and not before the last one.
 
-        Ticks of generation 0 are recorded ones: they stand in lanes that nobody ever claimed.
+        Ticks of generation 0 are recorded ones: they stand in lanes that nobody ever claimed.  One
+        of a later generation than is known tells of a claim that the log has forgotten.
         """
         lane = Lane(tick.topic, tick.partition)
-        if tick.generation != self.generation(lane) or tick.number <= self.last(lane):
+        if tick.generation > self.generation(lane):
+            generation, owner = tick.generation, tick.owner
+            self.claim(
+                Claim(
+                    topic=lane.topic, partition=lane.partition, generation=generation, owner=owner
+                )
+            )
+        if (tick.generation, tick.owner) != (self.generation(lane), self.owner(lane)):
+            return False
+        if tick.number <= self.last(lane):
             return False
         ticks = self._ticks.setdefault(lane, [])
         if ticks and tick.next_offset < ticks[-1].next_offset:
@@ -54,10 +64,10 @@ class TickBook:
         claim = self._claims.get(lane)
         return 0 if claim is None else claim.generation
 
-    def owner(self, lane: Lane) -> str | None:
-        """Who claimed the lane last."""
+    def owner(self, lane: Lane) -> str:
+        """Who claimed the lane last; empty where nobody did."""
         claim = self._claims.get(lane)
-        return None if claim is None else claim.owner
+        return "" if claim is None else claim.owner
 
     def last(self, lane: Lane) -> int:
         """Number of the lane's last tick that stands."""

@@ -38,6 +38,8 @@ class _ShowFirst(TyperGroup):
         return super().parse_args(ctx, args if named else ["show", *args])
 
 
+_SAMPLE = 200
+
 app = typer.Typer(
     cls=_ShowFirst, help="Topics on Kafka: show them (if nothing else is said), make, verify them."
 )
@@ -120,7 +122,7 @@ def verify(
         typer.Option(
             "--sample", min=0, help="Newest records of each input topic whose keys are looked at."
         ),
-    ] = 200,
+    ] = _SAMPLE,
     as_json: Json = False,
 ) -> None:
     """Verify the topics, and the keys of a sample of events: exit code 1 with findings.
@@ -153,18 +155,22 @@ def verify(
 
 
 def require_topics(plan: Plan, config: Path | None = None) -> None:
-    """Refuse to go on where a topic is missing or wrong; tell what is doubtful.
+    """Refuse to go on where a topic is missing or wrong, or most keys in it; tell of the rest.
 
     Raises
     ------
     Fault
         With each finding and what mends it; or the Kafka is away, or refuses.
     """
+    from agents.commands.sampling import sampled
     from streams.kafka.topics import TopicAdmin
 
+    settings = settings_of(plan.configuration.kafka)
     with cluster_faults():
-        admin = TopicAdmin(settings_of(plan.configuration.kafka))
-    _, findings = _looked_at(plan, admin, config)
+        admin = TopicAdmin(settings)
+    found, findings = _looked_at(plan, admin, config)
+    with cluster_faults():
+        findings += sampled(plan, settings, found, _SAMPLE)[1]
     wrong = [finding for finding in findings if finding.severity == "wrong"]
     if wrong:
         raise Fault(BAD, told(wrong))

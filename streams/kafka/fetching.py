@@ -15,6 +15,9 @@ from aiokafka.consumer.fetcher import (  # type: ignore[import-untyped]
     FetchResult,
     PartitionRecords,
 )
+from aiokafka.coordinator.assignors.roundrobin import (  # type: ignore[import-untyped]
+    RoundRobinPartitionAssignor,
+)
 from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -46,7 +49,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         conf = self.app.conf
-        self._assignor = self.app.assignor
+        # Lanes need no company: deal them out one by one, so that no member is left out.
+        self._assignor = RoundRobinPartitionAssignor
         return AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,

@@ -25,7 +25,10 @@ class FencedError(Exception):
     """Another process claimed a lane: what this one says of it counts no more."""
 
     def __init__(self, lane: Lane) -> None:
-        super().__init__(f"{lane}: another worker has taken this lane")
+        super().__init__(
+            f"{lane}: another worker has taken this lane, while this one slept, or as one of "
+            "another group on the same topics (a group has a kafka.prefix of its own)"
+        )
         self.lane = lane
 
 
@@ -141,6 +144,8 @@ class TickLog:
         FencedError
             The lane was claimed by somebody else before.
         """
+        for lane in ticks:
+            self._require_ownership(lane)
         before = {lane: self.book.last(lane) for lane in ticks}
         await outbox.send(ticks.values(), prefix)
         await outbox.flush()
@@ -150,8 +155,11 @@ class TickLog:
 
         await self._await(lambda: all(map(settled, ticks)))
         for lane in ticks:
-            if self.book.owner(lane) != self.owner:
-                raise FencedError(lane)
+            self._require_ownership(lane)
+
+    def _require_ownership(self, lane: Lane) -> None:
+        if self.book.owner(lane) != self.owner:
+            raise FencedError(lane)
 
     async def _await(self, done: Callable[[], bool]) -> None:
         # Without an end, like all that waits for a broker: a watchdog ends what takes too long.

@@ -63,9 +63,7 @@ def app_settings(kafka: Kafka) -> dict[str, Any]:
         "consumer_metadata_max_age_ms": 10_000,
         "producer_request_timeout": 30.0,
         "stream_wait_empty": False,
-        # Without standbys Faust deals partitions round, and those of one number to different
-        # members.
-        "table_standby_replicas": 1,
+        "table_standby_replicas": 0,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "web_enabled": False,
@@ -176,7 +174,7 @@ class Consumer(driver.Consumer):
             raise LogTruncatedError(
                 f"{chunk.lane}: reading was at offset {read}, but the log ends before it and was "
                 f"read from {chunk.first_offset}: it was truncated, or deleted and made anew; "
-                "restore it, or begin with a new group and without the old snapshots"
+                "restore it, or begin anew with another kafka.group and kafka.prefix"
             )
 
 

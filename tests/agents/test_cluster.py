@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.cluster import Cluster, GapInLogError
 from agents.metrics import Metrics
 from agents.plan import compile_plan
+from schemas.tick import Claim, Tick
 from streams.records import Chunk, Lane, Output
 from streams.ticks import TickBook
 from tests.faults.kafka_log import configuration
@@ -30,13 +33,18 @@ class Ways:
         self.committed: list[Mapping[Lane, int]] = []
         self.is_member = True
         self.is_lost = False
+        self.end = 0
+        self.ticks: list[Output] = []
 
     async def commit(self, offsets: Mapping[Lane, int]) -> bool:
         self.committed.append(offsets)
         return self.is_member
 
     def end_offset(self, lane: Lane) -> int:
-        return 0
+        return self.end
+
+    def end_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
+        return dict.fromkeys(lanes, self.end)
 
     def first_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
         return dict.fromkeys(lanes, 0)
@@ -51,16 +59,26 @@ class Ways:
     def read(self, tasks: Collection[str]) -> dict[str, Any]:
         return {}
 
-    async def write(self, outbox: Any, snapshots: Collection[Any]) -> None:
-        self.saved += snapshots
+    async def write(self, what: Any, *more: Any) -> None:
+        if isinstance(what, dict):  # ticks, by lane
+            for output in what.values():
+                self.ticks.append(output)
+                assert self.book.tick(msgspec.json.decode(output.value, type=Tick))
+        else:
+            self.saved += more[0]
 
     def poll(self) -> bool:
         return False
 
+    async def claim(self, lanes: Collection[Lane], *_: Any) -> None:
+        for lane in lanes:
+            claim = Claim(topic=lane.topic, partition=lane.partition, generation=1, owner="me")
+            self.book.claim(claim)
 
-def run(story: Callable[[Cluster, Ways], Awaitable[None]]) -> Ways:
+
+def run(story: Callable[[Cluster, Ways], Awaitable[None]], silence_s: float = 0.0) -> Ways:
     ways, stand_in = Ways(), Any
-    plan = compile_plan(configuration({"silence_s": 0.0, "session_timeout_s": 6.0}))
+    plan = compile_plan(configuration({"silence_s": silence_s, "session_timeout_s": 6.0}))
 
     async def go() -> None:
         parts: list[stand_in] = [ways] * 5
@@ -126,7 +144,8 @@ def test_missing_records_break_the_engine() -> None:
         await cluster.take(chunk(0), 1)
         with pytest.raises(GapInLogError, match="expected offset 3, the log gave 5"):
             await cluster.take(chunk(5), 1)
-        await cluster.close()
+        with pytest.raises(GapInLogError):
+            await cluster.close()
 
     ways = run(story)
     assert ways.saved == [], "nothing is saved after an error"
@@ -139,8 +158,9 @@ def test_nothing_is_saved_or_committed_where_an_output_is_lost() -> None:
         with pytest.raises(RuntimeError):
             await cluster._checkpoint()
         ways.is_lost = False
-        await cluster.take(chunk(3), 1)
-        await cluster.close()
+        for late in (cluster.take(chunk(3), 1), cluster.close(), cluster.restore([LANE], 2)):
+            with pytest.raises(RuntimeError):
+                await late
         assert len(ways.committed) == before
 
     assert run(story).saved == []
@@ -157,3 +177,51 @@ def test_tasks_are_kept_over_the_next_generation_alone() -> None:
         assert cluster.position(LANE) == 0, "others may have owned it: its snapshot is what counts"
 
     run(story)
+
+
+def silent(cluster: Cluster) -> None:
+    cluster._heard = dict.fromkeys(cluster._heard, -1e9)
+
+
+def test_a_lane_far_behind_is_ticked_on_in_small_steps_until_all_is_forgotten() -> None:
+    hour = 3_600_000
+
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        await cluster.take(chunk(0), 1)
+        ways.end = 3
+        now = NOW + 90 * 24 * hour
+        marks = [cluster.lanes[LANE].watermark.value]
+        while not marks[-1] > now - hour:
+            silent(cluster)
+            await cluster.tick_silent(now)
+            marks.append(cluster.lanes[LANE].watermark.value)
+            assert len(marks) < 50
+        steps = [b - a for a, b in pairwise(marks)]
+        assert all(0 < step <= 120_000 for step in steps[:-1])
+        assert sum(steps[:-1]) >= 600_000, "so long keys are remembered"
+
+    run(story, silence_s=1.0)
+
+
+def test_a_lane_is_not_silent_while_the_broker_has_more_of_it() -> None:
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        await cluster.take(chunk(0), 1)
+        ways.end = 5
+        silent(cluster)
+        await cluster.tick_silent(NOW + 3_600_000)
+        assert ways.ticks == []
+
+    run(story, silence_s=1.0)
+
+
+def test_a_former_owner_writes_no_tick() -> None:
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        await cluster.take(chunk(0), 1)
+        ways.end = 3
+        claim = Claim(topic=LANE.topic, partition=LANE.partition, generation=2, owner="other")
+        ways.book.claim(claim)
+        silent(cluster)
+        with pytest.raises(AssertionError):  # what it would write does not stand
+            await cluster.tick_silent(NOW + 60_000)
+
+    run(story, silence_s=1.0)

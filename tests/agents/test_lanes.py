@@ -88,9 +88,8 @@ def one_by_one(log: Log) -> tuple[Told, Intake]:
     return told(steps), intake
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-@given(st.randoms(use_true_random=False))
-def test_any_borders_of_chunks_and_any_time_of_knowing(rng: Random) -> None:
+def assert_obeyed_where_they_stand(rng: Random) -> None:
+    """Whatever the borders of chunks, restarts, and however early ticks are known."""
     log = Log(rng, rng.randrange(1, 90))
     expected, intake = one_by_one(log)
     task, steps, known = LaneTask(PLAN, LANE), list[IntakeStep](), 0
@@ -114,8 +113,19 @@ def test_any_borders_of_chunks_and_any_time_of_knowing(rng: Random) -> None:
     assert task.intake.accounting == intake.accounting
     assert task.progress == (log.end, log.ticks[-1].number if log.ticks else 0)
     assert task.missed == 0
-    names = [cut.name for cut in expected[0] if cut.shard == 0]
+    names = [cut.name for cut in expected[0]]
     assert names == sorted(set(names))
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_any_log(rng: Random) -> None:
+    assert_obeyed_where_they_stand(rng)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_logs(seed: int) -> None:
+    assert_obeyed_where_they_stand(Random(seed))
 
 
 def test_chunks_that_come_again_change_nothing() -> None:

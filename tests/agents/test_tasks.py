@@ -230,10 +230,10 @@ def test_a_partial_record_that_stops_a_shard_is_left_out_but_for_its_time(breaki
     with pytest.raises(StepError, match=r"city\.partials\.v1/0 offset 8") as caught:
         AssessTask(PLAN, 0).step(chunk(SHARD, broken), NONE)
     assert (caught.value.lane, caught.value.offset) == (SHARD, 8)
-    task = AssessTask(PLAN, 0)
-    outputs = task.step(chunk(SHARD, broken[:9]), frozenset({8}))
-    task = again(task)
-    outputs += task.step(chunk(SHARD, broken[9:], first=9), frozenset({8}))
+    task, outputs = AssessTask(PLAN, 0), list[Output]()
+    for first, until in ((0, 8), (8, 9), (9, len(broken))):
+        task = again(task)
+        outputs += task.step(chunk(SHARD, broken[first:until], first=first), frozenset({8}))
     (letter,) = [json.loads(o.value) for o in outputs if o.topic == DEAD_LETTER]
     assert (letter["topic"], letter["partition"], letter["offset"]) == (*SHARD, 8)
     assert (letter["reason"], letter["size"], letter["attempt"]) == ("crashed", len(broken[8]), 1)
@@ -316,6 +316,8 @@ def test_records_that_came_before_are_skipped() -> None:
         behind = rng.randrange(first + 1)
         outputs += task.step(chunk(SHARD, records[behind : first + 5], first=behind), NONE)
     assert outputs == AssessTask(PLAN, 0).step(chunk(SHARD, records), NONE)
+    assert task.step(chunk(SHARD, records[:3]), frozenset({1})) == []
+    assert task.next_offset == len(records)
 
 
 def test_offsets_without_records_are_passed() -> None:

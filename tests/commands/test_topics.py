@@ -152,7 +152,7 @@ def test_keys_that_could_be_in_two_lanes(config: Path, broker: Broker, prefix: s
     sent(broker, prefix + SENSOR, [(b"aq-1", reading("aq-1"), place), (None, reading("aq-2"), 0)])
     found = here("topics", "verify", "--config", config)
     assert found.code == 1
-    unlike, elsewhere = [line for line in found.out.splitlines() if line.startswith("✗")]
+    unlike, elsewhere = [line for line in found.out.splitlines() if line.startswith("!")]
     assert f"1 of 23 events ({prefix}{SENSOR}/0/" in unlike
     assert "another key than their device" in unlike
     assert f"1 of 23 events ({prefix}{SENSOR}/{place}/" in elsewhere

@@ -269,6 +269,23 @@ class Story:
         os.kill(pid, signal.SIGCONT)
         self.settle()
 
+    def pause_and_kill(self, seconds: float) -> None:
+        """Stop one worker for longer than its session, and kill the other when it has taken over.
+
+        The one that slept wakes up as the only one, with a state of before.
+        """
+        asleep, other = self.rng.sample(sorted(self.site.wanted), 2)
+        pid = self.site.workers[asleep].pid
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        self.site.wanted.discard(other)
+        self.site.kill(other)
+        self.kills += 1
+        os.kill(pid, signal.SIGCONT)
+        self.settle()
+        self.site.start(other)
+        self.settle()
+
     def come_and_go(self, seconds: float, every_s: float) -> None:
         """Let a third worker join and leave."""
         deadline, present = time.monotonic() + seconds, False
@@ -381,6 +398,7 @@ def whole_story(kills: int) -> list[Callable[[Story], object]]:
     steps += [lambda story, point=point: story.kill_at(point) for point in POINTS]  # type: ignore[misc]
     steps += [
         lambda story: story.pause(15.0),
+        *[lambda story: story.pause_and_kill(15.0)] * 3,
         lambda story: story.come_and_go(120.0, 10.0),
         Story.broker_dies,
         lambda story: story.broker_rests(60.0),

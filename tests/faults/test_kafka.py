@@ -27,10 +27,11 @@ def test_nothing_is_lost_wrong_or_different_after_kills_and_poison(
     own_broker: Broker, prefix: str
 ) -> None:
     steps = [lambda story, point=point: story.kill_at(point) for point in POINTS]  # type: ignore[misc]
+    steps += [lambda story: story.pause_and_kill(9.0)]
     steps += [Story.broker_dies, Story.poison]
     found = run_faults(own_broker, steps, seed=3, prefix=prefix, session_timeout_s=6.0)
     print(found)
-    assert found["kills"] == len(POINTS)
+    assert found["kills"] == len(POINTS) + 1
     assert found["poisoned"] == 1
     assert found["expected"] > 3000
     bad = {name: found[name] for name in ("lost", "wrong", "differing", "remainder")}

@@ -97,6 +97,10 @@ def flipped(data: bytes) -> bytes:
     return bytes(changed)
 
 
+OLD = noise(0)
+"""A chunk that does not change from one snapshot to the next."""
+
+
 @pytest.mark.asyncio
 async def test_two_snapshots_outlast_compaction(broker: Broker, prefix: str) -> None:
     async with opened(broker, prefix + "snapshots", **SOON) as kafka:
@@ -109,7 +113,9 @@ async def test_two_snapshots_outlast_compaction(broker: Broker, prefix: str) -> 
             written.append(parts)
         await kafka.outbox.flush()
         before = len(await kafka.rows())
-        first = {chunk_key(TASK, "5e55", digest_of(written[n]["changing"])) for n in range(15)}
+        first = {
+            chunk_key(TASK, "5e55", n + 1, digest_of(written[n]["changing"])) for n in range(15)
+        }
         for number in range(1000):
             # The segment that is written to is not compacted: a later record closes it.
             await kafka.topic.note_crash(kafka.outbox, TASK, 7, number)
@@ -132,25 +138,28 @@ async def test_two_snapshots_outlast_compaction(broker: Broker, prefix: str) -> 
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("which", ["new", "old"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "delete"])
 async def test_a_damaged_chunk_is_told_and_an_older_snapshot_taken(
-    broker: Broker, prefix: str, damage: str
+    broker: Broker, prefix: str, damage: str, which: str
 ) -> None:
     async with opened(broker, prefix + "damaged") as kafka:
         writer = SnapshotWriter(TASK, "5e55")
         for number in (1, 2, 3):
-            await kafka.save(writer, {"panes": noise(0) + b"%d" % number}, number)
-        key = chunk_key(TASK, "5e55", digest_of(b"3"))
+            await kafka.save(writer, {"panes": OLD + b"%d" % number}, number)
+        key = chunk_key(TASK, "5e55", 3, digest_of({"new": b"3", "old": OLD}[which]))
         stored = next(row.value for row in await kafka.rows() if row.key == key)
         assert stored is not None
         values = {"flip": flipped(stored), "truncate": stored[:-1], "delete": None}
         await kafka.put(key, values[damage])
         restored = await kafka.restored()
         assert (restored.number, restored.progress) == (2, (2, 0))
-        assert restored.parts == {"panes": noise(0) + b"2"}
+        assert restored.parts == {"panes": OLD + b"2"}
         what, instead = restored.problems
+        number = {"new": 2, "old": 1}[which]
         assert what.startswith(
-            f"{TASK}: snapshot 3 of session 5e55 is not whole: chunk 2 of 2 of part 'panes' is "
+            f"{TASK}: snapshot 3 of session 5e55 is not whole: "
+            f"chunk {number} of 2 of part 'panes' is "
         )
         assert instead == f"{TASK}: snapshot 2 of session 5e55 is used"
 

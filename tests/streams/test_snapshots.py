@@ -150,8 +150,7 @@ def test_a_compacted_topic_holds_two_snapshots_and_no_more(history: States) -> N
     kept = manifests(log)
     numbers = range(max(1, len(history) - 1), len(history) + 1)
     assert sorted(manifest.number for manifest in kept) == list(numbers)
-    digests = set().union(*(manifest.digests for manifest in kept))
-    chunks = {chunk_key(TASK, SESSION, digest) for digest in digests}
+    chunks = {chunk_key(TASK, SESSION, m.number, digest) for m in kept for digest in m.digests}
     assert {key for key, _ in log} == chunks | {manifest.key for manifest in kept}
     if len(history) > 1:
         newest = manifest_key(TASK, SESSION, len(history))
@@ -189,13 +188,14 @@ def test_damage_never_loads(history: States, compact: bool, data: st.DataObject)
 
 
 def check_that_the_rest_is_used(session: Session, hurt: bytes, restored: Restored | None) -> None:
-    """One of the last two, unless the damaged record is a chunk that both need."""
+    """One of the last two, which share no record."""
     last = [m for m in manifests(session.log) if m.number > session.writer.number - 2]
     unhurt = [
         m
         for m in last
-        if hurt not in {m.key, *(chunk_key(TASK, SESSION, digest) for digest in m.digests)}
+        if hurt not in {m.key, *(chunk_key(TASK, SESSION, m.number, d) for d in m.digests)}
     ]
+    assert len(unhurt) >= len(last) - 1
     if restored is None or not restored.number:
         assert not unhurt
         return
@@ -232,21 +232,28 @@ def test_sessions_that_crash_and_follow_each_other(
     assert (restored.progress, restored.parts) == (best, parts) if restored else not best
 
 
-def test_nothing_is_written_twice() -> None:
+def test_nothing_is_written_twice_for_one_manifest() -> None:
     writer = SnapshotWriter(TASK, SESSION)
+
+    def keys(records: list[KeyValue]) -> set[bytes]:
+        return {key for key, _ in records}
+
+    def chunk(number: int, data: bytes) -> bytes:
+        return chunk_key(TASK, SESSION, number, digest_of(data))
+
     first = writer.write({"a": FULL + b"1", "b": FULL, "c": b"1"}, (1,), 0)
-    assert len(first.chunks) == 2  # FULL and b"1", however often
+    assert keys(first.chunks) == {chunk(1, FULL), chunk(1, b"1")}  # however often
     second = writer.write({"a": None, "b": FULL + b"2", "c": b""}, (2,), 0)
-    assert [key for key, _ in second.chunks] == [chunk_key(TASK, SESSION, digest_of(b"2"))]
+    assert keys(second.chunks) == {chunk(0, FULL), chunk(0, b"1"), chunk(0, b"2")}
     assert not second.tombstones
     third = writer.write({"b": None}, (3,), 0)
-    assert not third.chunks
-    assert not third.tombstones  # the second, which needs it, is still there
+    assert keys(third.chunks) == {chunk(1, b"2")}  # the rest stands there from the first
+    assert keys(third.tombstones) == {chunk(1, b"1")}
     fourth = writer.write({"b": None}, (4,), 0)
-    assert fourth.tombstones == [(chunk_key(TASK, SESSION, digest_of(b"1")), None)]
+    assert not fourth.chunks
+    assert keys(fourth.tombstones) == {chunk(0, b"1")}
     again = writer.write({"b": b"1"}, (5,), 0)
-    assert [key for key, _ in again.chunks] == [chunk_key(TASK, SESSION, digest_of(b"1"))]
-    assert not writer.write({"b": b"2"}, (6,), 0).chunks  # the fourth's is still there
+    assert keys(again.chunks) == {chunk(1, b"1")}
     assert again.size == sum(len(value or b"") for stage in again.stages for _, value in stage)
 
 
@@ -265,7 +272,7 @@ def test_others_are_forgotten_once_two_snapshots_stand() -> None:
     assert left == [note, *compacted(new.log)]
     assert found(left).parts == {"a": b"2"}
     new.write({"a": b"3"}, 5)
-    assert new.log[-1] == (chunk_key(TASK, "new", digest_of(b"1")), None)
+    assert new.log[-1] == (chunk_key(TASK, "new", 1, digest_of(b"1")), None)
 
 
 def test_tombstones_begin_with_manifests() -> None:
