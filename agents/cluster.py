@@ -41,6 +41,19 @@ _STRIDE_MS = 2 * MINUTE_MS
 _LONG_MS = HOUR_MS
 
 
+def listed(lanes: Collection[Lane]) -> str:
+    """Lanes in few words.
+
+    >>> listed([Lane("b", 1), Lane("a", 0), Lane("b", 0)])
+    'a/0, b/0,1'
+    """
+    topics: dict[str, list[str]] = {}
+    for topic, partition in sorted(lanes):
+        topics.setdefault(topic, []).append(str(partition))
+    words = ", ".join(f"{topic}/{','.join(numbers)}" for topic, numbers in topics.items())
+    return words or "nothing: there are more workers than partitions"
+
+
 class _Breaking:
     """Whatever is raised inside leaves the engine broken: half a step must never be saved."""
 
@@ -332,8 +345,7 @@ class Cluster:
                 await self._obey()
                 self.steps += 1
                 self.metrics.note_restore(time.monotonic() - began)
-                listed = ", ".join(map(str, sorted(lanes))) or "nothing"
-                self.say(f"generation {generation}: owns {listed}")
+                self.say(f"generation {generation}: owns {listed(lanes)}")
 
     async def _load(self, lanes: list[Lane]) -> None:
         tasks = [task_of(self.plan, lane) for lane in lanes]

@@ -187,16 +187,17 @@ class AssessTask:
         cut = self._assembled(piece, rows=False)
         if cut is None:
             return []
-        self.unusable += cut.announced - self._announced.get(cut.lane, 0)
+        self.unusable += max(0, cut.announced - self._announced.get(cut.lane, 0))
         self._announced[cut.lane] = cut.announced
         return self.assess.pass_over(cut)
 
     def _assembled(self, piece: Piece, *, rows: bool = True) -> Cut | None:
         if piece.lane not in self._lanes:
             raise ValueError(f"{piece.lane} is no lane of the configuration")
-        if piece.resumes:
-            self.assess.forgiven.add(piece.lane)
-        return self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
+        cut = self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
+        if cut is not None and cut.resumes:
+            self.assess.forgiven.add(cut.lane)
+        return cut
 
     def begin_at(self, offset: int) -> None:
         self.next_offset = max(offset, self.next_offset)

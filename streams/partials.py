@@ -115,9 +115,8 @@ class Assembler:
             for sign, start, late, n, packed in (partials if rows else ())
         ]
         offset, tick = previous
-        return Cut(
-            piece.lane, piece.cut, (offset, tick), watermark, announced, read, ended_at, shard
-        )
+        said = (piece.cut, (offset, tick), watermark, announced, read, ended_at, shard)
+        return Cut(piece.lane, *said, piece.resumes)
 
     def _rows(self, family: Family, rows: list[list[Any]]) -> list[Row]:
         return [Row(level, key, place, family.load(state)) for level, key, place, state in rows]

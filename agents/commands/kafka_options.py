@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from agents.commands.options import FOLDER
 if TYPE_CHECKING:
     from agents.plan import Plan
     from schemas.kafka import Kafka
+
+_BROKER = "CITYVITALS__KAFKA__BROKER"
 
 Data = Annotated[
     Path | None,
@@ -70,8 +73,8 @@ def cluster_faults() -> Iterator[None]:
     try:
         yield
     except AwayError as error:
-        hint = "CITYVITALS__KAFKA__BROKER stands above the configuration"
-        raise Fault(ENVIRONMENT, f"{error}; {hint}") from error
+        hint = f"; {_BROKER} stands above the configuration" if _BROKER in os.environ else ""
+        raise Fault(ENVIRONMENT, f"{error}{hint}") from error
     except MissingTopicError as error:
         hint = "`cityvitals topics create` makes what is missing"
         raise Fault(ENVIRONMENT, f"{error}: {hint}") from error

@@ -18,7 +18,7 @@ from agents.commands.stopping import STOP
 
 if TYPE_CHECKING:
     from agents.cluster import Cluster
-    from streams.records import Output
+    from streams.records import Lane, Output
 
 _STATUS_S = 10.0
 
@@ -141,18 +141,23 @@ class _Lines:
     async def attend(self) -> None:
         """Tell the status now and then."""
         assert self._cluster is not None
-        read, at = 0, time.monotonic()
+        read, at = self._read(), time.monotonic()
         while True:
             await asyncio.sleep(_STATUS_S)
-            total, now = self._cluster.total(), time.monotonic()
-            rate = max(0, total.read - read) / (now - at)
-            read, at = total.read, now
+            total, now, reads = self._cluster.total(), time.monotonic(), self._read()
+            # A lane that has just come brings what its owner before read.
+            rate = sum(reads[lane] - read.get(lane, reads[lane]) for lane in reads) / (now - at)
+            read, at = reads, now
             complain(
                 f"已读 read {total.read:,} ({rate:,.0f}/s)  拒收 rejected {total.rejected:,}  "
                 f"重复 duplicate {total.duplicate:,}  迟到 late {total.late:,}  "
                 f"余数 remainder {total.remainder}  积压 lag {self._cluster.lag():,}  "
                 f"任务 tasks {len(self._cluster.tasks)}"
             )
+
+    def _read(self) -> dict[Lane, int]:
+        assert self._cluster is not None
+        return {lane: intake.accounting.read for lane, intake in self._cluster.lanes.items()}
 
     def end(self, summary: dict[str, Any]) -> None:
         """Tell what the run came to."""

@@ -206,6 +206,41 @@ def test_what_was_lost_in_the_middle_of_a_cut(monkeypatch: pytest.MonkeyPatch) -
         assert 22 - total in range(1, 4)
 
 
+def in_two_lives() -> tuple[list[bytes], list[bytes]]:
+    """What a lane sends before it loses its minutes 4 to 8, and after.
+
+    It begins again at a snapshot behind what it had sent already, of which it knows nothing.
+    """
+    values = [reading(minute + 0.5) for minute in range(14)]
+    task = IntakeTask(PLAN, FIRST)
+    first = partials(task.step(chunk(FIRST, values[:4]), NONE))
+    behind = again(task)
+    first += partials(task.step(chunk(FIRST, values[4:7], first=4), NONE))
+    behind.lose(9)
+    return first, partials(again(behind).step(chunk(FIRST, values[9:], first=9), NONE))
+
+
+def test_a_lane_that_began_again_behind_what_it_had_said() -> None:
+    first, second = in_two_lives()
+    assert [read_piece(record).resumes for record in first + second] == [False] * 7 + [True] + [
+        False
+    ] * (len(second) - 1)
+    task = AssessTask(PLAN, 0)
+    outputs = task.step(chunk(SHARD, minutes_of(SECOND, 14) + first + second), NONE)
+    assert counts(outputs)[6] == 2
+    assert counts(outputs)[8] == 1
+    assert counts(outputs)[13] == 2
+
+
+def test_a_resuming_cut_that_comes_again_forgives_nothing() -> None:
+    first, second = in_two_lives()
+    task = AssessTask(PLAN, 0)
+    task.step(chunk(SHARD, [*first, second[0], second[1], second[0]]), NONE)
+    values = [second[0], second[3]]
+    with pytest.raises(GapError, match="sensor/0: the cut at offset 12 follows 11"):
+        again(task).step(chunk(SHARD, values, first=task.next_offset), NONE)
+
+
 # -- what is left out
 
 

@@ -48,9 +48,11 @@ def assembled(assembler: Assembler, pieces: list[bytes], heard: CutName = BEGINN
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
-@given(some_partials(), st.integers(1, 400), st.randoms(use_true_random=False))
-def test_a_cut_comes_back_as_it_was(of: list[Partial], size: int, rng: Random) -> None:
-    whole = Cut(FIRST, (1 << 40, 3), (-1, 0), -(1 << 62), 1 << 40, of, 1 << 62, 2)
+@given(some_partials(), st.booleans(), st.integers(1, 400), st.randoms(use_true_random=False))
+def test_a_cut_comes_back_as_it_was(
+    of: list[Partial], resumes: bool, size: int, rng: Random
+) -> None:
+    whole = Cut(FIRST, (1 << 40, 3), (-1, 0), -(1 << 62), 1 << 40, of, 1 << 62, 2, resumes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(partials, "PIECE_BYTES", size)
         pieces = pack(whole, FAMILIES)
