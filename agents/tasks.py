@@ -19,7 +19,7 @@ from agents.plan import Plan
 from schemas.refusal import Refused
 from schemas.tick import Tick
 from streams.aggregates import Family
-from streams.cuts import Cut, GapError
+from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import Frozen
 from streams.partials import Assembler, Piece, read_piece
 from streams.records import Chunk, Lane, Output
@@ -138,6 +138,7 @@ class AssessTask:
         self.assess = Assess(plan, shard)
         self._lanes = frozenset(plan.lanes)
         self._announced: dict[Lane, int] = {}
+        self._resumed: dict[Lane, CutName] = {}
         self._assembler = Assembler(families_of(plan))
 
     @property
@@ -194,10 +195,11 @@ class AssessTask:
     def _assembled(self, piece: Piece, *, rows: bool = True) -> Cut | None:
         if piece.lane not in self._lanes:
             raise ValueError(f"{piece.lane} is no lane of the configuration")
-        cut = self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
-        if cut is not None and cut.resumes:
-            self.assess.forgiven.add(cut.lane)
-        return cut
+        if piece.resumes and piece.cut > self._resumed.get(piece.lane, BEGINNING):
+            # Once: a lane may send it again, and may begin again behind what it had said.
+            self._resumed[piece.lane] = piece.cut
+            self.assess.forgiven.add(piece.lane)
+        return self._assembler.add(piece, self.assess.heard(piece.lane), rows=rows)
 
     def begin_at(self, offset: int) -> None:
         self.next_offset = max(offset, self.next_offset)
@@ -214,14 +216,16 @@ class AssessTask:
     def freeze(self, *, whole: bool = False) -> Frozen:
         forgiven = [list(lane) for lane in sorted(self.assess.forgiven)]
         announced = [[*lane, count] for lane, count in self._announced.items()]
-        pieces = self._assembler.dump()
-        state = [self.lost, self.next_offset, self.unusable, forgiven, announced, pieces]
+        resumed = [[*lane, *name] for lane, name in self._resumed.items()]
+        told = [forgiven, announced, resumed, self._assembler.dump()]
+        state = [self.lost, self.next_offset, self.unusable, *told]
         own = msgspec.msgpack.encode(state)
         return {**self.assess.freeze(whole), _TASK: lambda: own}
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         state = msgspec.msgpack.decode(parts[_TASK])
-        self.lost, self.next_offset, self.unusable, forgiven, announced, pieces = state
+        self.lost, self.next_offset, self.unusable, forgiven, announced, resumed, pieces = state
+        self._resumed = {Lane(*lane): (offset, tick) for *lane, offset, tick in resumed}
         self._announced = {Lane(*lane): count for *lane, count in announced}
         self.assess.forgiven = {Lane(*lane) for lane in forgiven}
         self._assembler.load(pieces)
