@@ -187,6 +187,9 @@ def test_history_is_pruned_and_survives_a_snapshot() -> None:
     parts = kept({}, history.freeze())
     again.load(parts)
     assert kept(parts, again.freeze()) == kept({}, history.freeze(whole=True)) == parts
+    held = history.freeze(whole=True)
+    history.note(8, [entry("z", 8)])
+    assert kept({}, held) == parts
     assert again.at(4, final=True) == {}
     assert list(again.at(5, final=False)) == [("site", "x")]
     assert list(again.at(5, final=True)) == [("site", "x"), ("site", "y")]

@@ -56,23 +56,30 @@ def log_of(plan: Plan, rng: Random, unit: int) -> list[Chunk]:
     return mixed
 
 
-def run(plan: Plan, chunks: list[Chunk]) -> list[Output]:
-    pipeline = Pipeline(plan)
-    return [o for chunk in chunks for o in pipeline.step(chunk)] + pipeline.end()
+def unbroken(plan: Plan, chunks: list[Chunk], ended: int) -> tuple[list[Output], dict[str, Parts]]:
+    """What a log says that ends once in the middle, and the state it leaves."""
+    pipeline, outputs = Pipeline(plan), list[Output]()
+    for at, chunk in enumerate(chunks):
+        outputs += pipeline.end() if at == ended else []
+        outputs += pipeline.step(chunk)
+    outputs += pipeline.end()
+    return outputs, all_kept({}, pipeline.freeze(whole=True))
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     st.randoms(use_true_random=False), st.sampled_from(sorted(PLANS)), st.sampled_from([2, 16_384])
 )
-def test_outputs_are_those_of_the_unbroken_run(rng: Any, name: str, block: int) -> None:
+def test_outputs_and_state_are_those_of_the_unbroken_run(rng: Any, name: str, block: int) -> None:
     plan, unit = PLANS[name]
     chunks = log_of(plan, rng, unit)
+    ended = rng.randrange(2 * len(chunks))
     pipeline, found = Pipeline(plan), list[Output]()
     tasks: dict[str, Parts] = {}
     taken: dict[str, Frozen] = {}
     with blocks_of(block):
-        for chunk in chunks:
+        for at, chunk in enumerate(chunks):
+            found += pipeline.end() if at == ended else []
             found += pipeline.step(chunk)
             # Some are encoded only now, when the tasks have gone on.
             tasks, taken = all_kept(tasks, taken), {}
@@ -83,7 +90,8 @@ def test_outputs_are_those_of_the_unbroken_run(rng: Any, name: str, block: int) 
                 tasks, taken = all_kept(tasks, taken), {}
                 pipeline = Pipeline(plan)
                 pipeline.load(tasks)
-        assert found + pipeline.end() == run(plan, chunks)
+        found += pipeline.end()
+        assert (found, all_kept({}, pipeline.freeze(whole=True))) == unbroken(plan, chunks, ended)
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))

@@ -174,6 +174,19 @@ def test_between_two_cuts_only_the_new_rows_are_written(store: Store) -> None:
     assert parts.keys() <= {"pane/0", "last", "ahead/0"}
 
 
+def test_a_device_that_is_forgotten_is_not_kept() -> None:
+    store, parts = SampledStore(10, 5, 100), Parts()
+    store.add((3, 0, 7, 0, 0))
+    store.add((63, 1, 7, 0, 0))
+    for watermark in (70, 110):
+        store.close_until(watermark)
+        parts = kept(parts, store.freeze())
+    assert parts == encoded(store.freeze(whole=True))
+    again = SampledStore(10, 5, 100)
+    again.load(store.dump(), parts)
+    assert [slot for slot, _ in again.close_until(120)[0].rows] == [1]
+
+
 @pytest.mark.parametrize("store", stores(), ids=lambda store: type(store).__name__)
 def test_asking_for_open_panes_folds_nothing(store: Store) -> None:
     """A scrape of the metrics came from its own thread, folded rows twice and lost others."""
