@@ -11,47 +11,31 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable
 
-from agents.intake import Intake, StepError
+from agents.intake import StepError
 from agents.metrics import Metrics
 from agents.outputs import claim_record, newest_of_compacted, tick_record
+from agents.owned import FrozenTask, Group, Owned, listed
 from agents.plan import Plan
 from agents.tasks import AssessTask, IntakeTask, task_of
-from streams.accounting import Accounting
-from streams.frozen import Frozen
 from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
 from streams.kafka.tick_log import TickLog
 from streams.records import Chunk, Lane, Output
-from streams.snapshots import Records, Restored, SnapshotWriter
+from streams.snapshots import Restored, SnapshotWriter
 from streams.timeline import BEFORE_ALL, HOUR_MS, MINUTE_MS
 
 _REVOKE_S = 20.0
 """A rebalance waits so long for a snapshot; without it the next owner begins a little earlier."""
+_STRIDE_MS = 2 * MINUTE_MS
+"""A silent lane is ticked on by so much at once: each window that closes says something."""
+_LONG_MS = HOUR_MS
+"""A lane further behind the clock than this may hold recorded events: the operator is told."""
 
 
 class GapInLogError(Exception):
     """Records between the engine's position and those that came are missing."""
-
-
-_STRIDE_MS = 2 * MINUTE_MS
-_LONG_MS = HOUR_MS
-
-
-def listed(lanes: Collection[Lane]) -> str:
-    """Lanes in few words.
-
-    >>> listed([Lane("b", 1), Lane("a", 0), Lane("b", 0)])
-    'a/0, b/0,1'
-    """
-    topics: dict[str, list[str]] = {}
-    for topic, partition in sorted(lanes):
-        topics.setdefault(topic, []).append(str(partition))
-    words = ", ".join(f"{topic}/{','.join(numbers)}" for topic, numbers in topics.items())
-    return words or "nothing: there are more workers than partitions"
 
 
 class _Breaking:
@@ -71,43 +55,7 @@ class _Breaking:
             self._cluster.failure = self._cluster.failure or error
 
 
-@dataclass(frozen=True)
-class _Frozen:
-    """A task's state at one moment, to be encoded beside the work."""
-
-    task: IntakeTask | AssessTask
-    writer: SnapshotWriter
-    parts: Frozen
-    progress: tuple[int, int]
-    offset: int
-
-    def records(self) -> Records:
-        """Encode what changed; slow, so in a thread."""
-        parts = {name: encode and encode() for name, encode in self.parts.items()}
-        return self.writer.write(parts, self.progress, round(time.time() * 1000))
-
-
-class Group(Protocol):
-    """What the engine asks of the consumer group."""
-
-    async def commit(self, offsets: Mapping[Lane, int]) -> bool:
-        """Tell the group how far the lanes are; whether it took it from this member."""
-        ...
-
-    def end_offset(self, lane: Lane) -> int | None:
-        """End of the lane's log, as far as it is known."""
-        ...
-
-    def first_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
-        """The first offset there still is of each lane; blocks."""
-        ...
-
-    def end_offsets(self, lanes: Collection[Lane]) -> dict[Lane, int]:
-        """The end of each lane's log, asked of the broker; blocks."""
-        ...
-
-
-class Cluster:
+class Cluster(Owned):
     """The tasks of one worker.
 
     Parameters
@@ -138,12 +86,12 @@ class Cluster:
         published: Collection[str] = (),
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
+        super().__init__(group)
         self.plan, self.kafka = plan, plan.configuration.kafka
-        self.group, self.outbox, self.ticks = group, outbox, ticks
+        self.outbox, self.ticks = outbox, ticks
         self.snapshots, self.saving = snapshots, saving
         self.metrics, self.publish, self.say = metrics, publish, say
         self.published = frozenset(published)
-        self.tasks: dict[Lane, IntakeTask | AssessTask] = {}
         self.broken = False
         self.failure: BaseException | None = None
         """What broke the engine first."""
@@ -162,8 +110,6 @@ class Cluster:
         self._dirty: set[Lane] = set()
         self._sent: list[Output] = []
         self._last = time.monotonic()
-        self._began: float | None = None
-        self._read_before = 0
         self._lock = asyncio.Lock()
         self._saving = asyncio.Lock()
 
@@ -199,7 +145,6 @@ class Cluster:
                 except StepError as error:
                     await self._note_crash(task, error.offset)
                     raise
-                self._began = self._began or time.monotonic()
                 self._heard[chunk.lane] = time.monotonic()
                 self._silent_from.pop(chunk.lane, None)
                 await self._send(chunk.lane, outputs)
@@ -306,8 +251,13 @@ class Cluster:
     async def _obey(self) -> None:
         for lane, task in self.tasks.items():
             if isinstance(task, IntakeTask) and self.ticks.book.last(lane) > task.intake.ticks:
-                before = task.progress
+                before, missed = task.progress, task.task.missed
                 outputs = task.schedule(self.ticks.book.after(lane, task.intake.ticks))
+                if task.task.missed > missed:
+                    self.say(
+                        f"{lane}: {task.task.missed - missed} ticks stand before records that were "
+                        "taken already, and are not obeyed: write ticks before what follows them"
+                    )
                 if task.progress != before:
                     await self._send(lane, outputs)
 
@@ -430,79 +380,20 @@ class Cluster:
                 self.steps += 1
                 self.metrics.note_snapshot(time.monotonic() - began, sizes, paused)
 
-    def _freeze(self, lane: Lane) -> _Frozen:
+    def _freeze(self, lane: Lane) -> FrozenTask:
         task, writer = self.tasks[lane], self._writers[lane]
         parts = task.freeze(whole=writer.number == 0)
-        return _Frozen(task, writer, parts, task.progress, task.next_offset)
+        return FrozenTask(task, writer, parts, task.progress, task.next_offset)
 
-    async def _save(self, frozen: Iterable[_Frozen]) -> dict[str, int]:
-        batches = [await asyncio.to_thread(each.records) for each in frozen]
+    async def _save(self, frozen: Iterable[FrozenTask]) -> dict[str, int]:
+        batches = [
+            await asyncio.to_thread(each.records, round(time.time() * 1000)) for each in frozen
+        ]
         await self.snapshots.write(self.saving, batches)
         return {batch.task: batch.size for batch in batches}
-
-    # -- what can be seen
-
-    @property
-    def lanes(self) -> dict[Lane, Intake]:
-        """The intake of every input lane that is owned."""
-        return {t.lane: t.intake for t in self._tasks() if isinstance(t, IntakeTask)}
-
-    def _tasks(self) -> list[IntakeTask | AssessTask]:
-        # A copy: metrics are read in a thread of their own.
-        return list(self.tasks.values())
-
-    def _assessed(self) -> list[AssessTask]:
-        return [task for task in self._tasks() if isinstance(task, AssessTask)]
-
-    @property
-    def open_panes(self) -> int:
-        lanes = sum(intake.open_panes() for intake in self.lanes.values())
-        return lanes + sum(task.assess.open_windows() for task in self._assessed())
-
-    @property
-    def results(self) -> int:
-        return sum(task.assess.results for task in self._assessed())
-
-    @property
-    def alerts(self) -> int:
-        return sum(task.assess.alerts.count for task in self._assessed())
-
-    @property
-    def alerts_standing(self) -> int:
-        return sum(task.assess.alerts.raised() for task in self._assessed())
-
-    @property
-    def lost(self) -> int:
-        return sum(task.lost for task in self._tasks())
-
-    def end_offset(self, lane: Lane) -> int | None:
-        return self.group.end_offset(lane)
-
-    def lag(self) -> int:
-        """Records that are there and not applied yet, in all tasks, as far as it is known."""
-        ends = [(self.group.end_offset(task.lane) or 0, task) for task in self._tasks()]
-        return sum(max(0, end - task.next_offset) for end, task in ends)
 
     @property
     def occupied(self) -> bool:
         """Whether there is anything to do, joining and leaving included: then `steps` must grow."""
         waiting = self._suspended or self._saving.locked() or self._lock.locked()
         return waiting or self.lag() > 0
-
-    def total(self) -> Accounting:
-        """Accounting over the lanes that are owned."""
-        total = Accounting()
-        for intake in self.lanes.values():
-            total.add(intake.accounting)
-        return total
-
-    def summary(self) -> dict[str, Any]:
-        """Accounting by lane and in all of what is owned, and results and alerts so far."""
-        return {
-            "accounting": {str(lane): i.accounting.as_dict() for lane, i in self.lanes.items()},
-            "total": self.total().as_dict(),
-            "lost": {task.name: task.lost for task in self._tasks() if task.lost},
-            "vitals": self.results,
-            "alerts": self.alerts,
-            "lag": self.lag(),
-        }

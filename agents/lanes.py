@@ -25,19 +25,19 @@ class LaneTask:
     def __init__(self, plan: Plan, lane: Lane) -> None:
         self.intake = Intake(plan, lane)
         self.missed = 0
+        self._looked_at = 0
         self._scheduled: deque[Tick] = deque()
 
     def schedule(self, ticks: Iterable[Tick]) -> None:
         """Note the ticks of this lane that were not obeyed yet, in the order of their numbers."""
-        last = self._scheduled[-1].number if self._scheduled else self.intake.ticks
         for tick in sorted(ticks, key=lambda tick: tick.number):
-            if tick.number <= last:
+            if tick.number <= max(self.intake.ticks, self._looked_at):
                 continue
+            self._looked_at = tick.number
             if tick.next_offset < self.intake.next_offset:
                 self.missed += 1
-                continue
-            self._scheduled.append(tick)
-            last = tick.number
+            else:
+                self._scheduled.append(tick)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> Iterator[IntakeStep]:
         """Take in a chunk, and the ticks before each of its records and after the last."""

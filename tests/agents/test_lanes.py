@@ -180,7 +180,9 @@ def test_ticks_wait_for_their_place() -> None:
 def test_a_tick_that_comes_too_late_is_counted_and_not_obeyed() -> None:
     task = LaneTask(PLAN, LANE)
     list(task.step(some_chunk(5)))
-    task.schedule([tick(1, 4, 10), tick(2, 5, 20)])
+    late = tick(1, 4, 10)
+    task.schedule([late])
+    task.schedule([late, tick(2, 5, 20)])
     (step,) = task.settle()
     assert [cut.name for cut in step.cuts] == [(4, 2)]
     assert (task.missed, task.intake.ticks) == (1, 2)
