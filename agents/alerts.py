@@ -37,7 +37,7 @@ class Alerts:
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
         self._changed = False
 
-    def judge(self, sign: str, entry: Entry, end: int) -> list[Output]:
+    def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
         """Take the key's episode on to a window of events that were on time."""
         found = self._rules.get(sign)
         if found is None or entry.value is None:
@@ -55,12 +55,14 @@ class Alerts:
             del self._episodes[name]
         if transition is None:
             return []
-        outputs = self._send(spec, rule, entry, episode, transition, end, late=False)
+        outputs = self._send(spec, rule, entry, episode, transition, (start, end), late=False)
         if transition == "cleared":
             del self._episodes[name]
         return outputs
 
-    def judge_final(self, sign: str, before: Entry | None, entry: Entry, end: int) -> list[Output]:
+    def judge_final(
+        self, sign: str, before: Entry | None, entry: Entry, start: int, end: int
+    ) -> list[Output]:
         """Judge a corrected window once: it may raise an alert marked late, never withdraw one.
 
         A late alert is over when it is sent: the windows after it were judged by themselves.
@@ -74,8 +76,9 @@ class Alerts:
         if covered or (before is not None and (before.severity or 0) >= entry.severity):
             return []
         episode = Episode("normal", end, end, entry.severity, entry.severity)
-        outputs = self._send(spec, rule, entry, episode, "raised", end, late=True)
-        return outputs + self._send(spec, rule, entry, episode, "cleared", end, late=True)
+        window = (start, end)
+        outputs = self._send(spec, rule, entry, episode, "raised", window, late=True)
+        return outputs + self._send(spec, rule, entry, episode, "cleared", window, late=True)
 
     def _send(
         self,
@@ -84,14 +87,18 @@ class Alerts:
         entry: Entry,
         episode: Episode,
         transition: Transition,
-        end: int,
+        window: tuple[int, int],
         *,
         late: bool,
     ) -> list[Output]:
         assert entry.value is not None
+        start, end = window
         rule_name = f"{sign.id}/late" if late else sign.id
         self.count += transition == "raised"
         why = Why(
+            t_start=start,
+            t_end=end,
+            n=entry.n,
             value=entry.value,
             threshold=rule.scale.threshold(episode.level),
             compare=rule.scale.levels.compare,
@@ -104,6 +111,7 @@ class Alerts:
         alert = Alert(
             alert_id=episode_id(rule_name, entry.level, entry.key, episode.first_end),
             rule=sign.id,
+            kind="threshold",
             key_level=entry.level,
             key=entry.key,
             place=entry.place,

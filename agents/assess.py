@@ -182,7 +182,7 @@ class Assess:
         for entry in entries:
             if entry.level in keys and self._owns(entry):
                 outputs += self._results(assessed.sign, entry, start, end, rev=0, newest=True)
-                outputs += self.alerts.judge(assessed.sign.id, entry, end)
+                outputs += self.alerts.judge(assessed.sign.id, entry, start, end)
         return outputs
 
     def _close_final(self, assessed: _Assessed, end: int) -> list[Output]:
@@ -194,7 +194,7 @@ class Assess:
         for before, after in pairs:
             if after.level in keys and self._owns(after):
                 outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)
-                outputs += self.alerts.judge_final(assessed.sign.id, before, after, end)
+                outputs += self.alerts.judge_final(assessed.sign.id, before, after, start, end)
         return outputs
 
     def _owns(self, entry: Entry) -> bool:

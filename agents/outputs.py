@@ -179,6 +179,7 @@ def loss_alert(lane: Lane, first: int, until: int, t: int, place: str, config: s
     alert = Alert(
         alert_id=hashlib.sha256(identity).hexdigest()[:32],
         rule=LOST,
+        kind="loss",
         key_level="city",
         key=place,
         place=place,
@@ -199,6 +200,9 @@ def loss_alert(lane: Lane, first: int, until: int, t: int, place: str, config: s
             "title_en": f"{lane} records {first}-{until - 1} were deleted before they were read",
         },
         why=Why(
+            t_start=t,
+            t_end=t,
+            n=until - first,
             value=float(until - first),
             threshold=0.0,
             compare="gt",

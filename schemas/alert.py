@@ -11,6 +11,7 @@ from schemas.event import Place
 from schemas.vital import Key, KeyLevel, Level
 
 State: TypeAlias = Literal["raised", "clearing", "cleared"]
+Kind: TypeAlias = Literal["threshold", "anomaly", "loss"]
 Transition: TypeAlias = Literal[
     "raised", "escalated", "deescalated", "clearing", "reraised", "cleared"
 ]
@@ -32,8 +33,17 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
 
     Parameters
     ----------
+    t_start, t_end
+        The judged window, int64 ms UTC.
+    n
+        Events in it.
     value, threshold, compare
-        What was observed, and the limit it was compared with.
+        What was observed, and the limit it was compared with; of an anomaly the end of the band
+        that it left.
+    expected, band, score, model
+        Of an anomaly: what the model expected, the range it took for normal, how far the value is
+        from it (0 to 1, an anomaly from 0.5 on), and the model's name; null where a threshold
+        alone decides.
     threshold_source, standing
         Where the limit comes from, and how far that has been checked.
     coverage
@@ -44,9 +54,16 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Largest first.
     """
 
+    t_start: int
+    t_end: int
+    n: Annotated[int, Meta(ge=0)]
     value: float | None
     threshold: float | None
     compare: Literal["ge", "gt", "le", "lt"]
+    expected: float | None = None
+    band: tuple[float, float] | None = None
+    score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     threshold_source: str
     standing: Standing
     coverage: Annotated[float, Meta(ge=0, le=1)]
@@ -63,6 +80,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Hash of rule, key and end of the episode's first window: the same in every message.
     rule
         The sign or incident that raised it.
+    kind
+        Whether a threshold was met, a model was surprised, or records were lost.
     key_level, key, place
         What it is about.
     state, transition
@@ -86,6 +105,7 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
 
     alert_id: Annotated[str, Meta(min_length=1, max_length=64)]
     rule: Annotated[str, Meta(min_length=1, max_length=64)]
+    kind: Kind
     key_level: KeyLevel
     key: Key
     place: Place | None

@@ -34,6 +34,9 @@ RESULT: dict[str, Any] = {
 }
 
 WHY = Why(
+    t_start=0,
+    t_end=60_000,
+    n=1,
     value=26.8,
     threshold=25.0,
     compare="ge",
@@ -47,6 +50,7 @@ WHY = Why(
 ALERT: dict[str, Any] = {
     "alert_id": "5f2b",
     "rule": "drain.depth",
+    "kind": "threshold",
     "key_level": "grid",
     "key": "440111004003012",
     "place": "440111004003012",
