@@ -161,11 +161,15 @@ class Log:
         return [(alert.transition, alert.late) for alert in told]
 
     def judge(self, minute: int, value: float | None) -> list[tuple[str, bool]]:
-        return self.take(self.alerts.judge(SIGN.id, entry(value), minute * MINUTE))
+        return self.take(
+            self.alerts.judge(SIGN.id, entry(value), (minute - 2) * MINUTE, minute * MINUTE)
+        )
 
     def correct(self, minute: int, before: float | None, value: float | None) -> Any:
         pair = (entry(before), entry(value))
-        return self.take(self.alerts.judge_final(SIGN.id, *pair, minute * MINUTE))
+        return self.take(
+            self.alerts.judge_final(SIGN.id, *pair, (minute - 2) * MINUTE, minute * MINUTE)
+        )
 
 
 def test_what_an_alert_says() -> None:
@@ -194,7 +198,7 @@ def test_a_correction_raises_a_late_alert_that_is_over_at_once() -> None:
 
 def test_a_correction_of_an_unknown_key_raises_a_late_alert() -> None:
     log = Log()
-    outputs = log.alerts.judge_final(SIGN.id, None, entry(12), MINUTE)
+    outputs = log.alerts.judge_final(SIGN.id, None, entry(12), 0, MINUTE)
     assert log.take(outputs) == [("raised", True), ("cleared", True)]
 
 
