@@ -149,7 +149,7 @@ class Judge:
         self._present: set[str] = set()
         self._touched: dict[KeyName, Detector] = {}
         self._changed: set[str] = set()
-        self._keys_changed = self._counted = False
+        self._keys_changed, self._counted = False, True
 
     def judge(
         self, name: KeyName, value: float | None, end: int, *, final: bool = False
@@ -309,7 +309,7 @@ class Judge:
             model = self._begin((level, key))
             model.probed_hour, model.blind = probed_hour, blind
             model.detector.load(sections.get((level, key), {}))
-        self._keys_changed = False
+        self._keys_changed = self._counted = False
 
 
 def _sound(verdict: Verdict) -> Verdict:

@@ -15,6 +15,9 @@ from streams.timeline import to_ms
 if TYPE_CHECKING:
     from river.proba import Gaussian as Distribution
 
+_Row = tuple[tuple[float], dict[str, Any]]
+"""What River's window keeps of a value: the arguments it came with."""
+
 _MOMENTS = "moments"
 _BLOCK = 64
 """Values of the window in one section."""
