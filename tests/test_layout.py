@@ -25,6 +25,7 @@ SHELL = (
     "agents/watchdog.py",
     "agents/worker.py",
     "schemas/loading.py",
+    "schemas/registers.py",
     "streams/event_logs.py",
     "streams/kafka/*.py",
     "streams/log_store.py",

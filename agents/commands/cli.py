@@ -13,6 +13,7 @@ from agents.commands import (
     doctor,
     documents,
     generate,
+    register,
     replay,
     send,
     standing,
@@ -59,5 +60,6 @@ app.command("check")(check.check)
 app.command("generate")(generate.generate)
 app.add_typer(deadletters.app, name="deadletter")
 app.add_typer(topics.app, name="topics")
+app.add_typer(register.app, name="register")
 app.command("doctor")(doctor.doctor)
 app.command("schemas")(documents.schemas)

@@ -1,0 +1,418 @@
+"""The register's file: accepted whole, or refused with every fault in its place.
+
+Rows are comma-separated. The columns are those of `Device`, in any order; ``device``, ``topic``,
+``kind`` and ``place`` are required.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from io import StringIO
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from schemas.csv_lines import Field, LineFault, fields_of, split_plain
+from schemas.devices import (
+    COLUMNS,
+    KINDS,
+    NOISE_ZONES,
+    Change,
+    Device,
+    Difference,
+    Register,
+    diff,
+    merge,
+    ordered,
+    overlaps,
+    write,
+)
+from schemas.documents import ConfigurationError, Problem
+from schemas.places import normalise
+from schemas.spelling import guess
+from schemas.times import epoch_ms
+
+__all__ = [
+    "COLUMNS",
+    "KINDS",
+    "NOISE_ZONES",
+    "REQUIRED",
+    "Change",
+    "Device",
+    "Difference",
+    "Register",
+    "RegisterError",
+    "diff",
+    "merge",
+    "parse_lines",
+    "parse_register",
+    "write",
+]
+
+REQUIRED = ("device", "topic", "kind", "place")
+MOST_PROBLEMS = 10_000
+"""Where the columns are mixed up every row is faulty: reading ends there."""
+DEEPEST_WELL_M = 100.0
+"""Proposal: beyond it a depth is in another unit."""
+LONGEST_PERIOD_S = 2_678_400.0
+"""31 days, as in a reading's own ``period_s``."""
+
+_MOST_KNOWN = 1 << 18
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+_ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?[Ee]\+[0-9]+", re.ASCII)
+_LONGEST_GUESS = 40
+
+
+class RegisterError(ConfigurationError):
+    """A register is refused, with all its problems."""
+
+
+def parse_register(text: str, name: str) -> Register:
+    """Read a register.
+
+    Parameters
+    ----------
+    text
+        The whole file.
+    name
+        How problems name the file.
+
+    Raises
+    ------
+    RegisterError
+        With every problem at its line and column.
+
+    Examples
+    --------
+    >>> register = parse_register("place,device,topic,kind\\n440100,d1,sensor,pm25\\n", "r.csv")
+    >>> register.devices[0].place, register.devices[0].period_s
+    ('4401', 300.0)
+    >>> parse_register("device,topic,kind,place\\nd1,sensor,pm2.5,4401\\n", "r.csv")
+    Traceback (most recent call last):
+    RegisterError: r.csv:2:11: kind: unknown metric: did you mean 'pm25'?
+    """
+    # Half a surrogate pair goes through, to be told of in its place.
+    lines = StringIO(text, newline="\n")
+    return parse_lines((line.encode(errors="surrogatepass") for line in lines), name)
+
+
+def parse_lines(lines: Iterable[bytes], name: str) -> Register:
+    """As `parse_register`, of a file's lines with their ends; none is kept.
+
+    Raises
+    ------
+    RegisterError
+        With every problem at its line and column.
+    """
+    reader = _Reader(name)
+    for number, raw in enumerate(lines, 1):
+        if not reader.take(number, raw):
+            break
+    return reader.end()
+
+
+class _Known(dict[str, Any]):
+    """Values by what stands in the file, each made once."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, text: str) -> Any:
+        made = self._make(text)
+        if len(self) < _MOST_KNOWN:
+            self[text] = made
+        return made
+
+
+class _Reader:
+    """Takes lines, keeps rows and problems."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+        self.rows: list[Device] = []
+        self.numbers = array("L")
+        self.header: list[str | None] | None = None
+        self._values = {column: _Known(make) for column, make in _MAKE.items()}
+        self._arranged: Callable[[Sequence[str]], tuple[str, ...]] | None = None
+        self._last = ""
+
+    def take(self, number: int, raw: bytes) -> bool:
+        """Read a line; whether to go on."""
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError as error:
+            column = len(raw[: error.start].decode()) + 1
+            message = f"byte 0x{raw[error.start]:02x} is not UTF-8: save the file as UTF-8"
+            self._tell(number, column, "", message)
+            # What the columns are is not known, and all the rest would be told of for that.
+            return self.header is not None and len(self.problems) < MOST_PROBLEMS
+        if number == 1:
+            line = line.removeprefix("\ufeff")
+        line = line.removesuffix("\n").removesuffix("\r")
+        if self.header is None:
+            return self._take_header(number, line)
+        if not line:
+            return True
+        fields = split_plain(line) if self._arranged else None
+        try:
+            row = None if fields is None else self._made(fields)
+        except (ValueError, KeyError):
+            row = None
+        row = row or self._closely(number, line)
+        if row is not None:
+            self.rows.append(row)
+            self.numbers.append(number)
+        if len(self.problems) >= MOST_PROBLEMS:
+            message = f"{MOST_PROBLEMS} faults up to here: mend them, the rest was not read"
+            self._tell(number + 1, 1, "", message)
+            return False
+        return True
+
+    def end(self) -> Register:
+        """The register, where nothing was wrong."""
+        if self.header is None and not self.problems:
+            self._tell(1, 1, "", f"the file is empty: begin it with {','.join(REQUIRED)}")
+        rows = ordered(self.rows)
+        if len(self.problems) < MOST_PROBLEMS:
+            self._find_overlaps(rows)
+        if self.problems:
+            raise RegisterError(self.problems)
+        return Register(rows)
+
+    def _tell(self, line: int, column: int, path: str, message: str) -> None:
+        self.problems.append(Problem(self.name, line, column, path, message))
+
+    def _take_header(self, number: int, line: str) -> bool:
+        try:
+            fields = fields_of(line)
+        except LineFault as fault:
+            self._tell(number, fault.column, "", f"{fault}; the first line names the columns")
+            return False
+        if len(fields) == 1 and ";" in line:
+            message = "columns are separated by commas, not semicolons"
+            self._tell(number, line.index(";") + 1, "", message)
+            return False
+        self.header = []
+        for field in fields:
+            known = field.text in COLUMNS
+            twice = known and field.text in self.header
+            if twice:
+                first = self.header.index(field.text)
+                message = f"the column stands here twice: the first is at {fields[first].column}"
+                self._tell(number, field.column, field.text, message)
+            elif not known:
+                hint = _guess(field.text.strip(), COLUMNS) or f": there are {', '.join(COLUMNS)}"
+                what = (
+                    f"unknown column '{field.text[:_LONGEST_GUESS]}'" if field.text else "no name"
+                )
+                self._tell(number, field.column, "", f"{what}{hint}")
+            self.header.append(field.text if known and not twice else None)
+        for column in REQUIRED:
+            if column not in self.header:
+                self._tell(number, 1, column, "the required column is missing")
+        if not self.problems:
+            # A column that is left out reads as the empty field put behind each row.
+            places = {column: place for place, column in enumerate(self.header)}
+            self._arranged = itemgetter(*(places.get(c, len(places)) for c in COLUMNS))
+        return True
+
+    def _made(self, fields: list[str]) -> Device:
+        """The row of plain fields; raises where `_closely` must say what is wrong with it."""
+        assert self.header is not None
+        assert self._arranged is not None
+        if len(fields) != len(self.header):
+            raise ValueError
+        fields.append("")
+        device, topic, kind, platform, place, site, site_type, period, since, until, depth, zone = (
+            self._arranged(fields)
+        )
+        if not 0 < len(device) <= 64:
+            raise ValueError
+        if device == self._last:
+            # The rows of one device mostly stand together.
+            device = self._last
+        self._last = device
+        value = self._values
+        usual = KINDS[topic][kind]
+        given: float | None = value["period_s"][period]
+        begin: int = value["since"][since]
+        end: int | None = value["until"][until]
+        if end is not None and end <= begin:
+            raise ValueError
+        return Device(
+            device,
+            value["topic"][topic],
+            value["kind"][kind],
+            value["platform"][platform],
+            value["place"][place],
+            value["site"][site],
+            value["site_type"][site_type],
+            usual if given is None else given,
+            begin,
+            end,
+            value["well_depth_m"][depth],
+            value["noise_zone"][zone],
+        )
+
+    def _closely(self, number: int, line: str) -> Device | None:
+        """The row of any line, or its faults in their places."""
+        assert self.header is not None
+        try:
+            fields = fields_of(line)
+        except LineFault as fault:
+            self._tell(number, fault.column, "", str(fault))
+            return None
+        count = len(self.header)
+        if len(fields) != count:
+            column = fields[count].column if len(fields) > count else len(line) + 1
+            message = f"the header has {count} columns, this row {len(fields)}"
+            self._tell(number, column, "", message)
+            return None
+        before = len(self.problems)
+        self._check(number, {c: f for c, f in zip(self.header, fields, strict=True) if c})
+        if len(self.problems) > before or self._arranged is None:
+            return None
+        return self._made([field.text for field in fields])
+
+    def _check(self, number: int, row: dict[str, Field]) -> None:
+        values: dict[str, Any] = {}
+        for column, field in row.items():
+            try:
+                if field.loose:
+                    raise ValueError("a space at its end: take it out, or put the field in quotes")
+                values[column] = _MAKE[column](field.text)
+            except ValueError as error:
+                self._tell(number, field.column, column, str(error))
+        fault = _fault_of_kind(values["kind"], values.get("topic")) if "kind" in values else None
+        if fault:
+            self._tell(number, row["kind"].column, "kind", fault)
+        begin, end = values.get("since"), values.get("until")
+        if end is not None and end <= (begin or 0):
+            self._tell(number, row["until"].column, "until", "is not after since: exchange the two")
+
+    def _find_overlaps(self, rows: list[Device]) -> None:
+        found = list(overlaps(rows))
+        if not found:
+            return
+        wanted = {id(row) for pair in found for row in pair}
+        lines = {
+            id(row): number
+            for row, number in zip(self.rows, self.numbers, strict=True)
+            if id(row) in wanted
+        }
+        for pair in found[:MOST_PROBLEMS]:
+            first, second = sorted(lines[id(row)] for row in pair)
+            message = (
+                f"line {first} has this device and kind for the same time: take one of the two "
+                "out, or let the first end (until) where the second begins (since)"
+            )
+            self._tell(second, 1, "", message)
+
+
+def _fault_of_kind(kind: str, topic: str | None) -> str | None:
+    """What is wrong with a kind, given its topic where that is known."""
+    names = [topic] if topic else list(KINDS)
+    if any(kind in KINDS[name] for name in names):
+        return None
+    if not kind:
+        return "is empty: name the metric, or the kind of observation"
+    for name, kinds in KINDS.items():
+        if kind in kinds:
+            return f"{kind} is of the topic {name}, not of {topic}"
+    what = "kind of observation" if names == ["traffic"] else "metric"
+    known = [known for name in names for known in KINDS[name]]
+    return f"unknown {what}{_guess(kind, known) or ': use one of ' + ', '.join(known)}"
+
+
+def _guess(word: str, known: Iterable[str]) -> str:
+    # Likeness takes the product of the lengths in time.
+    return guess(word[:_LONGEST_GUESS], known)
+
+
+def _text(most: int) -> Callable[[str], str]:
+    def make(text: str) -> str:
+        if len(text) > most:
+            raise ValueError(f"has {len(text)} characters: events have at most {most}")
+        return text
+
+    return make
+
+
+def _device(text: str) -> str:
+    if not text:
+        raise ValueError("is empty: name the device as its events do")
+    return _text(64)(text)
+
+
+def _word(choices: Iterable[str]) -> Callable[[str], str]:
+    # The words themselves, so that all rows share them.
+    words = {word: word for word in choices}
+    listed = ", ".join(word or "nothing" for word in words)
+
+    def make(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {listed}{_guess(text, words) if text else ''}")
+        return words[text]
+
+    return make
+
+
+def _place(text: str) -> str:
+    if _ROUNDED.fullmatch(text):
+        raise ValueError("was rounded by a spreadsheet: export the column as text")
+    return normalise(text)
+
+
+def _time(text: str) -> int:
+    try:
+        moment = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        example = "2026-05-22T06:41:30+08:00"
+        raise ValueError(f"expected a time with its offset, such as {example}, or nothing")
+    return epoch_ms(moment)
+
+
+def _since(text: str) -> int:
+    return _time(text) if text else 0
+
+
+def _until(text: str) -> int | None:
+    return _time(text) if text else None
+
+
+def _decimal(least: float, most: float, unit: str) -> Callable[[str], float | None]:
+    def make(text: str) -> float | None:
+        if not text:
+            return None
+        if not _DECIMAL.fullmatch(text) or not least <= float(text) <= most:
+            raise ValueError(
+                f"expected {unit} from {least:g} to {most:,g} with at most 3 decimals, or nothing"
+            )
+        return float(text)
+
+    return make
+
+
+_MAKE: dict[str, Callable[[str], Any]] = {
+    "device": _device,
+    "topic": _word(KINDS),
+    "kind": str,
+    "platform": _text(64),
+    "place": _place,
+    "site": _text(64),
+    "site_type": _text(32),
+    "period_s": _decimal(0, LONGEST_PERIOD_S, "seconds"),
+    "since": _since,
+    "until": _until,
+    "well_depth_m": _decimal(0.001, DEEPEST_WELL_M, "metres"),
+    "noise_zone": _word(NOISE_ZONES),
+}
+"""What each column's text becomes; raises ValueError with words for people."""

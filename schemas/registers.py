@@ -1,0 +1,80 @@
+"""Registers on disk: read line by line, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from schemas.devices import lines
+from schemas.documents import Problem
+from schemas.register import Register, RegisterError, parse_lines
+
+LONGEST_LINE = 64 * 1024
+"""Bytes: the longest row that could be right has a hundredth of it."""
+
+_BATCH = 4096
+
+
+def read_register(path: Path, progress: Callable[[int], None] | None = None) -> Register:
+    """Read a register's file.
+
+    Parameters
+    ----------
+    path
+        UTF-8, with or without a byte-order mark.
+    progress
+        Called now and then with the bytes read since it was called before.
+
+    Raises
+    ------
+    RegisterError
+        With every problem at its line and column.
+    """
+    try:
+        return parse_lines(_lines(path, progress or (lambda size: None)), str(path))
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise RegisterError([Problem(str(path), 0, 0, "", message)]) from error
+
+
+def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[bytes]:
+    size = 0
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            size += len(line)
+            if number % _BATCH == 0:
+                progress(size)
+                size = 0
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                message = f"a line longer than {LONGEST_LINE // 1024} KiB: is this a CSV file?"
+                raise RegisterError([Problem(str(path), number, LONGEST_LINE + 1, "", message)])
+            yield line
+    progress(size)
+
+
+def save_register(register: Register, path: Path) -> None:
+    """Write a register in its canonical form; whoever reads the file sees the old one or the new.
+
+    Raises
+    ------
+    OSError
+        It can not be written; the old file is as it was.
+    """
+    target = path.resolve()
+    new = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        with new.open("w", encoding="utf-8", newline="") as file:
+            if target.exists():
+                new.chmod(target.stat().st_mode & 0o777)
+            file.writelines(lines(register))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
