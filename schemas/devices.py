@@ -9,7 +9,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -219,6 +219,7 @@ def write(register: Register) -> str:
     return "".join(lines(register))
 
 
+@lru_cache(maxsize=1 << 12)  # many rows count from the same day
 def written_time(t: int) -> str:
     """A time, int64 ms UTC, in RFC 3339.
 
@@ -230,6 +231,7 @@ def written_time(t: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec=unit) + "Z"
 
 
+@lru_cache(maxsize=1 << 12)
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 

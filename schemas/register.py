@@ -6,15 +6,11 @@ Rows are comma-separated. The columns are those of `Device`, in any order; ``dev
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from io import StringIO
 from operator import itemgetter
 from typing import Any
-
-import msgspec
 
 from schemas.csv_lines import Field, LineFault, fields_of, split_plain
 from schemas.devices import (
@@ -32,9 +28,7 @@ from schemas.devices import (
     write,
 )
 from schemas.documents import ConfigurationError, Problem
-from schemas.places import normalise
-from schemas.spelling import guess
-from schemas.times import epoch_ms
+from schemas.register_columns import LONGEST_GUESS, MAKE, fault_of_kind, likely
 
 __all__ = [
     "COLUMNS",
@@ -56,15 +50,7 @@ __all__ = [
 REQUIRED = ("device", "topic", "kind", "place")
 MOST_PROBLEMS = 10_000
 """Where the columns are mixed up every row is faulty: reading ends there."""
-DEEPEST_WELL_M = 100.0
-"""Proposal: beyond it a depth is in another unit."""
-LONGEST_PERIOD_S = 2_678_400.0
-"""31 days, as in a reading's own ``period_s``."""
-
 _MOST_KNOWN = 1 << 18
-_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
-_ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?[Ee]\+[0-9]+", re.ASCII)
-_LONGEST_GUESS = 40
 
 
 class RegisterError(ConfigurationError):
@@ -138,7 +124,7 @@ class _Reader:
         self.rows: list[Device] = []
         self.numbers = array("L")
         self.header: list[str | None] | None = None
-        self._values = {column: _Known(make) for column, make in _MAKE.items()}
+        self._values = {column: _Known(make) for column, make in MAKE.items()}
         self._arranged: Callable[[Sequence[str]], tuple[str, ...]] | None = None
         self._last = ""
 
@@ -207,10 +193,9 @@ class _Reader:
                 message = f"the column stands here twice: the first is at {fields[first].column}"
                 self._tell(number, field.column, field.text, message)
             elif not known:
-                hint = _guess(field.text.strip(), COLUMNS) or f": there are {', '.join(COLUMNS)}"
-                what = (
-                    f"unknown column '{field.text[:_LONGEST_GUESS]}'" if field.text else "no name"
-                )
+                hint = likely(field.text.strip(), COLUMNS) or f": there are {', '.join(COLUMNS)}"
+                shown = field.text[:LONGEST_GUESS]
+                what = f"unknown column '{shown}'" if shown else "a column without a name"
                 self._tell(number, field.column, "", f"{what}{hint}")
             self.header.append(field.text if known and not twice else None)
         for column in REQUIRED:
@@ -286,10 +271,10 @@ class _Reader:
             try:
                 if field.loose:
                     raise ValueError("a space at its end: take it out, or put the field in quotes")
-                values[column] = _MAKE[column](field.text)
+                values[column] = MAKE[column](field.text)
             except ValueError as error:
                 self._tell(number, field.column, column, str(error))
-        fault = _fault_of_kind(values["kind"], values.get("topic")) if "kind" in values else None
+        fault = fault_of_kind(values["kind"], values.get("topic")) if "kind" in values else None
         if fault:
             self._tell(number, row["kind"].column, "kind", fault)
         begin, end = values.get("since"), values.get("until")
@@ -313,106 +298,3 @@ class _Reader:
                 "out, or let the first end (until) where the second begins (since)"
             )
             self._tell(second, 1, "", message)
-
-
-def _fault_of_kind(kind: str, topic: str | None) -> str | None:
-    """What is wrong with a kind, given its topic where that is known."""
-    names = [topic] if topic else list(KINDS)
-    if any(kind in KINDS[name] for name in names):
-        return None
-    if not kind:
-        return "is empty: name the metric, or the kind of observation"
-    for name, kinds in KINDS.items():
-        if kind in kinds:
-            return f"{kind} is of the topic {name}, not of {topic}"
-    what = "kind of observation" if names == ["traffic"] else "metric"
-    known = [known for name in names for known in KINDS[name]]
-    return f"unknown {what}{_guess(kind, known) or ': use one of ' + ', '.join(known)}"
-
-
-def _guess(word: str, known: Iterable[str]) -> str:
-    # Likeness takes the product of the lengths in time.
-    return guess(word[:_LONGEST_GUESS], known)
-
-
-def _text(most: int) -> Callable[[str], str]:
-    def make(text: str) -> str:
-        if len(text) > most:
-            raise ValueError(f"has {len(text)} characters: events have at most {most}")
-        return text
-
-    return make
-
-
-def _device(text: str) -> str:
-    if not text:
-        raise ValueError("is empty: name the device as its events do")
-    return _text(64)(text)
-
-
-def _word(choices: Iterable[str]) -> Callable[[str], str]:
-    # The words themselves, so that all rows share them.
-    words = {word: word for word in choices}
-    listed = ", ".join(word or "nothing" for word in words)
-
-    def make(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"expected one of {listed}{_guess(text, words) if text else ''}")
-        return words[text]
-
-    return make
-
-
-def _place(text: str) -> str:
-    if _ROUNDED.fullmatch(text):
-        raise ValueError("was rounded by a spreadsheet: export the column as text")
-    return normalise(text)
-
-
-def _time(text: str) -> int:
-    try:
-        moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        example = "2026-05-22T06:41:30+08:00"
-        raise ValueError(f"expected a time with its offset, such as {example}, or nothing")
-    return epoch_ms(moment)
-
-
-def _since(text: str) -> int:
-    return _time(text) if text else 0
-
-
-def _until(text: str) -> int | None:
-    return _time(text) if text else None
-
-
-def _decimal(least: float, most: float, unit: str) -> Callable[[str], float | None]:
-    def make(text: str) -> float | None:
-        if not text:
-            return None
-        if not _DECIMAL.fullmatch(text) or not least <= float(text) <= most:
-            raise ValueError(
-                f"expected {unit} from {least:g} to {most:,g} with at most 3 decimals, or nothing"
-            )
-        return float(text)
-
-    return make
-
-
-_MAKE: dict[str, Callable[[str], Any]] = {
-    "device": _device,
-    "topic": _word(KINDS),
-    "kind": str,
-    "platform": _text(64),
-    "place": _place,
-    "site": _text(64),
-    "site_type": _text(32),
-    "period_s": _decimal(0, LONGEST_PERIOD_S, "seconds"),
-    "since": _since,
-    "until": _until,
-    "well_depth_m": _decimal(0.001, DEEPEST_WELL_M, "metres"),
-    "noise_zone": _word(NOISE_ZONES),
-}
-"""What each column's text becomes; raises ValueError with words for people."""

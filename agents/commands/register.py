@@ -317,7 +317,8 @@ def _show_heard(hearing: Hearing, unknown: list[Unknown], silent: Silent, zone: 
             len(silent.never_heard),
         )
     if silent.not_judged:
-        complain(f"{silent.not_judged:,} not judged: the log is too short for their period")
+        why = "in that time they need not have spoken three times"
+        complain(f"{silent.not_judged:,} not judged: {why}")
     if not unknown and not silent.never_heard:
         print("every device that spoke is registered, every registered one has spoken")
 
