@@ -78,10 +78,7 @@ def _document(name: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
     conditions = [
         {
             "if": {"properties": {field: {"const": word}}, "required": [field]},
-            "then": {
-                "required": list(needed),
-                "properties": {key: {"not": {"type": "null"}} for key in needed},
-            },
+            "then": _present(needed),
         }
         for field, word, needed in _CONDITIONS.get(name, ())
     ]
@@ -90,6 +87,17 @@ def _document(name: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
     if definitions:
         document["$defs"] = definitions
     return document
+
+
+def _present(names: tuple[str | tuple[str, ...], ...]) -> dict[str, Any]:
+    """The condition that fields are there and not null; of those in brackets, one."""
+    all_of = [name for name in names if isinstance(name, str)]
+    one_of = [[_present((name,)) for name in each] for each in names if not isinstance(each, str)]
+    return {
+        "required": all_of,
+        "properties": {key: {"not": {"type": "null"}} for key in all_of},
+        **({"allOf": [{"anyOf": options} for options in one_of]} if one_of else {}),
+    }
 
 
 def _first_line(body: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -22,12 +22,14 @@ from schemas.event import (
 from schemas.refusal import Refused
 from schemas.times import Time
 
-NEEDS = (
-    ("kind", "order", ("order_id", "status", "t_created", "category")),
+Needs: TypeAlias = tuple[tuple[str, str, tuple[str | tuple[str, ...], ...]], ...]
+
+NEEDS: Needs = (
+    ("kind", "order", ("order_id", "status", "t_created", ("category", "text"))),
     ("kind", "call", ("wait_s", "answered")),
     ("status", "merged", ("duplicate_of",)),
 )
-"""Where a field holds a word, these other fields are required."""
+"""Where a field holds a word, these other fields are required; of those in brackets, one."""
 
 
 class HotlineEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -47,7 +49,7 @@ class HotlineEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     t_created, due
         Of the order, int64 ms UTC.
     category
-        Path from large to small class.
+        Path from large to small class; a step without it has a `text` to tell it from.
     caller_hash
         Where the source has hashed the caller itself.
     by, confidence
@@ -130,10 +132,12 @@ def check(event: HotlineEvent) -> None:
     settle(event)
     for field, word, needed in NEEDS:
         if getattr(event, field) == word:
-            for name in needed:
-                if getattr(event, name) is None:
-                    hint = f"is absent: an event with {field} {word} needs it"
-                    raise Refused("missing_field", f"$.{name}", hint)
+            for names in needed:
+                first, *others = (names,) if isinstance(names, str) else names
+                if all(getattr(event, name) is None for name in (first, *others)):
+                    instead = "".join(f", or {name}" for name in others)
+                    hint = f"is absent: an event with {field} {word} needs it{instead}"
+                    raise Refused("missing_field", f"$.{first}", hint)
     if event.t_created is not None:
         event.t_created = settle_time(event.t_created, "$.t_created")
     if event.due is not None:

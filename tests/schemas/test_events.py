@@ -107,6 +107,12 @@ def test_text_alone_may_hold_line_breaks() -> None:
     assert refusal("hotline", changed(HOTLINE, text=f"{MARK}\x00")).where == "$.text"
 
 
+def test_a_step_without_category_has_a_text() -> None:
+    for name in ("category", "text"):
+        assert getattr(decode("hotline", without(HOTLINE, name)), name) is None
+    assert refusal("hotline", without(HOTLINE, "category", "text")).hint.endswith("or text")
+
+
 def test_of_two_equal_keys_the_last_counts() -> None:
     assert decode("sensor", minimal(value=b'1,"value":2')).value == 2.0
     assert decode("sensor", minimal(t=b'1779403290000,"t":1779403290001')).t == 1779403290001
@@ -244,7 +250,7 @@ INCONSISTENT = [
     ("hotline", without(HOTLINE, "order_id"), "missing_field", "$.order_id"),
     ("hotline", without(HOTLINE, "status"), "missing_field", "$.status"),
     ("hotline", without(HOTLINE, "t_created"), "missing_field", "$.t_created"),
-    ("hotline", changed(HOTLINE, category=None), "missing_field", "$.category"),
+    ("hotline", without(HOTLINE, "category", "text"), "missing_field", "$.category"),
     ("hotline", without(HOTLINE, "duplicate_of"), "missing_field", "$.duplicate_of"),
     ("hotline", without(CALL, "wait_s"), "missing_field", "$.wait_s"),
     ("hotline", without(CALL, "answered"), "missing_field", "$.answered"),

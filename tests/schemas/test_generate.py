@@ -76,7 +76,14 @@ def holds(event: dict[str, Any], rule: dict[str, Any]) -> bool:
     [(field, word)] = rule["if"]["properties"].items()
     if event.get(field) != word["const"]:
         return True
-    return all(event.get(name) is not None for name in rule["then"]["required"])
+    return present(event, rule["then"])
+
+
+def present(event: dict[str, Any], rule: dict[str, Any]) -> bool:
+    return all(event.get(name) is not None for name in rule["required"]) and all(
+        any(present(event, option) for option in choice["anyOf"])
+        for choice in rule.get("allOf", ())
+    )
 
 
 def document(name: str) -> dict[str, Any]:
@@ -143,3 +150,11 @@ def test_examples_fit(kind: str) -> None:
 def test_what_the_gate_refuses_does_not_fit(kind: str, field: str, value: Any) -> None:
     schema = document(NAMES[kind])
     assert not fits({**EXAMPLES[kind], field: value}, schema, schema)
+
+
+def test_a_step_without_category_has_a_text() -> None:
+    schema = document("hotline-event")
+    step = EXAMPLES["hotline"]
+    for event in (step | {"category": None}, step | {"text": None}):
+        assert fits(event, schema, schema)
+    assert not fits(step | {"category": None, "text": None}, schema, schema)
