@@ -275,8 +275,9 @@ class Judge:
         """Rows of all keys that have these sections; a model changes in place, so they are new."""
         rows: dict[str, list[Any]] = {}
         if wanted:
+            names = sorted(wanted)
             for name, model in self._models.items():
-                for section, data in model.detector.dump(wanted).items():
+                for section, data in model.detector.dump(names).items():
                     rows.setdefault(section, []).append((*name, data))
         return rows
 

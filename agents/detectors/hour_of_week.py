@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ class HourOfWeekParameters(Parameters):
 
     z_alarm: float = 4.0
     floor: float = 1e-6
-    relative_floor: float = 0.02
+    relative_floor: float = 0.05
     counts: bool = False
     ring: int = 32
     least: int = 12
@@ -84,7 +84,7 @@ class HourOfWeek:
     too few as well the model is warming.  Days of rest are never judged by working days.
 
     Memory: at most ``2 * 168 * ring`` numbers and one; with a calendar in which most weekdays are
-    of one type it is ``168 * ring``, 60 kB with the default ring, as flat arrays.
+    of one type it is ``168 * ring``, 70 kB with the default ring, as flat arrays.
 
     Parameters
     ----------
@@ -179,12 +179,15 @@ class HourOfWeek:
             yield _CLOCK
         yield from (_NAMES[slot] for slot in self._bins)
 
-    def dump(self, only: Container[str] | None = None) -> dict[str, list[Any]]:
-        names = [name for name in self.sections() if only is None or name in only]
-        return {
-            name: [self._learned_at] if name == _CLOCK else self._bins[_SLOTS[name]].tolist()
-            for name in names
-        }
+    def dump(self, only: Iterable[str] | None = None) -> dict[str, list[Any]]:
+        sections: dict[str, list[Any]] = {}
+        for name in self.sections() if only is None else only:
+            ring = self._bins.get(_SLOTS.get(name, SLOTS))
+            if ring is not None:
+                sections[name] = ring.tolist()
+            elif name == _CLOCK and self._learned_at is not None:
+                sections[name] = [self._learned_at]
+        return sections
 
     def load(self, sections: Mapping[str, list[Any]]) -> None:
         for name, data in sections.items():

@@ -13,7 +13,7 @@ WEEK = 7 * HOURS
 SLOTS = 2 * WEEK
 """Hours of the week of working days, then those of days of rest."""
 
-_KEPT = 4_096  # minutes: an hour's windows over a day and their corrections
+_KEPT = 4_096  # minutes: close to three days of windows that end every minute
 
 IsWorking = Callable[[date], bool]
 """Whether a local date is a working day; a function of the date alone (rule R2)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -90,8 +90,8 @@ class Detector(Protocol):
         """
         ...
 
-    def dump(self, only: Container[str] | None = None) -> dict[str, list[Any]]:
-        """Sections by name, or those of them that are wanted; copied, so that they stay so."""
+    def dump(self, only: Iterable[str] | None = None) -> dict[str, list[Any]]:
+        """Sections by name, or those there are of the names given; copied, so that they stay so."""
         ...
 
     def load(self, sections: Mapping[str, list[Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from random import Random
 from typing import Any
@@ -56,7 +56,7 @@ class Fragile:
     def sections(self) -> Iterable[str]:
         return ["count"]
 
-    def dump(self, only: Container[str] | None = None) -> dict[str, list[Any]]:
+    def dump(self, only: Iterable[str] | None = None) -> dict[str, list[Any]]:
         return {"count": [self.count]} if only is None or "count" in only else {}
 
     def load(self, sections: Mapping[str, list[Any]]) -> None:
