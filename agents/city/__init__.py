@@ -8,7 +8,9 @@ from agents.city.city import City
 from agents.city.disorder import DAMAGE, Disorder
 from agents.city.emission import Emission
 from agents.city.episodes import Episode
+from agents.city.lives import Shares
 from agents.city.load import load_readings
+from agents.city.register import Registered, register_rows
 from agents.city.rhythm import MINUTE_MS, START_MS
 
 __all__ = [
@@ -19,5 +21,8 @@ __all__ = [
     "Disorder",
     "Emission",
     "Episode",
+    "Registered",
+    "Shares",
     "load_readings",
+    "register_rows",
 ]

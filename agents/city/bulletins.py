@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from agents.city.almanac import Almanac
 from agents.city.devices import TRAFFIC, Fleet
 from agents.city.districts import district_names
 from agents.city.draws import mix, uniforms
 from agents.city.emission import Emission
-from agents.city.episodes import Almanac, Episode
+from agents.city.episodes import Episode
 from agents.city.rhythm import DAY, MINUTE_MS, local_time, rhythm, time_of
 
 EXTERNAL = "city.external.v1"
@@ -54,13 +55,13 @@ class Bulletins:
                     row, int(draw[3] * len(table)), (begin, end), kind, 1 + int(2 * draw[5])
                 )
         storm = None
-        for number, plan in enumerate(self._almanac.day(day)):
+        for plan in self._almanac.day(day):
             episode = plan.episode
             if episode.kind == "congestion":
                 begin = episode.start_ms + 2 * MINUTE_MS
                 segment = int(plan.rows[0]) - table.rows.start
                 found += self._incident(
-                    90_000 + number, segment, (begin, episode.end_ms), "crash", 3
+                    90_000 + plan.number, segment, (begin, episode.end_ms), "crash", 3
                 )
             elif episode.kind == "storm" and storm is None:
                 storm = episode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.city.almanac import Almanac
 from agents.city.bulletins import EXTERNAL, Bulletins
 from agents.city.devices import SENSOR, TRAFFIC, Table, build_fleet
 from agents.city.disorder import (
@@ -24,9 +26,11 @@ from agents.city.disorder import (
 )
 from agents.city.draws import Floats, Ints, mix, uniforms
 from agents.city.emission import Emission
-from agents.city.episodes import Almanac, Episode
-from agents.city.hotline import HOTLINE, LOOK_BACK_HOURS, Hotline
+from agents.city.episodes import Episode
+from agents.city.hotline import HOTLINE, Hotline
+from agents.city.lives import Shares
 from agents.city.measures import Measures
+from agents.city.register import never_installed, unregistered
 from agents.city.rhythm import DAY, MINUTE_MS, START_MS, time_of
 
 _FATE = 0x601
@@ -41,14 +45,22 @@ class City:
     seed
         Any integer; the same seed gives the same bytes.
     scale
-        Size of the city, above 0 to 50; 1 is about 1,500 events a simulated minute.
+        Size of the city, above 0 to 50; 1 is about 1,600 events a simulated minute.
     disorder
         Shares of the events that do not arrive as they should.
+    shares
+        Shares of the orders that are not as a reader would like them.
+    episodes
+        How many episodes happen, chosen from all that are planned for the run so that the kinds
+        take turns, and none after it; None for all that are planned, 17 a day, without end.
+    days, minutes
+        Length of the run from which the ``episodes`` are chosen: one of the two goes with them.
 
     Raises
     ------
     ValueError
-        Where the scale is out of its range.
+        Where the scale is out of its range, the length is missing or in excess, or fewer
+        episodes are planned for the run.
 
     Examples
     --------
@@ -60,16 +72,34 @@ class City:
     'city.sensor.v1'
     """
 
-    def __init__(self, seed: int, scale: float = 1.0, disorder: Disorder | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        scale: float = 1.0,
+        disorder: Disorder | None = None,
+        *,
+        shares: Shares | None = None,
+        episodes: int | None = None,
+        days: int | None = None,
+        minutes: int | None = None,
+    ) -> None:
         if not 0.0 < scale <= MAX_SCALE:
             raise ValueError(f"scale is {scale}: give a number above 0, at most {MAX_SCALE:g}")
+        if (days is not None) + (minutes is not None) != (episodes is not None):
+            raise ValueError("episodes and the length of the run go together: give days or minutes")
+        if episodes is not None and episodes < 0:
+            raise ValueError(f"episodes is {episodes}: give 0 or more")
+        length = days * DAY if days is not None else DAY if minutes is None else minutes
+        if length < 1:
+            raise ValueError(f"the run has {length} minutes: give 1 minute or day at least")
         self.seed = seed
         self.scale = scale
         self.disorder = disorder or Disorder()
+        self.shares = shares or Shares()
         self._fleet = build_fleet(scale)
-        self._almanac = Almanac(seed, self._fleet)
+        self._almanac = Almanac(seed, self._fleet, episodes, length)
         self._measures = Measures(seed, self._fleet, self._almanac)
-        self._hotline = Hotline(seed, scale, self.disorder, self._almanac)
+        self._hotline = Hotline(seed, scale, self.disorder, self.shares, self._almanac)
         self._bulletins = Bulletins(seed, scale, self._fleet, self._almanac)
         self._traffic = self._fleet.table("segment_flow").rows.start
         self._starts = np.array([table.rows.stop for table in self._fleet.tables])
@@ -97,14 +127,7 @@ class City:
         for m in range(max(0, k - LOOK_BACK), k + 1):
             rows, arrivals = self._spoken(m)
             found += self._write(m, rows, arrivals, arrivals.between(start, end))
-        for number in range(max(0, k // 60 - LOOK_BACK_HOURS), k // 60 + 1):
-            hour = self._hotline.hour(number)
-            here = hour.arrivals.between(start, end)
-            for time, item, fault, kind in _steps(hour.arrivals, here):
-                key, value = self._hotline.write(hour, item)
-                if fault == MALFORMED:
-                    value = damage(value, kind)
-                found.append(Emission(HOTLINE, time, key, value))
+        found += self._hotline.between(start, end)
         for day in range(max(0, k // DAY - 1), k // DAY + 1):
             found += [one for one in self._bulletins.day(day) if start <= one.arrival_ms < end]
         found.sort(key=attrgetter("arrival_ms"))
@@ -114,6 +137,14 @@ class City:
         """Planted episodes that begin before city minute ``until_k``, in order of their start."""
         return self._almanac.until(until_k)
 
+    def identifiers(self, until_k: int) -> list[str]:
+        """Fictitious identifiers in the texts of orders created before city minute ``until_k``.
+
+        They are exactly as written, each once, sorted; also those of the hour's rest, and of
+        orders whose creation arrives damaged or later.
+        """
+        return self._hotline.planted((until_k + 59) // 60)
+
     def truth(self, until_k: int) -> dict[str, Any]:
         """Ground truth of the minutes 0 to ``until_k`` - 1: what was planted and how often.
 
@@ -121,7 +152,9 @@ class City:
         -------
         plain values for JSON: ``seed``, ``scale``, ``start_ms``, ``until_ms``, ``disorder``
         (the stated shares), ``events`` (records by topic), ``planted`` (out of order, late,
-        very late, duplicate by topic; ``malformed`` by topic and kind of damage), ``episodes``.
+        very late, duplicate by topic; ``malformed`` by topic and kind of damage), ``orders``
+        (stated shares, and what `Hotline.told` counts), ``register`` (devices that never speak,
+        and those that no register knows), ``episodes``.
         """
         end = time_of(until_k)
         topics = {SENSOR: 0, TRAFFIC: 0, HOTLINE: 0, EXTERNAL: 0}
@@ -156,15 +189,17 @@ class City:
             "scale": self.scale,
             "start_ms": START_MS,
             "until_ms": end,
-            "disorder": {name: getattr(self.disorder, name) for name in Disorder.__slots__},
+            "disorder": asdict(self.disorder),
             "events": topics,
             "planted": {
                 topic: {**planted[topic], "malformed": malformed[topic]} for topic in planted
             },
-            "episodes": [
-                {name: getattr(episode, name) for name in Episode.__slots__}
-                for episode in self.episodes(until_k)
-            ],
+            "orders": {"shares": asdict(self.shares), **self._hotline.told(end)},
+            "register": {
+                "never_speaking": [row.device for row in never_installed(self._fleet)],
+                "unregistered": unregistered(self._fleet),
+            },
+            "episodes": [asdict(episode) for episode in self.episodes(until_k)],
         }
 
     def _speak(self, m: int) -> tuple[Ints, Arrivals]:
@@ -217,6 +252,15 @@ class City:
                 f'"n":{cars // 3 + 4}{tails[i]}'.encode()
                 for i, at, speed, cars in zip(rows, times, value.tolist(), passed, strict=True)
             ]
+        if table.name == "intersection":
+            seen = self._measures.waiting(m, table)[local].tolist()
+            delay = np.round(8.0 + 110.0 * value / table.size[local], 1).tolist()
+            return [
+                f'{heads[i]}{at},"queue_m":{queue},"delay_s":{wait},"n":{cars}{tails[i]}'.encode()
+                for i, at, queue, wait, cars in zip(
+                    rows, times, value.tolist(), delay, seen, strict=True
+                )
+            ]
         if table.name == "parking":
             taken = value.astype(np.int64).tolist()
             return [
@@ -227,13 +271,3 @@ class City:
             f"{heads[i]}{reading}{middle}{at}{tails[i]}".encode()
             for i, at, reading in zip(rows, times, value.tolist(), strict=True)
         ]
-
-
-def _steps(arrivals: Arrivals, here: slice) -> zip[tuple[int, int, int, int]]:
-    return zip(
-        arrivals.time[here].tolist(),
-        arrivals.item[here].tolist(),
-        arrivals.fault[here].tolist(),
-        arrivals.kind[here].tolist(),
-        strict=True,
-    )

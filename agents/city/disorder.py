@@ -27,8 +27,8 @@ DAMAGE = ("cut", "seconds", "naive_time", "out_of_range", "nan", "wrong_unit")
 
 _TIME = re.compile(rb'"t":(\d{10})\d{3}')
 _UNIT = re.compile(rb'"unit":"[^"]*"')
-_MEASURE = re.compile(rb'"(value|speed_kmh|occupied)":[^,}]*')
-_BEYOND = {b"value": b"99999", b"speed_kmh": b"999", b"occupied": b"-1"}
+_MEASURE = re.compile(rb'"(value|speed_kmh|queue_m|occupied)":[^,}]*')
+_BEYOND = {b"value": b"99999", b"speed_kmh": b"999", b"queue_m": b"-1", b"occupied": b"-1"}
 _KINDS = {"city.sensor.v1": 6, "city.traffic.v1": 5, "city.hotline.v1": 3}
 
 
@@ -98,13 +98,19 @@ class Arrivals:
     fault: Ints
     kind: Ints
 
+    def columns(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Time, item, fault and kind."""
+        return self.time, self.item, self.fault, self.kind
+
     def between(self, start: int, end: int) -> slice:
         """Positions that arrive in [start, end)."""
         low, high = np.searchsorted(self.time, (start, end))
         return slice(int(low), int(high))
 
 
-def arrange(t: Ints, fault: Ints, extent: Floats, topic_kinds: Ints) -> Arrivals:
+def arrange(
+    t: Ints, fault: Ints, extent: Floats, topic_kinds: Ints, held: Ints | int = 0
+) -> Arrivals:
     """Let events arrive, each in the way of its class.
 
     Parameters
@@ -115,10 +121,12 @@ def arrange(t: Ints, fault: Ints, extent: Floats, topic_kinds: Ints) -> Arrivals
         Class of each event, and a uniform draw: how far it goes within its class.
     topic_kinds
         How many kinds of damage fit the event, from :func:`kinds_of`.
+    held
+        Milliseconds for which the sender keeps an event before it goes its way.
     """
     # Slope below 1 keeps arrivals in the order of event times: what is out of order is planted.
     transit = 300 + np.abs(t % 60_000 - 30_000) * 6 // 100
-    ordinary = t + transit
+    ordinary = t + transit + held
     size = np.select(
         [fault == VERY_LATE, fault == LATE, fault == OUT_OF_ORDER],
         [

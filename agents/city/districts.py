@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -83,6 +83,7 @@ def streets() -> tuple[Street, ...]:
     return tuple(street for _, street in ranked)
 
 
+@lru_cache(maxsize=1 << 16)
 def spot(street: Street, number: int) -> Spot:
     """A grid of a street; the same ``number`` is the same grid for every seed.
 

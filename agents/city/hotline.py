@@ -1,108 +1,62 @@
-"""The 12345 hotline: calls, and work orders from creation to close."""
+"""The 12345 hotline: what arrives of its work orders and calls, and how it is written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.city.disorder import Arrivals, Disorder, arrange, kinds_of
+from agents.city.almanac import Almanac
+from agents.city.disorder import DUPLICATE, MALFORMED, Arrivals, Disorder, arrange, damage, kinds_of
 from agents.city.districts import DISTRICTS, spot, streets
 from agents.city.draws import Floats, Ints, mix, uniforms
-from agents.city.episodes import Almanac
-from agents.city.rhythm import CURVES, DAY, MINUTE_MS, START_MS, WEEK, local_time, minute_of_week
+from agents.city.emission import Emission
+from agents.city.identifiers import KINDS, LEADS, identifier
+from agents.city.lives import (
+    LENGTHS,
+    LIVES,
+    LONGEST,
+    LOOK_BACK_HOURS,
+    NAMES,
+    REOPENED,
+    RETURNED,
+    STATUSES,
+    Shares,
+)
+from agents.city.orders import Desk, Orders
+from agents.city.rhythm import MINUTE_MS, START_MS, local_time
+from agents.city.topics import TOPICS
 
 HOTLINE = "city.hotline.v1"
-_ORDER, _CALL, _FAULT = 0x401, 0x402, 0x403
-_SLOTS = 128
-_ORDERS, _CALLS = 20.0, 40.0
-_STEPS = ("created", "dispatched", "accepted", "in_progress", "replied", "closed")
-# Shortest and longest time after the step before, seconds; urgent orders take a quarter.
-_WAITS = ((5, 60), (180, 2400), (300, 7200), (1800, 21600), (1800, 14400))
-LOOK_BACK_HOURS = 14
-"""No order is open longer than this many hours."""
+_CALL, _FAULT = 0x402, 0x403
+_CALLS = 40.0
+_HOUR_MS = 60 * MINUTE_MS
+_HELD_MS = 7_000
+"""So long after its successor an overtaken step arrives; no disorder makes up for it."""
 
 _URGENCY = ("normal", "urgent", "critical")
 _CHANNELS = ("phone", "phone", "phone", "app", "wechat", "web")
-
-
-class Topic(NamedTuple):
-    """A class of orders: category path, its code, the office that answers, what people write."""
-
-    path: tuple[str, str]
-    code: str
-    office: str
-    kind: str
-    texts: tuple[str, ...]
-
-
-TOPICS = (
-    Topic(
-        ("水务", "内涝积水"),
-        "0803",
-        "shuiwu",
-        "help",
-        ("{}路口积水很深，车辆熄火，请尽快排水。", "{}隧道口水浸，行人过不去，请派人处理。"),
-    ),
-    Topic(
-        ("噪声", "夜间施工"),
-        "0502",
-        "huanbao",
-        "complaint",
-        ("{}工地深夜还在施工，居民无法休息。", "{}半夜打桩声很大，希望有人管一管。"),
-    ),
-    Topic(
-        ("城管", "垃圾清运"),
-        "0311",
-        "chengguan",
-        "complaint",
-        ("{}垃圾桶满了两天没有人清运。", "{}路边堆放建筑垃圾，影响通行。"),
-    ),
-    Topic(
-        ("水务", "停水"),
-        "0807",
-        "shuiwu",
-        "help",
-        ("{}整栋楼停水，没有收到通知。", "{}水压很低，高层用不上水。"),
-    ),
-    Topic(
-        ("城管", "违规占道"),
-        "0305",
-        "chengguan",
-        "report",
-        ("{}人行道被摊档占用，只能走车道。", "{}有车辆长期占用盲道。"),
-    ),
-    Topic(
-        ("市政", "路灯故障"),
-        "0612",
-        "zhujian",
-        "report",
-        ("{}路灯不亮已有一周，夜里出行不便。", "{}几盏路灯一直闪烁，请检修。"),
-    ),
-    Topic(
-        ("交通", "公交线路"),
-        "0704",
-        "jiaotong",
-        "consult",
-        ("请问经过{}的公交末班车是几点？", "{}公交站等车太久，建议加密班次。"),
-    ),
+_OPINIONS = (
+    # The worst first, as the draw has it.
+    '"satisfied":false,"resolved":false,"score":1',
+    '"satisfied":true,"resolved":false,"score":3',
+    '"satisfied":true,"resolved":true,"score":4',
+    '"satisfied":true,"resolved":true,"score":5',
 )
-_BY_NAME = {topic.path[1]: number for number, topic in enumerate(TOPICS)}
+_REASONS = {"returned": "不属于本单位职责", "delayed": "需要多个单位会商"}
 
 
 class Hour(NamedTuple):
     """Orders and calls that begin in one hour, with all their later steps.
 
-    Items 0 … 6·orders - 1 are steps (order = item // 6), the rest are calls.
+    The first items are the steps ``step`` of the orders ``order``, the rest are calls.
     """
 
-    steps: Ints
-    draw: Floats
-    street: Ints
-    topic: Ints
-    urgency: Ints
-    number: Ints
+    orders: Orders
+    order: Ints
+    step: Ints
     calls: Ints
     call_draw: Floats
     call_number: Ints
@@ -112,99 +66,137 @@ class Hour(NamedTuple):
 class Hotline:
     """Work orders and calls, by the hour in which they begin."""
 
-    def __init__(self, seed: int, scale: float, disorder: Disorder, almanac: Almanac) -> None:
+    def __init__(
+        self, seed: int, scale: float, disorder: Disorder, shares: Shares, almanac: Almanac
+    ) -> None:
         self._seed = seed
-        self._scale = scale
         self._disorder = disorder
-        self._almanac = almanac
-        self._slots = _SLOTS * max(1, int(-(-scale // 1)))
+        self._desk = Desk(seed, scale, shares, almanac)
         self.hour = lru_cache(maxsize=LOOK_BACK_HOURS + 4)(self._hour)
+        self._arriving = lru_cache(maxsize=2)(self._gather)
 
-    def _begin(self, number: int, key: int, busy: float, columns: int) -> tuple[Ints, Floats, Ints]:
-        """Slots of an hour in which something begins, their draws, and the times, ms UTC."""
-        rows = np.arange(60 * self._slots)
-        rate = CURVES["orders"][(minute_of_week(number * 60) + rows // self._slots) % WEEK]
-        first = uniforms(key, rows, 1)[0]
-        rows = rows[first < rate * busy * self._scale / self._slots]
-        draw = uniforms(mix(key, 1), rows, columns)
-        slot_ms = MINUTE_MS / self._slots
-        time = START_MS + number * 60 * MINUTE_MS + ((rows + draw[0]) * slot_ms).astype(np.int64)
-        return rows, draw, time
+    def between(self, start: int, end: int) -> Iterator[Emission]:
+        """What arrives in [start, end), ms UTC, within one hour of the city, in order."""
+        time, *rest = self._arriving((start - START_MS) // _HOUR_MS)
+        here = slice(*np.searchsorted(time, (start, end)).tolist())
+        for at, begun, item, fault, kind in zip(
+            time[here].tolist(), *(column[here].tolist() for column in rest), strict=True
+        ):
+            key, value = self._write(self.hour(begun), item)
+            yield Emission(HOTLINE, at, key, damage(value, kind) if fault == MALFORMED else value)
+
+    def planted(self, hours: int) -> list[str]:
+        """Identifiers in the texts of all orders of the first hours, each once, sorted."""
+        found: set[str] = set()
+        for number in range(hours):
+            orders = self.hour(number).orders
+            has = np.nonzero(orders.planted >= 0)[0]
+            kinds, numbers = orders.planted[has].tolist(), orders.planted_number[has].tolist()
+            found.update(map(identifier, kinds, numbers))
+        return sorted(found)
+
+    def told(self, until: int) -> dict[str, Any]:
+        """Ground truth of the orders whose creation arrives before ``until``, ms UTC.
+
+        Returns
+        -------
+        plain values: ``created``, ``lives`` (by the life that is planned, also where it ends
+        after the run), ``repeat_callers``, ``uncategorised``, ``without_due``, ``overtaken``,
+        ``identifiers`` (by kind); and ``steps`` that arrive, by status, repeats left out.
+        """
+        lives = np.zeros(len(LIVES), np.int64)
+        planted = np.zeros(len(KINDS), np.int64)
+        statuses = np.zeros(len(STATUSES), np.int64)
+        counts = dict.fromkeys(("repeat_callers", "uncategorised", "without_due", "overtaken"), 0)
+        for number in range(-(-(until - START_MS) // _HOUR_MS)):
+            hour = self.hour(number)
+            orders = hour.orders
+            here = hour.arrivals.between(START_MS, until)
+            items = hour.arrivals.item[here][hour.arrivals.fault[here] != DUPLICATE]
+            items = items[items < len(hour.order)]
+            order, step = hour.order[items], hour.step[items]
+            statuses += np.bincount(_STEPS[orders.life[order], step], minlength=len(STATUSES))
+            order = order[step == 0]
+            lives += np.bincount(orders.life[order], minlength=len(LIVES))
+            kinds = orders.planted[order]
+            planted += np.bincount(kinds[kinds >= 0], minlength=len(KINDS))
+            for name, flags in (
+                ("repeat_callers", orders.draft.repeats),
+                ("uncategorised", orders.bare),
+                ("without_due", orders.due == 0),
+                ("overtaken", orders.overtaken > 0),
+            ):
+                counts[name] += int(np.count_nonzero(flags[order]))
+        return {
+            "created": int(lives.sum()),
+            "lives": dict(zip(NAMES, lives.tolist(), strict=True)),
+            **counts,
+            "identifiers": dict(zip(KINDS, planted.tolist(), strict=True)),
+            "steps": dict(zip(STATUSES, statuses.tolist(), strict=True)),
+        }
 
     def _hour(self, number: int) -> Hour:
-        order_key = mix(self._seed, _ORDER, number)
-        rows, draw, created = self._begin(number, order_key, _ORDERS, 13)
-        places = streets()
-        street = (draw[1] * len(places)).astype(np.int64)
-        topic = (draw[2] * len(TOPICS)).astype(np.int64)
-        urgency = np.where(draw[3] < 0.0002, 2, np.where(draw[3] < 0.0017, 1, 0))
-        serial = (number * 60 + 360) % DAY * self._slots + rows
-        for index, plan in enumerate(self._almanac.day(number * 60 // DAY)):
-            episode = plan.episode
-            if episode.kind != "complaint_burst" or episode.start // 60 != number:
-                continue
-            more = np.arange(int(episode.peak)) + ((index + 1) << 32)
-            extra = uniforms(mix(order_key, 2), more, 13)
-            span = episode.end_ms - episode.start_ms
-            place = next(n for n, one in enumerate(places) if one.code == episode.place)
-            rows, draw = np.concatenate((rows, more)), np.concatenate((draw, extra), axis=1)
-            created = np.concatenate(
-                (created, episode.start_ms + (extra[0] * span).astype(np.int64))
-            )
-            street = np.concatenate((street, np.full(len(more), place)))
-            topic = np.concatenate((topic, np.full(len(more), _BY_NAME[episode.signal])))
-            urgency = np.concatenate((urgency, np.where(extra[3] < 0.05, 2, 1)))
-            # Ordinary orders of a day never reach this number.
-            serial = np.concatenate((serial, 90_000_000 + index * 1000 + np.arange(len(more))))
-        low = np.array([wait[0] for wait in _WAITS])[:, None] * 1000
-        high = np.array([wait[1] for wait in _WAITS])[:, None] * 1000
-        waits = low + ((high - low) * draw[8:13]).astype(np.int64)
-        waits = np.where(urgency > 0, waits // 4, waits)
-        steps = np.concatenate((created[None, :], created + np.cumsum(waits, axis=0))).T
-        call_rows, call_draw, calls = self._begin(number, mix(self._seed, _CALL, number), _CALLS, 4)
-        times = np.concatenate((steps.reshape(-1), calls))
-        names = np.concatenate(
-            ((rows[:, None] * len(_STEPS) + np.arange(len(_STEPS))).reshape(-1), -1 - call_rows)
+        orders = self._desk.hour(number)
+        order, step = np.nonzero(np.arange(LONGEST) < LENGTHS[orders.life][:, None])
+        times = orders.steps[order, step]
+        # The step before the one that overtakes it.
+        overtaken = step + 1 == orders.overtaken[order]
+        after = orders.steps[order, np.minimum(step + 1, LONGEST - 1)]
+        held = np.where(overtaken, after - times + _HELD_MS, 0)
+        call_rows, call_draw, calls = self._desk.begin(
+            number, mix(self._seed, _CALL, number), _CALLS, 4
         )
+        names = np.concatenate((orders.draft.rows[order] * 16 + step, -1 - call_rows))
         fate = uniforms(mix(self._seed, _FAULT, number), names, 2)
         arrivals = arrange(
-            times,
+            np.concatenate((times, calls)),
             self._disorder.classify(fate[0], delayed=False),
             fate[1],
-            np.full(len(times), kinds_of(HOTLINE)),
+            np.full(len(names), kinds_of(HOTLINE)),
+            np.concatenate((held, np.zeros(len(calls), np.int64))),
         )
-        call_number = (number * 60 + 360) % DAY * self._slots + call_rows
-        return Hour(
-            steps, draw, street, topic, urgency, serial, calls, call_draw, call_number, arrivals
-        )
+        call_number = self._desk.serial(number, call_rows)
+        return Hour(orders, order, step, calls, call_draw, call_number, arrivals)
 
-    def write(self, hour: Hour, item: int) -> tuple[bytes, bytes]:
+    def _gather(self, number: int) -> tuple[Ints, ...]:
+        """What arrives in an hour: times, the hour in which it began, item, fault and damage."""
+        start = START_MS + number * _HOUR_MS
+        parts = []
+        for begun in range(max(0, number - LOOK_BACK_HOURS), number + 1):
+            arrivals = self.hour(begun).arrivals
+            here = arrivals.between(start, start + _HOUR_MS)
+            time = arrivals.time[here]
+            where = np.full(len(time), begun)
+            parts.append((time, where, *(a[here] for a in arrivals.columns()[1:])))
+        columns = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        return tuple(column[order] for column in columns)
+
+    def _write(self, hour: Hour, item: int) -> tuple[bytes, bytes]:
         """Key and value of one step or call, as it stands in the log."""
-        order, step = divmod(item, len(_STEPS))
-        if order >= len(hour.steps):
-            return self._write_call(hour, item - hour.steps.size)
-        t, created = int(hour.steps[order, step]), int(hour.steps[order, 0])
-        draw = hour.draw[:, order]
-        street, topic = streets()[hour.street[order]], TOPICS[hour.topic[order]]
-        urgency = _URGENCY[hour.urgency[order]]
-        where = spot(street, int(draw[4] * 200))
-        name = f"GZ{local_time(created):%Y%m%d}-{hour.number[order]:08d}"
-        system = "cgj" if topic.office == "chengguan" and draw[5] < 0.5 else "12345"
-        due = created + (DAY if urgency != "normal" else 5 * DAY) * MINUTE_MS
-        if step == 0:
-            text = topic.texts[int(draw[6] * len(topic.texts))].format(street.name)
-            # Twelve digits after 0000: no telephone number can begin like this.
-            rest = f',"text":"{text}","caller":"0000{int(draw[7] * 99_999_999):08d}"'
-        else:
-            by = "auto" if draw[6] < 0.93 else "human"
-            rest = f',"department":"{DISTRICTS[street.district]}-{topic.office}","by":"{by}"'
+        if item >= len(hour.order):
+            return self._write_call(hour, item - len(hour.order))
+        order, step = int(hour.order[item]), int(hour.step[item])
+        orders, draft = hour.orders, hour.orders.draft
+        t, created, due = int(orders.steps[order, step]), draft.created[order], orders.due[order]
+        said = f',"due":{due}' if due else ""
+        street, topic = streets()[draft.street[order]], TOPICS[draft.topic[order]]
+        where = spot(street, int(draft.spot[order]))
+        name = _name(draft.created[order], draft.number[order])
+        system = "cgj" if orders.inspected[order] else "12345"
+        status = STATUSES[LIVES[orders.life[order]].steps[step]]
+        category = (
+            ""
+            if step == 0 and orders.bare[order]
+            else f'"category":["{topic.path[0]}","{topic.path[1]}"],"category_code":"{topic.code}",'
+        )
         value = (
             f'{{"kind":"order","system":"{system}","order_id":"{name}","seq":{step},'
-            f'"status":"{_STEPS[step]}","t":{t},"t_created":{created},"due":{due},'
+            f'"status":"{status}","t":{t},"t_created":{created}{said},'
             f'"place":"{where.grid}","lon":{where.lon},"lat":{where.lat},"crs":"CGCS2000",'
-            f'"place_precision":"grid","channel":"{_CHANNELS[int(draw[7] * 600) % 6]}",'
-            f'"type":"{topic.kind}","category":["{topic.path[0]}","{topic.path[1]}"],'
-            f'"category_code":"{topic.code}","urgency":"{urgency}"{rest},'
+            f'"place_precision":"grid","channel":"{_CHANNELS[draft.caller[order] % 6]}",'
+            f'"type":"{topic.kind}",{category}'
+            f'"urgency":"{_URGENCY[draft.urgency[order]]}"{_more(orders, order, step, status)},'
             f'"source":"gz-{system}"}}'
         )
         return name.encode(), value.encode()
@@ -213,10 +205,46 @@ class Hotline:
         t, draw = int(hour.calls[call]), hour.call_draw[:, call]
         name = f"call-{local_time(t):%Y%m%d}-{hour.call_number[call]:08d}"
         answered = bool(draw[1] < 0.985)
-        wait = round(3 + 9 * float(draw[2]) + (60 * float(draw[3]) if draw[2] > 0.95 else 0), 1)
+        wait = round(3 + 9 * float(draw[2]) + (60 * float(draw[3]) if draw[2] > 0.975 else 0), 1)
         talk = f',"talk_s":{round(40 + 300 * float(draw[3]), 1)}' if answered else ""
         value = (
             f'{{"kind":"call","id":"{name}","t":{t},"place":"4401","wait_s":{wait},'
             f'"answered":{"true" if answered else "false"}{talk},"source":"gz-12345"}}'
         )
         return name.encode(), value.encode()
+
+
+_STEPS = np.array([life.steps + (0,) * (LONGEST - len(life.steps)) for life in LIVES])
+
+
+def _name(created: int, number: int) -> str:
+    return f"GZ{local_time(int(created)):%Y%m%d}-{number:08d}"
+
+
+def _more(orders: Orders, order: int, step: int, status: str) -> str:
+    """What only steps of that status say."""
+    draft = orders.draft
+    topic, street = TOPICS[draft.topic[order]], streets()[draft.street[order]]
+    if step == 0:
+        text = topic.texts[draft.text[order]].format(street.name)
+        if draft.repeats[order]:
+            text = f"之前已经反映过：{text}"
+        if orders.planted[order] >= 0:
+            kind = int(orders.planted[order])
+            text += LEADS[kind].format(identifier(kind, int(orders.planted_number[order])))
+        # Twelve digits after 0000: no telephone number can begin like this.
+        return f',"text":"{text}","caller":"0000{draft.caller[order]:08d}"'
+    life = orders.life[order]
+    # An order that comes back went to another office first.
+    astray = life == RETURNED and step <= 2
+    office = TOPICS[(int(draft.topic[order]) + 1) % len(TOPICS)].office if astray else topic.office
+    found = f',"department":"{DISTRICTS[street.district]}-{office}"'
+    if status == "dispatched":
+        found += f',"by":"{"auto" if orders.automatic[order] else "human"}"'
+    elif status in _REASONS:
+        found += f',"reason":"{_REASONS[status]}"'
+    elif status == "evaluated":
+        found += f",{_OPINIONS[0 if life == REOPENED else orders.opinion[order]]}"
+    elif status == "merged":
+        found += f',"duplicate_of":"{_name(draft.twin_ms[order], draft.twin[order])}"'
+    return found

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from agents.city.devices import Fleet, Table
+from agents.city.almanac import Almanac
+from agents.city.devices import AIR, Fleet, Table
 from agents.city.districts import DISTRICTS
-from agents.city.draws import Floats, Ints, mix, uniforms
-from agents.city.episodes import FLOOD_FALL, FLOOD_RISE, Almanac
+from agents.city.draws import Floats, Ints, mix, uniform, uniforms
+from agents.city.episodes import FLOOD_FALL, FLOOD_RISE, Plan
 from agents.city.rhythm import DAY, rhythm, trapezoid
 
-_NOISE, _WANDER, _SHOWER, _SEASON = 0x201, 0x202, 0x203, 0x204
+_NOISE, _WANDER, _SHOWER, _SEASON, _FLAP = 0x201, 0x202, 0x203, 0x204, 0x205
 _KNOT = 30
 _BLOCK = 180
 _PLACES = np.arange(len(DISTRICTS))
@@ -34,9 +35,15 @@ class Measures:
             "water_depth": self._water_depth,
             "pm25": self._pm25,
             "pm10": self._pm10,
+            "no2": self._no2,
+            "so2": self._so2,
+            "co": self._co,
+            "o3": self._o3,
             "air_temperature": self._air_temperature,
             "laeq": self._laeq,
+            "manhole_level": self._manhole_level,
             "segment_flow": self._speed,
+            "intersection": self._queue,
             "parking": self._parking,
         }
         self._knot = lru_cache(maxsize=8)(self._draw_knot)
@@ -46,8 +53,8 @@ class Measures:
     def at(self, k: int) -> Floats:
         """Main value of every device in city minute ``k``, shape (devices,), in its unit.
 
-        Rain mm in the minute, water cm, PM µg/m³, temperature °C, noise dB, speed km/h,
-        parking places taken.
+        Rain mm in the minute, water cm, gases and PM µg/m³ (CO mg/m³), temperature °C, noise dB,
+        water in a manhole m, speed km/h, queue m, parking places taken.
         """
         value = self._true(k)
         for plan in self._almanac.active(k, "drift"):
@@ -55,13 +62,25 @@ class Measures:
             value[plan.rows] = np.round(value[plan.rows] + plan.episode.peak * share, 1)
         for plan in self._almanac.active(k, "stuck"):
             value[plan.rows] = self._frozen(int(plan.rows[0]), plan.episode.start)
+        for plan in self._almanac.active(k, "flapping"):
+            value[plan.rows] = self._flap(k, plan)
         return value
 
     def vehicles(self, k: int, table: Table) -> Ints:
         """Vehicles that passed each segment in city minute ``k``."""
         noise = self._noise(k)[1, table.rows]
         busy = 0.15 + 0.85 * rhythm("rush", k)
-        return (table.size * (0.15 + 0.2 * busy) * busy * (0.7 + 0.6 * noise)).astype(np.int64)
+        count = table.size * (0.15 + 0.2 * busy) * busy * (0.7 + 0.6 * noise)
+        for plan in self._almanac.active(k, "detour"):
+            episode = plan.episode
+            shape = trapezoid(k, episode.start, episode.end, 5, 5)
+            count[plan.rows - table.rows.start] *= 1.0 + (episode.peak - 1.0) * shape
+        return count.astype(np.int64)
+
+    def waiting(self, k: int, table: Table) -> Ints:
+        """Vehicles that the detectors of each intersection saw in city minute ``k``."""
+        noise = self._noise(k)[1, table.rows]
+        return (4 + (4 + 32 * rhythm("rush", k)) * (0.7 + 0.6 * noise)).astype(np.int64)
 
     def _true(self, k: int) -> Floats:
         value = np.empty(len(self._fleet))
@@ -72,6 +91,14 @@ class Measures:
 
     def _value_of(self, row: int, k: int) -> float:
         return float(self._true(k)[row])
+
+    def _flap(self, k: int, plan: Plan) -> Floats:
+        """Above or below the threshold at random, by less than a deadband: one alert is wanted."""
+        draw = mix(self._seed, _FLAP, k, int(plan.rows[0]))
+        extent = uniform(draw, 1)
+        offset = 0.4 + 3.0 * extent if uniform(draw) < 0.5 else -0.4 - 1.2 * extent
+        value = np.full(len(plan.rows), plan.episode.peak + offset)
+        return _tenths(value - 0.1 * np.arange(len(plan.rows)))
 
     def _noise(self, k: int) -> Floats:
         return uniforms(mix(self._seed, _NOISE, k), self._rows, 2)
@@ -136,6 +163,19 @@ class Measures:
             depth[rows] = np.maximum(depth[rows], episode.peak * shape * plan.weight)
         return _tenths(np.maximum(depth + 0.8 * noise[0] - 0.4, 0.0))
 
+    def _manhole_level(self, k: int, table: Table, noise: Floats) -> Floats:
+        trait = self._fleet.trait[:, table.rows]
+        fill = 0.12 + 0.17 * trait[0] + 0.01 * self._wander(k, table) + 0.01 * (noise[0] - 0.5)
+        fill += 0.008 * self._shower(k)[table.district]
+        for plan in self._almanac.active(k, "waterlogging"):
+            episode = plan.episode
+            shape = trapezoid(k, episode.start, episode.end, FLOOD_RISE, FLOOD_FALL)
+            # Every second well fills to its cover, the others nearly so.
+            full = np.minimum(0.9 + 0.2 * trait[1], 1.0) * shape
+            wet = table.district == DISTRICTS.index(episode.place)
+            fill[wet] = np.maximum(fill[wet], full[wet])
+        return _hundredths(fill * table.size)
+
     def _pm25(self, k: int, table: Table, noise: Floats) -> Floats:
         base = self._dust(k, table)
         return _tenths(base + 3.0 * noise[0] + self._plume(k, table))
@@ -143,6 +183,26 @@ class Measures:
     def _pm10(self, k: int, table: Table, noise: Floats) -> Floats:
         base = 1.6 * self._dust(k, table)
         return _tenths(base + 5.0 * noise[0] + 1.4 * self._plume(k, table))
+
+    def _no2(self, k: int, table: Table, noise: Floats) -> Floats:
+        base = 17 + 12 * self._weather(k, table)[1] + 14 * rhythm("rush", k)
+        base += 3 * self._wander(k, table) + 3.0 * noise[0]
+        return _tenths(base + 0.25 * self._plume(k, table))
+
+    def _so2(self, k: int, table: Table, noise: Floats) -> Floats:
+        base = 5 + 4 * self._weather(k, table)[1] + self._wander(k, table)
+        return _tenths(base + 1.5 * noise[0])
+
+    def _co(self, k: int, table: Table, noise: Floats) -> Floats:
+        base = 0.45 + 0.2 * self._weather(k, table)[1] + 0.25 * rhythm("rush", k)
+        base += 0.05 * self._wander(k, table) + 0.06 * noise[0]
+        return _hundredths(base + 0.005 * self._plume(k, table))
+
+    def _o3(self, k: int, table: Table, noise: Floats) -> Floats:
+        warmth = self._weather(k, table)[0]
+        # The sun makes it, fresh exhaust takes some of it away.
+        base = 22 + (45 + 45 * warmth) * rhythm("sun", k) - 8 * rhythm("rush", k)
+        return _tenths(base + 4 * self._wander(k, table) + 4.0 * noise[0])
 
     def _dust(self, k: int, table: Table) -> Floats:
         air = self._weather(k, table)[1]
@@ -153,8 +213,8 @@ class Measures:
         total = np.zeros(len(table))
         for plan in self._almanac.active(k, "pollution"):
             episode = plan.episode
-            # PM2.5 and PM10 stand at the same stations, in the same order.
-            rows = plan.rows - self._fleet.table("pm25").rows.start
+            # All that an air station measures stands in the same order.
+            rows = plan.rows - self._fleet.table(AIR[0]).rows.start
             shape = trapezoid(k, episode.start, episode.end, 20, 30)
             total[rows] = np.maximum(total[rows], episode.peak * shape * plan.weight)
         return total
@@ -166,7 +226,9 @@ class Measures:
 
     def _laeq(self, k: int, table: Table, noise: Floats) -> Floats:
         trait = self._fleet.trait[0, table.rows]
-        value = 37 + 5 * trait + 10 * rhythm("noise", k) + self._wander(k, table)
+        # Below the zone's limit by night, when the curve stands at 0.55 or less, by 1 dB and more;
+        # by day each limit is 10 dB higher at least, and the curve adds 4.5 dB.
+        value = table.size - 9.5 - 3 * trait + 10 * rhythm("noise", k) + self._wander(k, table)
         return _tenths(value + 2.0 * noise[0])
 
     def _speed(self, k: int, table: Table, noise: Floats) -> Floats:
@@ -185,6 +247,22 @@ class Measures:
             ratio[rows] = np.minimum(ratio[rows], jam)
         return _tenths(np.maximum(ratio * table.size, 2.0))
 
+    def _queue(self, k: int, table: Table, noise: Floats) -> Floats:
+        trait = self._fleet.trait[:, table.rows]
+        ratio = (0.06 + 0.2 * trait[0]) * (0.3 + 0.7 * rhythm("rush", k)) + 0.08 * noise[0]
+        ratio += 0.04 * self._wander(k, table)
+        for plan in self._almanac.active(k, "storm"):
+            shape = trapezoid(k, plan.episode.start, plan.episode.end, 15, 15)
+            ratio[table.district == DISTRICTS.index(plan.episode.place)] += 0.08 * shape
+        for plan in self._almanac.active(k, "congestion"):
+            episode = plan.episode
+            shape = trapezoid(k, episode.start, episode.end, 10, 10)
+            # Every second queue reaches back to the intersection before.
+            full = np.minimum(0.9 + 0.2 * trait[1], 1.0)
+            jam = table.district == DISTRICTS.index(episode.place)
+            ratio[jam] += (full[jam] - ratio[jam]) * shape
+        return _tenths(np.maximum(ratio, 0.0) * table.size)
+
     def _parking(self, k: int, table: Table, noise: Floats) -> Floats:
         trait = self._fleet.trait[:, table.rows]
         office = rhythm("office", k)
@@ -197,4 +275,9 @@ class Measures:
 
 def _tenths(value: Floats) -> Floats:
     rounded: Floats = np.round(value, 1)
+    return rounded
+
+
+def _hundredths(value: Floats) -> Floats:
+    rounded: Floats = np.round(value, 2)
     return rounded

@@ -35,6 +35,7 @@ _WEEKEND = {
     "office": "10 10 10 10 10 10 12 15 20 25 30 32 32 32 33 33 32 30 28 24 20 16 13 11",
 }
 _WARMTH = "15 10 6 3 1 0 2 10 25 42 60 76 88 96 100 98 90 78 64 52 42 34 27 20"
+_SUN = "12 10 8 7 6 5 6 10 20 35 52 70 85 95 100 98 90 75 55 38 28 22 18 15"
 
 
 def _curve(weekday: str, weekend: str) -> Floats:
@@ -47,6 +48,7 @@ def _curve(weekday: str, weekend: str) -> Floats:
 
 CURVES = {name: _curve(_WEEKDAY[name], _WEEKEND[name]) for name in _WEEKDAY}
 CURVES["warmth"] = _curve(_WARMTH, _WARMTH)
+CURVES["sun"] = _curve(_SUN, _SUN)
 
 
 def minute_of_week(k: int) -> int:
