@@ -1,7 +1,8 @@
-"""``cityvitals generate``: event logs of the simulated city, with the truth beside them."""
+"""``cityvitals generate``: event logs of the simulated city, its register and the truth."""
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from agents.commands.exits import BAD, Fault, guarded
 from agents.commands.options import Json
 
 if TYPE_CHECKING:
-    from agents.city import Emission
+    from agents.city import Emission, Registered
 
 _MINUTES, _DEVICES = 120, 5000
 
@@ -32,6 +33,15 @@ def generate(
     scale: Annotated[
         float | None,
         typer.Option("--scale", help="Size of the city, up to 50.", show_default="1"),
+    ] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option(
+            "--episodes",
+            min=0,
+            help="Planted episodes, all kinds in turn; they end within the run.",
+            show_default="all that are planned, 17 a day",
+        ),
     ] = None,
     readings: Annotated[
         int | None,
@@ -52,53 +62,73 @@ def generate(
 ) -> None:
     """Write event logs of a simulated city, in order of arrival.
 
-    One file a topic (TOPIC.ndjson), each event with its time of arrival as t_ingest, and
-    truth.json: what was planted and what the engine should find.
+    One file a topic (TOPIC.ndjson), each event with its time of arrival as t_ingest;
+    register.csv: its devices, some of which never speak; truth.json: what was planted (episodes,
+    faults of devices, of events and of orders) and what the engine should find.
 
     **Examples**
 
     - `cityvitals generate ./city --minutes 180`
 
+    - `cityvitals generate ./week --minutes 10080 --episodes 50`
+
     - `cityvitals generate ./big --scale 10 --suffix .ndjson.zst`
 
     - `cityvitals generate ./load --readings 2000000 && cityvitals replay ./load --json | tail -1`
     """
-    from agents.city import City, load_readings
+    from agents.city import City, load_readings, register_rows
     from streams.event_logs import SUFFIXES
 
     if suffix not in SUFFIXES:
         raise Fault(BAD, f"{suffix!r} is no suffix of event logs: use one of {', '.join(SUFFIXES)}")
-    _require_fit(minutes, scale, readings, devices)
+    _require_fit(readings, devices, minutes, scale, episodes)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Fault(BAD, f"{folder} is not an empty folder: name another one, nothing was written")
+    beside: dict[str, int] = {}
     if readings is not None:
         batches: Iterable[list[Emission]] = load_readings(seed, readings, devices or _DEVICES)
         lines = _write(folder, suffix, _followed(batches, readings, by_lines=True), [])
     else:
         length = minutes or _MINUTES
+        size = 1.0 if scale is None else scale
         try:
-            city = City(seed, 1.0 if scale is None else scale)
+            run = None if episodes is None else length
+            city = City(seed, size, episodes=episodes, minutes=run)
         except ValueError as error:
             raise Fault(BAD, f"--{error}") from error
         truth = city.truth(length)
         made = (city.minute(k) for k in range(length))
         lines = _write(folder, suffix, _followed(made, length), list(truth["events"]))
+        registered = _write_register(folder / "register.csv", register_rows(size))
+        beside = {"registered": registered, "episodes": len(truth["episodes"])}
         (folder / "truth.json").write_bytes(
             orjson.dumps(truth, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         )
     if as_json:
-        print(orjson.dumps({"folder": str(folder), "seed": seed, "lines": lines}).decode())
-    else:
-        print("\n".join(f"{folder / name}: {count:,} lines" for name, count in lines.items()))
+        told = {"folder": str(folder), "seed": seed, "lines": lines, **beside}
+        print(orjson.dumps(told).decode())
+        return
+    print("\n".join(f"{folder / name}: {count:,} lines" for name, count in lines.items()))
+    if beside:
+        print(f"{folder / 'register.csv'}: {beside['registered']:,} devices")
+        print(f"{folder / 'truth.json'}: {beside['episodes']} episodes")
 
 
-def _require_fit(
-    minutes: int | None, scale: float | None, readings: int | None, devices: int | None
-) -> None:
-    if readings is not None and (minutes is not None or scale is not None):
-        raise Fault(BAD, "--readings writes plain readings: leave out --minutes and --scale")
+def _require_fit(readings: int | None, devices: int | None, *of_a_city: float | None) -> None:
+    if readings is not None and any(option is not None for option in of_a_city):
+        what = "leave out --minutes, --scale and --episodes"
+        raise Fault(BAD, f"--readings writes plain readings: {what}")
     if readings is None and devices is not None:
         raise Fault(BAD, "--devices goes with --readings")
+
+
+def _write_register(path: Path, rows: list[Registered]) -> int:
+    """Write the register, one line a device; the number of devices."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(rows[0]._fields)
+        lines.writerows(rows)
+    return len(rows)
 
 
 def _write(

@@ -86,11 +86,16 @@ def test_generated_logs_are_a_function_of_the_seed(cli: Cli, logs: Path, tmp_pat
         "city.hotline.v1.ndjson",
         "city.sensor.v1.ndjson",
         "city.traffic.v1.ndjson",
+        "register.csv",
         "truth.json",
     ]
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (logs / name).read_bytes()
-    assert again.lines[0]["lines"]["city.sensor.v1.ndjson"] > 0
+    told = again.lines[0]
+    assert told["lines"]["city.sensor.v1.ndjson"] > 0
+    register = (logs / "register.csv").read_text("utf-8").splitlines()
+    assert told["registered"] == len(register) - 1 > 200
+    assert told["episodes"] == len(json.loads((logs / "truth.json").read_bytes())["episodes"])
     other = cli("generate", tmp_path / "other", "--minutes", 30, "--scale", 0.1, "--seed", 8)
     assert other.code == 0
     sensor = "city.sensor.v1.ndjson"
@@ -106,6 +111,19 @@ def test_events_carry_their_arrival_and_damaged_ones_are_left_alone(logs: Path) 
             damaged += 1
     assert arrivals == sorted(arrivals)
     assert damaged < len(arrivals) / 100
+
+
+def test_so_many_episodes_as_asked_for(cli: Cli, tmp_path: Path) -> None:
+    short = ("--minutes", 120, "--scale", 0.1)
+    ended = cli("generate", tmp_path / "two", *short, "--episodes", 2)
+    assert ended.code == 0, ended.err
+    assert "truth.json: 2 episodes" in ended.out
+    truth = json.loads((tmp_path / "two" / "truth.json").read_bytes())
+    assert {one["kind"] for one in truth["episodes"]} == {"congestion", "complaint_burst"}
+    many = cli("generate", tmp_path / "many", *short, "--episodes", 3)
+    assert many.code == 2
+    assert "--episodes is 3: 2 are planned to end within 120 minutes" in many.err
+    assert not (tmp_path / "many").exists()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(cli: Cli, logs: Path) -> None:
