@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
+from agents.detectors.protocol import ALARM
 from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id
 from agents.levels import COLOURS
 from agents.outputs import alert_transition
-from schemas.alert import Alert, Contributor, State, Transition, Why
-from schemas.configuration import Configuration, Sign
+from schemas.alert import Alert, Contributor, Kind, State, Transition, Why
+from schemas.configuration import Configuration
+from schemas.judging import ModelRule
+from schemas.signs import AlertRule, Levels, Sign, Thresholds
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
+
+ANOMALY, LATE = "/anomaly", "/late"
+"""What the names of rules end in that are not the sign's thresholds on events that were on time."""
+
+_FAR = 0.6
+"""Score of a value that is half as far out again as an anomaly must be; a proposal."""
+_CALM = 0.1
+"""How far below an anomaly a score must be to count as ordinary again; a proposal."""
 
 _STATES: dict[str, State] = {"clearing": "clearing", "cleared": "cleared"}
 
@@ -34,28 +46,60 @@ class Alerts:
             for sign in configuration.signs
             if sign.levels is not None and sign.alert is not None
         }
+        self._surprises = {
+            sign.id: (sign, surprise_rule(sign.model))
+            for sign in configuration.signs
+            if sign.model is not None
+        }
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
         self._changed = False
 
     def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
-        """Take the key's episode on to a window of events that were on time."""
-        found = self._rules.get(sign)
-        if found is None or entry.value is None:
+        """Take the key's episodes on to a window of events that were on time."""
+        if entry.value is None:
             return []
-        spec, rule = found
-        name = (sign, entry.name)
+        found = self._rules.get(sign)
+        outputs: list[Output] = []
+        if found is not None:
+            outputs += self._take(*found, sign, entry, entry.value, (start, end))
+        surprise = self._surprises.get(sign)
+        if surprise is not None and entry.model is not None and entry.model["score"] is not None:
+            outputs += self._take_surprise(*surprise, entry, (start, end))
+        return outputs
+
+    def _take_surprise(
+        self, spec: Sign, rule: Rule, entry: Entry, window: tuple[int, int]
+    ) -> list[Output]:
+        """An anomaly is told where no threshold is met: what meets one has its own alert."""
+        assert entry.model is not None
+        name = f"{spec.id}{ANOMALY}"
+        known = self._episodes.get((name, entry.name))
+        if entry.severity and (known is None or known.phase in ("normal", "pending")):
+            return []
+        return self._take(spec, rule, name, entry, entry.model["score"], window)
+
+    def _take(
+        self,
+        spec: Sign,
+        rule: Rule,
+        rule_name: str,
+        entry: Entry,
+        value: float,
+        window: tuple[int, int],
+    ) -> list[Output]:
+        name = (rule_name, entry.name)
         episode = self._episodes.get(name)
         if episode is None:
-            if not entry.severity:
+            if rule.scale.level(value) == 0:
                 return []
             episode = self._episodes[name] = Episode()
         self._changed = True
-        transition = advance(episode, rule, end, entry.value)
+        transition = advance(episode, rule, window[1], value)
         if episode.phase == "normal" and transition is None:
             del self._episodes[name]
         if transition is None:
             return []
-        outputs = self._send(spec, rule, entry, episode, transition, (start, end), late=False)
+        outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
         if transition == "cleared":
             del self._episodes[name]
         return outputs
@@ -76,42 +120,30 @@ class Alerts:
         if covered or (before is not None and (before.severity or 0) >= entry.severity):
             return []
         episode = Episode("normal", end, end, entry.severity, entry.severity)
-        window = (start, end)
-        outputs = self._send(spec, rule, entry, episode, "raised", window, late=True)
-        return outputs + self._send(spec, rule, entry, episode, "cleared", window, late=True)
+        window, name = (start, end), f"{sign}{LATE}"
+        outputs = self._send(spec, rule, name, entry, episode, "raised", window)
+        return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
 
     def _send(
         self,
         sign: Sign,
         rule: Rule,
+        rule_name: str,
         entry: Entry,
         episode: Episode,
         transition: Transition,
         window: tuple[int, int],
-        *,
-        late: bool,
     ) -> list[Output]:
         assert entry.value is not None
-        start, end = window
-        rule_name = f"{sign.id}/late" if late else sign.id
+        _, end = window
         self.count += transition == "raised"
-        why = Why(
-            t_start=start,
-            t_end=end,
-            n=entry.n,
-            value=entry.value,
-            threshold=rule.scale.threshold(episode.level),
-            compare=rule.scale.levels.compare,
-            threshold_source=rule.scale.levels.source,
-            standing=rule.scale.levels.standing,
-            coverage=entry.coverage,
-            config=self.config,
-            contributors=_contributors(entry),
-        )
+        surprise = rule_name.endswith(ANOMALY)
+        why = _surprise(sign, entry) if surprise else _limit(rule, episode)
+        kind: Kind = "anomaly" if surprise else "threshold"
         alert = Alert(
             alert_id=episode_id(rule_name, entry.level, entry.key, episode.first_end),
             rule=sign.id,
-            kind="threshold",
+            kind=kind,
             key_level=entry.level,
             key=entry.key,
             place=entry.place,
@@ -123,18 +155,28 @@ class Alerts:
             t_raised=episode.raised_at,
             t_update=end,
             t_cleared=end if transition == "cleared" else None,
-            late=late,
+            late=rule_name.endswith(LATE),
             value=entry.value,
             unit=sign.unit,
             labels={
                 "alertname": sign.id,
+                "kind": kind,
                 "severity": COLOURS[episode.level],
                 "domain": sign.domain,
                 "key_level": entry.level,
                 "key": entry.key,
             },
             annotations={"title_zh": sign.name.zh, "title_en": sign.name.en},
-            why=why,
+            why=Why(
+                t_start=window[0],
+                t_end=end,
+                n=entry.n,
+                value=entry.value,
+                coverage=entry.coverage,
+                config=self.config,
+                contributors=_contributors(entry),
+                **why,
+            ),
         )
         episode.number += 1
         return alert_transition(alert, episode.number)
@@ -160,6 +202,43 @@ class Alerts:
         self._episodes = {
             (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
         }
+
+
+def surprise_rule(model: ModelRule) -> Rule:
+    """Scores as levels: an anomaly is blue, and yellow where it is half as far out again."""
+    thresholds = Thresholds(blue=ALARM, yellow=_FAR)
+    levels = Levels(compare="ge", thresholds=thresholds, source="proposal", standing="proposal")
+    delays = AlertRule(deadband=_CALM, on_delay_s=model.on_delay_s, off_delay_s=model.off_delay_s)
+    return Rule.of(levels, delays)
+
+
+def _limit(rule: Rule, episode: Episode) -> dict[str, Any]:
+    levels = rule.scale.levels
+    return {
+        "threshold": rule.scale.threshold(episode.level),
+        "compare": levels.compare,
+        "threshold_source": levels.source,
+        "standing": levels.standing,
+    }
+
+
+def _surprise(sign: Sign, entry: Entry) -> dict[str, Any]:
+    """What the model expected, and which end of its band the value is beyond."""
+    assert sign.model is not None
+    assert entry.model is not None
+    low, high = entry.model["band"]
+    above = entry.value is not None and entry.value >= entry.model["expected"]
+    basis = entry.model["basis"]
+    return {
+        "threshold": high if above else low,
+        "compare": "gt" if above else "lt",
+        "threshold_source": f"{sign.model.z_alarm:g} deviations from what is usual here ({basis})",
+        "standing": "proposal",
+        "expected": entry.model["expected"],
+        "band": (low, high),
+        "score": entry.model["score"],
+        "model": f"{sign.model.detector}/{basis}",
+    }
 
 
 def _contributors(entry: Entry) -> list[Contributor]:

@@ -14,10 +14,12 @@ from agents.derived import DerivedState
 from agents.entries import Entry
 from agents.folded import FoldedState
 from agents.history import History
+from agents.judges import judges_of
 from agents.outputs import vital_results
-from agents.plan import Plan
+from agents.plan import FoldedSign, Plan
+from agents.repeats import RepeatState
 from agents.shards import CITY
-from schemas.configuration import Sign
+from schemas.signs import HistorySign, Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
 from streams.records import Lane, Output
@@ -44,6 +46,10 @@ class _Assessed(NamedTuple):
     state: FoldedState | DerivedState
 
 
+def _folded_state(plan: FoldedSign) -> FoldedState:
+    return RepeatState(plan) if isinstance(plan.sign, HistorySign) else FoldedState(plan)
+
+
 class Assess:
     """The state of one shard, and its step.
 
@@ -56,6 +62,7 @@ class Assess:
     def __init__(self, plan: Plan, shard: int = CITY) -> None:
         self.plan, self.shard = plan, shard
         self.alerts = Alerts(plan.configuration, plan.config)
+        self.judges = judges_of(plan)
         self.results = 0
         self.forgiven: set[Lane] = set()
         self._heard = {
@@ -67,7 +74,7 @@ class Assess:
         kinds: dict[str, set[str]] = {}
         lateness: dict[str, int] = {}
         for folded in plan.folded:
-            name, state = folded.sign.id, FoldedState(folded)
+            name, state = folded.sign.id, _folded_state(folded)
             kinds[name], lateness[name] = {folded.sign.topic}, state.lateness_ms
             lanes = plan.lanes_of(kinds[name])
             self._folded[name] = state
@@ -77,7 +84,8 @@ class Assess:
             inputs = sign.inputs
             kinds[sign.id] = set().union(*(kinds[name] for name in inputs))
             lateness[sign.id] = max(lateness[name] for name in inputs)
-            derived = DerivedState(sign, windows, lateness[sign.id], self._histories)
+            zone = plan.configuration.city.time_zone
+            derived = DerivedState(sign, windows, zone, lateness[sign.id], self._histories)
             lanes = plan.lanes_of(kinds[sign.id])
             self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
         self._readers: dict[str, list[DerivedState]] = {
@@ -176,6 +184,9 @@ class Assess:
 
     def _close(self, assessed: _Assessed, end: int) -> list[Output]:
         entries = assessed.state.close(end)
+        judge = self.judges.get(assessed.sign.id)
+        if judge is not None:
+            entries = [judge.take(entry, end) for entry in entries]
         self._remember(assessed, end, entries, final=False)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
@@ -187,6 +198,8 @@ class Assess:
 
     def _close_final(self, assessed: _Assessed, end: int) -> list[Output]:
         pairs = assessed.state.close_final(end)
+        if assessed.sign.id in self.judges:
+            pairs = [(before, self._with_model(assessed.sign.id, e, end)) for before, e in pairs]
         self._remember(assessed, end, [after for _, after in pairs], final=True)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
@@ -196,6 +209,12 @@ class Assess:
                 outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)
                 outputs += self.alerts.judge_final(assessed.sign.id, before, after, start, end)
         return outputs
+
+    def _with_model(self, sign: str, entry: Entry, end: int) -> Entry:
+        """A corrected entry with what the model said of the window when it was closed."""
+        history = self._histories.get(sign)
+        first = None if history is None else history.at(end, final=False).get(entry.name)
+        return entry if first is None else entry._replace(model=first.model)
 
     def _owns(self, entry: Entry) -> bool:
         return self.plan.shards.of(entry.place) == self.shard
@@ -253,6 +272,8 @@ class Assess:
             parts.update(under(name, folded.freeze(whole=whole)))
         for name, history in self._histories.items():
             parts.update(under(f"history/{name}", history.freeze(whole=whole)))
+        for name, judge in self.judges.items():
+            parts.update(under(f"judge/{name}", judge.judge.freeze(whole=whole)))
         parts.update(under("alerts", self.alerts.freeze(whole=whole)))
         return parts
 
@@ -285,6 +306,9 @@ class Assess:
         histories = grouped(groups.get("history", {}))
         for name, history in self._histories.items():
             history.load(histories.get(name, {}))
+        judges = grouped(groups.get("judge", {}))
+        for name, judge in self.judges.items():
+            judge.judge.load(judges.get(name, {}))
         self.alerts.load(groups.get("alerts", {}))
 
     def _derived(self) -> Iterator[tuple[str, DerivedState]]:

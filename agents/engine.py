@@ -15,6 +15,7 @@ import msgspec
 import orjson
 import zstandard
 
+from agents.caller_keys import with_key
 from agents.intake import Intake, StepError
 from agents.metrics import Metrics
 from agents.outputs import COMPACTED, LOGS, TICKS
@@ -63,8 +64,8 @@ class Engine:
         publish: Callable[[list[Output]], None] = lambda outputs: None,
         checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
-        self.plan, self.store, self.metrics = plan, store, metrics
-        self.pipeline = Pipeline(plan)
+        self.plan, self.store, self.metrics = with_key(plan, store), store, metrics
+        self.pipeline = Pipeline(self.plan)
         self.publish = publish
         self.checkpoint_s = checkpoint_s
         self.broken = False

@@ -17,6 +17,7 @@ KeyName = tuple[str, str]
 WARMING: Reason = "warming"
 UNCOVERED: Reason = "uncovered"
 UNDEFINED: Reason = "undefined"
+NO_LIMIT: Reason = "no_limit"
 
 
 class Entry(NamedTuple):
@@ -34,6 +35,8 @@ class Entry(NamedTuple):
     reason: Reason | None
     severity: int | None = None
     detail: dict[str, Any] | None = None
+    model: dict[str, Any] | None = None
+    """What the sign's model says of the value: basis, score, expected, band."""
 
     @property
     def name(self) -> KeyName:

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.levels import Scale
 from schemas.alert import Transition
-from schemas.configuration import AlertRule, Levels
+from schemas.signs import AlertRule, Levels
 from streams.timeline import to_ms
 
 

@@ -9,20 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Mapping
 
-from agents.entries import (
-    UNCOVERED,
-    UNDEFINED,
-    WARMING,
-    Entry,
-    KeyName,
-    judged,
-    places_above,
-)
+from agents.entries import Entry, KeyName, judged, places_above
+from agents.evaluation import Evaluation
+from agents.expected import names_of
 from agents.levels import scale_of
 from agents.plan import FoldedSign
+from agents.readers import Key
 from agents.rollups import roll_up
-from schemas.places import LEVELS as PLACE_LEVELS
-from schemas.places import at_level
 from streams.aggregates import Accumulator
 from streams.cuts import Partial, Row
 from streams.frozen import Encode, Frozen, decode_rows, encode_rows, grouped
@@ -51,7 +44,8 @@ class FoldedState:
     def __init__(self, plan: FoldedSign) -> None:
         self.plan = plan
         self.sign = plan.sign
-        self.lateness_ms = 0 if plan.sign.kind == "sampled" else plan.lateness_ms
+        corrected = plan.sign.kind == "window" and not plan.at_arrival
+        self.lateness_ms = plan.lateness_ms if corrected else 0
         self.over = plan.sign.rollup not in ("merge", "none")
         self.zero = plan.sign.empty == "zero"
         self._keys = tuple(plan.sign.keys)
@@ -74,7 +68,9 @@ class FoldedState:
         self._keys_changed = False
         self._kept_from = BEFORE_ALL
         self._sliding: dict[KeyName, Sliding] = {}
-        self._names: dict[tuple[str, str, str], list[tuple[KeyName, str]]] = {}
+        self._names: dict[tuple[str, str, str], tuple[tuple[KeyName, str], ...]] = {}
+        self._expected = plan.expected
+        self._evaluate = Evaluation(plan, self._scale).entry
 
     def receive(self, partial: Partial) -> None:
         """Merge the rows of a partial."""
@@ -95,19 +91,11 @@ class FoldedState:
                     (place, row.state) if known is None else self._merged(known, (place, row.state))
                 )
 
-    def _names_of(self, row: Row) -> list[tuple[KeyName, str]]:
+    def _names_of(self, row: Row) -> tuple[tuple[KeyName, str], ...]:
         """The keys a row counts for: its own, and the places above where states merge up."""
         names = self._names.get(row[:3])
         if names is None:
-            level, key, place = row[:3]
-            names = []
-            if self.over or level in self.sign.keys:
-                names.append(((level, key), place))
-            if self.sign.rollup == "merge":
-                for above in self.sign.keys:
-                    known = at_level(place, above) if above in PLACE_LEVELS else None
-                    if known is not None and (above, known) != (level, key):
-                        names.append(((above, known), known))
+            names = names_of(Key(*row[:3]), self._keys, self.sign.rollup)
             self._names[row[:3]] = names
         return names
 
@@ -121,7 +109,7 @@ class FoldedState:
         Above ``limit``, where the log has ended, only a window that holds data has.
         """
         after = max(self.last_end, self._skipped_until)
-        if not self._alive:
+        if not self._alive and not (self._expected and self.observed_from < AFTER_ALL):
             if self._entered == len(self._starts):
                 return AFTER_ALL
             after = max(after, self._starts[self._entered])
@@ -146,23 +134,32 @@ class FoldedState:
         self._enter(end)
         self.last_end = end
         start = self.plan.windows.start(end)
-        entries = [
-            self._entry(
-                name,
-                self._places[name][-1][1],
-                self._sliding[name].since(start),
-                start,
-                end,
-                self._first(self._islands[name][-1]),
-            )
-            for name in sorted(self._alive)
-        ]
-        entries = [judged(e, self._scale) for e in entries]
+        entries = [self._said_of(n, start, end) for n in self._speaking(end)]
         if not self.over:
             return entries
         self._said[end] = entries
         self._changed.add(("said", end))
         return entries + self._parents(entries)
+
+    def _speaking(self, end: int) -> list[KeyName]:
+        """The keys of a window: those that were heard of late, and those of the register."""
+        expected = {name for name, key in self._expected.items() if key.devices(end)}
+        return sorted(self._alive | expected if expected else self._alive)
+
+    def _said_of(self, name: KeyName, start: int, end: int) -> Entry:
+        """What the events that were on time say of a key."""
+        sliding = self._sliding.get(name)
+        state = None if sliding is None else sliding.since(start)
+        if name in self._alive:
+            place, first = self._places[name][-1][1], self._first(self._islands[name][-1])
+        else:
+            place, first = self._unheard(name, end)
+        return self._evaluate(name, place, state, start, end, first)
+
+    def _unheard(self, name: KeyName, end: int) -> tuple[str, int]:
+        """Where the register puts a key, and from when it is missed."""
+        key = self._expected[name]
+        return key.place(end), max(self.observed_from, key.since(end))
 
     def _enter(self, end: int) -> None:
         """Let panes that start before ``end`` tell which keys are alive."""
@@ -172,6 +169,7 @@ class FoldedState:
             self._entered += 1
             self._keys_changed = True
             self.observed_from = min(self.observed_from, start)
+            self._open(start)
             for name, (place, state) in self._panes[start].items():
                 islands, begun = self._islands.get(name, ()), start
                 if islands and start - islands[-1][1] - pane <= forget:
@@ -188,6 +186,9 @@ class FoldedState:
         if silent:
             self._alive.difference_update(silent)
             self._keys_changed = True
+
+    def _open(self, start: int) -> None:
+        """Called before a pane's rows count: all lanes have passed it."""
 
     def _move(self, name: KeyName, start: int, place: str) -> None:
         """Note where the key is from a pane on, as far back as a correction can ask."""
@@ -214,51 +215,6 @@ class FoldedState:
     ) -> list[Entry]:
         parents = roll_up(children, self.sign.rollup, self._keys, only)
         return [judged(p, self._scale) for p in parents]
-
-    def _entry(
-        self,
-        name: KeyName,
-        place: str,
-        state: Accumulator | None,
-        start: int,
-        end: int,
-        first: int,
-    ) -> Entry:
-        n = 0 if state is None else state[0]
-        coverage, enough = self._coverage(state, end - start)
-        value, reason = None, None
-        if start < first:
-            reason = WARMING
-        elif not enough:
-            reason = UNCOVERED
-        elif state is None or n == 0:
-            value = 0.0
-        else:
-            value = self.plan.value(state, end - start)
-            reason = UNDEFINED if value is None else None
-        value = None if value is None else float(value)
-        return Entry(name[0], name[1], place, value, n, coverage, reason)
-
-    def _coverage(self, state: Accumulator | None, window_ms: int) -> tuple[float, bool]:
-        """The share that is covered, and whether it is enough for a value.
-
-        Where no event means zero, the lanes that have passed the window are all there is to see.
-        """
-        rule = self.sign.coverage
-        n, covered = (0, 0) if state is None else (state[0], state[2])
-        if rule is None:
-            if self.sign.kind == "sampled":
-                return (n / covered if covered else 0.0), n > 0
-            if self.zero:
-                return 1.0, True
-            return (1.0 if n else 0.0), n > 0
-        if rule.by == "time":
-            share = min(1.0, covered / window_ms)
-            return share, n > 0 and share >= rule.at_least
-        if rule.by == "samples":
-            return min(1.0, n / rule.at_least), n >= rule.at_least
-        share = n / covered if covered else 0.0
-        return share, n > 0 and share >= rule.at_least
 
     def close_final(self, end: int) -> list[tuple[Entry | None, Entry]]:
         """Entries that the late events of a window changed, as (before, after)."""
@@ -306,15 +262,18 @@ class FoldedState:
             first = self._first(island)
             place = self._place(name, end) if on_time is None else on_time[0]
             state = None if on_time is None else on_time[1]
-            before = judged(self._entry(name, place, state, start, end, first), self._scale)
+            before = self._evaluate(name, place, state, start, end, first)
+        elif name in self._expected and self._expected[name].devices(end):
+            place, first = self._unheard(name, end)
+            state = None if on_time is None else on_time[1]
+            before = self._evaluate(name, place, state, start, end, first)
         assert late is not None
         whole = late if on_time is None else self._merged(on_time, late)
         low = bisect_left(self._late_starts, start)
         if self.zero:
             first = self.observed_from
         first = min([first, *(p for p in self._late_starts[low:] if name in self._late[p])])
-        after = self._entry(name, whole[0], whole[1], start, end, first)
-        return before, judged(after, self._scale)
+        return before, self._evaluate(name, whole[0], whole[1], start, end, first)
 
     def _over_panes(
         self,

@@ -7,34 +7,29 @@ that moves it past their end, so the cuts do not depend on how the log was chopp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
+from agents.arrivals import Arrivals
+from agents.folds import Router
+from agents.hotline.desk import Desk
 from agents.outputs import dead_letter, late_event
-from agents.plan import FoldedSign, Plan, TopicPlan
-from agents.readers import Key, base_key
-from schemas.configuration import SampledSign
+from agents.plan import Plan, TopicPlan
 from schemas.events import decode
 from schemas.refusal import Refused
 from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
 from streams.frozen import (
     HEAD,
-    Blocks,
     Frozen,
     SnapshotError,
     grouped,
     head,
-    load_blocks,
     read_head,
     under,
 )
 from streams.identity import LATE, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
-from streams.stores import Row as StoreRow
-from streams.stores import Store
 from streams.timeline import BEFORE_ALL, DAY_MS, MINUTE_MS, floor_to
 from streams.watermark import Watermark
 
@@ -66,66 +61,6 @@ def attempt_of(chunk: Chunk) -> int:
     return 1 + int(dict(chunk.headers).get(REDRIVE_HEADER, b"0"))
 
 
-_keys = msgspec.msgpack.Decoder(tuple[list[Key], list[str]]).decode
-
-
-class _Fold:
-    """One sign in one lane: its store and the slots of its keys."""
-
-    def __init__(self, plan: FoldedSign) -> None:
-        self.plan = plan
-        self.store: Store = plan.store()
-        self.by_device = isinstance(plan.sign, SampledSign)
-        self.slots: dict[tuple[str, ...], int] = {}
-        self.keys: list[Key] = []
-        self._devices: list[str] = []
-        self._blocks = Blocks()
-
-    def slot(self, key: Key, device: str) -> int:
-        name = (*key, device) if self.by_device else key
-        slot = self.slots.get(name)
-        if slot is None:
-            slot = self.slots[name] = len(self.keys)
-            self.keys.append(key)
-            if self.by_device:
-                self._devices.append(device)
-        return slot
-
-    def close_until(self, watermark: int, *, ending: bool) -> list[Partial]:
-        partials = []
-        for start, late, rows in self.store.close_until(watermark, ending=ending):
-            merged: dict[Key, Any] = {}
-            for slot, state in rows:
-                key = self.keys[slot]
-                known = merged.get(key)
-                merged[key] = state if known is None else self.plan.family.merge(known, state)
-            if merged:
-                named = [Row(*key, state) for key, state in sorted(merged.items())]
-                n = sum(row.state[0] for row in named)
-                partials.append(Partial(self.plan.sign.id, start, late, n, named))
-        return partials
-
-    def freeze(self, *, whole: bool) -> Frozen:
-        keys = self._blocks.freeze([self.keys, self._devices], whole=whole)
-        return {**under("keys", keys), **under("store", self.store.freeze(whole=whole))}
-
-    def load(self, store: int, parts: Mapping[str, bytes]) -> None:
-        groups = grouped(parts)
-        self.keys, self._devices = [], []
-        for keys, devices in load_blocks(groups.get("keys", {}), _keys):
-            self.keys += keys
-            self._devices += devices
-        names: Iterable[tuple[str, ...]] = self.keys
-        if self.by_device:
-            names = ((*key, device) for key, device in zip(self.keys, self._devices, strict=True))
-        self.slots = {name: slot for slot, name in enumerate(names)}
-        self._blocks.loaded(len(self.keys))
-        self.store.load(store, groups.get("store", {}))
-
-
-Route = list[tuple[Callable[[StoreRow], None], int, Callable[[Any], Any]]]
-
-
 class Intake:
     """The state of one lane, and its step.
 
@@ -150,16 +85,26 @@ class Intake:
         self.announced = [0] * self.shards.count
         self._seen = Seen()
         self._previous: CutName = BEGINNING
-        self._folds = [_Fold(sign) for sign in self.plan.signs]
+        streams = self.plan.streams
+        self._events = Router(streams[self.plan.topic.kind])
+        self._arrivals = (
+            Arrivals(plan, streams["arrivals"], self.plan.skew_ms)
+            if streams.get("arrivals") and streams["arrivals"].signs
+            else None
+        )
+        self.desk = Desk(plan, streams["orders"]) if "orders" in streams else None
+        self._folds = [
+            *self._events.folds,
+            *(self._arrivals.router.folds if self._arrivals else ()),
+            *(self.desk.folds if self.desk else ()),
+        ]
         # A topic without signs is cut by the minute all the same: it forgets as it goes.
         self._panes = sorted({f.store.pane_ms for f in self._folds} or {MINUTE_MS})
         self._next_cut = BEFORE_ALL
-        self._routes: dict[Any, Route] = {}
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
         self._kind, self._time, self._identity = reader.kind, reader.time, reader.identity
         self._covered = reader.covered
-        self._route_key = self.plan.route_key
         self._lateness_ms, self._disorder_ms = self.plan.lateness_ms, self.plan.disorder_ms
         if lane in plan.since:
             self._begin_at(plan.since[lane])
@@ -219,12 +164,14 @@ class Intake:
         elif admission is LATE:
             counts.late += 1
             result.outputs.append(late_event(self.lane, offset, t, watermark - t, logged))
-        elif self._fold(event, t):
+        elif self._fold(event, t, watermark):
             counts.accepted += 1
             if t < watermark:
                 counts.accepted_late += 1
         else:
             counts.filtered += 1
+        if self._arrivals is not None and admission is not REPEAT:
+            self._arrivals.note(event, t, logged, watermark)
         if t - self._disorder_ms > watermark and (
             self.watermark.observe(t, logged) >= self._next_cut
         ):
@@ -241,37 +188,19 @@ class Intake:
     ) -> None:
         self.accounting.read += 1
         self.accounting.rejected += 1
+        if self._arrivals is not None:
+            self._arrivals.note_refused(raw, self.watermark.value)
         letter = dead_letter(self.lane, offset, logged, len(raw), refused, attempt)
         result.outputs.append(letter)
 
-    def _fold(self, event: Any, t: int) -> bool:
-        name = self._route_key(event)
-        route = self._routes.get(name)
-        if route is None:
-            route = self._routes[name] = self._route(event)
-        covered = self._covered(event) if route else None
+    def _fold(self, event: Any, t: int, watermark: int) -> bool:
+        covered = self._covered(event)
         if covered is None:
             return False
-        taken = False
-        for add, slot, measure in route:
-            pair = measure(event)
-            if pair is not None:
-                add((t, slot, pair[0], pair[1], covered))
-                taken = True
-        return taken
-
-    def _route(self, event: Any) -> Route:
-        reader = self.plan.reader
-        device = getattr(event, reader.device) if reader.device else ""
-        return [
-            (
-                fold.store.add,
-                fold.slot(base_key(fold.plan.sign.base, reader, event), device),
-                fold.plan.measure,
-            )
-            for fold in self._folds
-            if fold.plan.matches(event)
-        ]
+        if self.desk is None:
+            return self._events.fold(event, t, covered)
+        fact, kept = self.desk.read(event, t)
+        return self._events.fold(fact, t, covered, watermark) or kept
 
     def tick(
         self, t: int, *, ends: bool = False, before: int | None = None, number: int | None = None
@@ -306,6 +235,8 @@ class Intake:
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
+        if self.desk is not None and not ending:
+            self.desk.forget(watermark)
         return cuts
 
     def _by_shard(self, partials: list[Partial]) -> list[list[Partial]]:
@@ -338,10 +269,13 @@ class Intake:
             "previous": self._previous,
             "next_cut": self._next_cut,
             "seen": self._seen.dump(),
+            "desk": None if self.desk is None else self.desk.dump(),
             "stores": {fold.plan.sign.id: fold.store.dump() for fold in self._folds},
         }
         parts: Frozen = {HEAD: head(self.config, state)}
         parts.update(under("seen", self._seen.freeze(whole=whole)))
+        if self.desk is not None:
+            parts.update(under("orders", self.desk.freeze(whole=whole)))
         for fold in self._folds:
             parts.update(under(fold.plan.sign.id, fold.freeze(whole=whole)))
         return parts
@@ -364,7 +298,11 @@ class Intake:
         self._next_cut = state["next_cut"]
         groups = grouped(parts)
         self._seen = Seen.load(state["seen"], groups.get("seen", {}))
+        if self.desk is not None:
+            self.desk.load(state["desk"], groups.get("orders", {}))
         for fold in self._folds:
             name = fold.plan.sign.id
             fold.load(state["stores"][name], groups.get(name, {}))
-        self._routes.clear()
+        self._events.reset()
+        if self._arrivals is not None:
+            self._arrivals.router.reset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import ge, gt, le, lt
 
-from schemas.configuration import Levels
+from schemas.signs import Levels
 
 COLOURS = ("normal", "blue", "yellow", "orange", "red")
 

@@ -7,29 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.configuration import Aggregate
+from schemas.signs import Aggregate, Folded, HistorySign, Repeats
+from schemas.standards.noise import energy, equivalent_level
 from schemas.tables import TPI
-from streams.aggregates import DISTINCT, MOMENTS, QUANTILES, Accumulator, Family
+from streams.aggregates import (
+    DISTINCT,
+    FACTS,
+    MOMENTS,
+    QUANTILES,
+    SLOPES,
+    Accumulator,
+    Family,
+)
 from streams.aggregates.distinct import member
 from streams.timeline import SECOND_MS
 
 STEPS = 1_000_000
 """Steps in one unit: values enter as int64 multiples of 10⁻⁶ (rule R3)."""
 
+LARGEST = 1e12
+"""Largest quotient of two fields that is taken; beyond it the fields do not mean what they say."""
+
 SLOWEST_KMH = 1.0
 """A standing segment is taken at this speed, so that its travel time stays finite (proposal)."""
 
-Measure = Callable[[Any], tuple[int, int] | None]
+Measure = Callable[[Any], tuple[Any, int] | None]
 Value = Callable[[Accumulator, int], float | None]
 
 
 def family_of(aggregate: Aggregate) -> Family:
     """The accumulator an aggregate needs."""
-    if aggregate.function == "quantile":
-        return QUANTILES
-    return DISTINCT if aggregate.function == "distinct" else MOMENTS
+    named: dict[str, Family] = {"quantile": QUANTILES, "distinct": DISTINCT, "slope": SLOPES}
+    return named.get(aggregate.function, MOMENTS)
 
 
 def measure_of(aggregate: Aggregate) -> Measure:
@@ -38,8 +49,10 @@ def measure_of(aggregate: Aggregate) -> Measure:
     None where the event lacks a field: the sign does not take that event.
     """
     function, of, over = aggregate.function, aggregate.of or "value", aggregate.over
-    if function == "count":
+    if function in ("count", "online"):
         return lambda e: (0, 0)
+    if function == "leq":
+        return lambda e: (energy(getattr(e, of)), 0)
     if function == "distinct":
         return lambda e: None if (x := getattr(e, of)) is None else (member(str(x)), 0)
     if function == "tpi":
@@ -47,6 +60,8 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if function == "ratio":
         assert over is not None
         return lambda e: _pair(getattr(e, of), getattr(e, over))
+    if over is not None:
+        return lambda e: _quotient(getattr(e, of), getattr(e, over))
     if of == "value":
         return lambda e: (round(e.value * STEPS), 0)
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
@@ -56,12 +71,52 @@ def _pair(of: float | None, over: float | None) -> tuple[int, int] | None:
     return None if of is None or over is None else (round(of * STEPS), round(over * STEPS))
 
 
+def _quotient(of: float | None, over: float | None) -> tuple[int, int] | None:
+    """One by the other, of each event; none over zero, or beyond what 64 bits hold in steps."""
+    if of is None or not over or not abs(of / over) <= LARGEST:
+        return None
+    return round(of / over * STEPS), 0
+
+
+def repeats_of(repeats: Repeats) -> Measure:
+    """What makes an event the same as another: a hash of each list of fields that it has."""
+
+    def identities(e: Any) -> tuple[Any, int] | None:
+        found = set()
+        for fields in repeats.of:
+            # A citizen is known by the keys of several months: any of them makes a repeat.
+            citizens = (e.citizen, *e.citizens_before) if "citizen" in fields else (None,)
+            for citizen in citizens:
+                values = [citizen if f == "citizen" else getattr(e, f) for f in fields]
+                if None not in values:
+                    found.add(member("\x1f".join([*fields, *map(str, values)])))
+        return tuple(sorted(found)), 0
+
+    return identities
+
+
 def _travel_times(e: Any) -> tuple[int, int] | None:
     """Travel time and free-flow time of a segment in seconds."""
     if e.link_len_m is None or e.speed_kmh is None or e.free_flow_kmh is None:
         return None
     metres_per_kmh = e.link_len_m * 3.6
     return _pair(metres_per_kmh / max(e.speed_kmh, SLOWEST_KMH), metres_per_kmh / e.free_flow_kmh)
+
+
+class Reading(NamedTuple):
+    """How a sign is read from events, and told from accumulators."""
+
+    family: Family
+    measure: Measure
+    value: Value
+
+
+def reading_of(sign: Folded) -> Reading:
+    """The tables' answer for a sign."""
+    if isinstance(sign, HistorySign):
+        return Reading(FACTS, repeats_of(sign.repeats), share_of_repeats)
+    aggregate = sign.aggregate
+    return Reading(family_of(aggregate), measure_of(aggregate), value_of(aggregate))
 
 
 def value_of(aggregate: Aggregate) -> Value:
@@ -73,6 +128,10 @@ def value_of(aggregate: Aggregate) -> Value:
     if function == "quantile":
         assert q is not None
         return lambda a, ms: _scaled(QUANTILES.quantile(a, q), scale / STEPS)
+    if function == "slope":
+        return lambda a, ms: _scaled(SLOPES.slope(a), SECOND_MS / STEPS * scale)
+    if function == "online":
+        return lambda a, ms: None if a[2] == 0 else a[0] / a[2] * scale
     if function == "distinct":
         return lambda a, ms: DISTINCT.count(a) * scale
     if function == "ratio":
@@ -86,9 +145,15 @@ def value_of(aggregate: Aggregate) -> Value:
         "min": lambda a, ms: a[5] / STEPS * scale,
         "max": lambda a, ms: a[6] / STEPS * scale,
         "rate": lambda a, ms: a[3] * SECOND_MS / (ms * STEPS) * scale,
+        "leq": lambda a, ms: equivalent_level(a[3], a[0]),
         "stddev": lambda a, ms: _deviation(a) * scale,
     }
     return table[function]
+
+
+def share_of_repeats(a: Accumulator, ms: int) -> float | None:
+    """Repeats by happenings, in per cent; the happenings must have been judged."""
+    return None if a[0] == 0 else a[4] / a[0] * 100
 
 
 def _scaled(x: float | None, factor: float) -> float | None:

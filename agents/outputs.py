@@ -81,7 +81,9 @@ def vital_results(
             "rev": rev,
             "final": rev == 1,
             "detail": entry.detail,
+            "model": entry.model,
             "config": config,
+            "live": False,
         }
     )
     key = f"{sign}|{entry.level}|{entry.key}"

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from agents.measures import Measure, Value, family_of, measure_of, value_of
-from agents.readers import READERS, Reader
+from agents.expected import Expected, KnownDevices, expect, meets
+from agents.measures import Measure, Value, reading_of
+from agents.readers import DEVICE, PLACING, READERS, Reader
 from agents.shards import Shards
-from schemas.configuration import (
-    Configuration,
-    DerivedSign,
-    SampledSign,
-    Sign,
-    Topic,
-    WindowSign,
-)
+from schemas.configuration import Configuration, Topic
+from schemas.fields import fields_of
+from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
+from schemas.words import TOPIC_OF, split_level
+from schemas.workdays import WorkDays
 from streams.aggregates import Family
 from streams.records import Lane
 from streams.stores import MomentStore, SampledStore, SketchStore, Store
@@ -27,34 +25,55 @@ from streams.windows import Calendar, Hopping, Windows
 
 @dataclass(frozen=True)
 class FoldedSign:
-    """A window or sampled sign: folded in the lanes, assessed at its keys."""
+    """A window, sampled or history sign: folded in the lanes, assessed at its keys.
 
-    sign: WindowSign | SampledSign
+    Attributes
+    ----------
+    dimension
+        Field that divides the keys of places, where the sign has such keys.
+    at_arrival
+        Whether an event that is older than the watermark counts at the watermark: nothing of what
+        was said is then corrected.
+    expected
+        What the register says of the sign's keys.
+    """
+
+    sign: Folded
     windows: Windows
     family: Family
     measure: Measure
     value: Value
     lateness_ms: int
     forget_ms: int
+    dimension: str | None
+    at_arrival: bool
+    expected: Expected
 
     def store(self) -> Store:
         """An empty store for one lane."""
+        pane_ms = self.windows.pane_ms
         if isinstance(self.sign, SampledSign):
-            return SampledStore(self.windows.pane_ms, to_ms(self.sign.period_s), self.forget_ms)
+            period_s = self.sign.period_s
+            period_ms = None if period_s is None else to_ms(period_s)
+            return SampledStore(pane_ms, period_ms, self.forget_ms)
         if self.family.name == "moments":
-            return MomentStore(self.windows.pane_ms, self.lateness_ms)
-        return SketchStore(self.family, self.windows.pane_ms, self.lateness_ms)
+            return MomentStore(pane_ms, self.lateness_ms)
+        return SketchStore(self.family, pane_ms, self.lateness_ms)
 
     def matches(self, event: Any) -> bool:
         """Whether the event has the values the sign asks for."""
-        for field, accepted in self.sign.match.items():
-            value = getattr(event, field)
-            if isinstance(accepted, list | tuple):
-                if value not in accepted:
-                    return False
-            elif value != accepted:
-                return False
-        return True
+        return meets(self.sign.match, event)
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What a lane does with one stream of its topic."""
+
+    signs: tuple[FoldedSign, ...]
+    device: str | None
+    """The field of the thing that reports."""
+    route_key: Callable[[Any], Any]
+    """The fields that decide where an event's rows go, as one hashable value."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +82,15 @@ class TopicPlan:
 
     topic: Topic
     reader: Reader
-    signs: tuple[FoldedSign, ...]
+    streams: dict[str, StreamPlan]
     disorder_ms: int
     lateness_ms: int
     skew_ms: int
-    route_key: Callable[[Any], Any]
-    """The fields that decide where an event's rows go, as one hashable value."""
+
+    @property
+    def signs(self) -> tuple[FoldedSign, ...]:
+        """The signs of all streams."""
+        return tuple(sign for stream in self.streams.values() for sign in stream.signs)
 
 
 @dataclass(frozen=True)
@@ -87,9 +109,14 @@ class Plan:
     shards: Shards
     folded: tuple[FoldedSign, ...]
     derived: tuple[tuple[DerivedSign, Windows], ...]
+    workdays: WorkDays
+    known: KnownDevices
+    secret: bytes | None = None
+    """Under which callers become hashes; None where they are not to be told apart."""
 
-    def lanes_of(self, kinds: set[str]) -> tuple[Lane, ...]:
-        """Lanes of the topics of these kinds."""
+    def lanes_of(self, streams: set[str]) -> tuple[Lane, ...]:
+        """Lanes of the topics that these streams are made of."""
+        kinds = {TOPIC_OF[stream] for stream in streams}
         names = {p.topic.name for p in self.topics.values() if p.topic.kind in kinds}
         return tuple(lane for lane in self.lanes if lane.topic in names)
 
@@ -104,38 +131,35 @@ def windows_of(sign: Sign, zone: str) -> Windows:
     return Hopping(to_ms(window.size_s), to_ms(window.hop_s))
 
 
-def compile_plan(configuration: Configuration) -> Plan:
-    """Compile a valid configuration."""
-    zone, forget_ms = configuration.city.time_zone, to_ms(configuration.forget_s)
+def compile_plan(configuration: Configuration, secret: bytes | None = None) -> Plan:
+    """Compile a valid configuration.
+
+    Parameters
+    ----------
+    secret
+        Under which callers become hashes.
+    """
+    zone = configuration.city.time_zone
     topics: dict[str, TopicPlan] = {}
     folded: list[FoldedSign] = []
     for topic in configuration.topics:
-        reader, lateness_ms = READERS[topic.kind], to_ms(topic.allowed_lateness_s)
-        signs = tuple(
-            FoldedSign(
-                sign=sign,
-                windows=windows_of(sign, zone),
-                family=family_of(sign.aggregate),
-                measure=measure_of(sign.aggregate),
-                value=value_of(sign.aggregate),
-                lateness_ms=lateness_ms,
-                forget_ms=forget_ms,
-            )
-            for sign in configuration.signs
-            if not isinstance(sign, DerivedSign) and sign.topic == topic.kind
-        )
-        fields = {f for s in signs for f in s.sign.match}.union(reader.key_fields)
+        lateness_ms = to_ms(topic.allowed_lateness_s)
+        streams = {
+            stream: _stream(stream, configuration, lateness_ms)
+            for stream, kind in TOPIC_OF.items()
+            if kind == topic.kind
+        }
         topics[topic.name] = TopicPlan(
             topic=topic,
-            reader=reader,
-            signs=signs,
+            reader=READERS[topic.kind],
+            streams=streams,
             disorder_ms=to_ms(topic.disorder_s),
             lateness_ms=lateness_ms,
             skew_ms=to_ms(topic.skew_s),
-            route_key=attrgetter(*sorted(fields)),
         )
-        folded.extend(signs)
+        folded.extend(topics[topic.name].signs)
     derived = [(s, windows_of(s, zone)) for s in configuration.signs if isinstance(s, DerivedSign)]
+    calendar = configuration.calendar
     return Plan(
         configuration=configuration,
         config=configuration.label,
@@ -145,6 +169,40 @@ def compile_plan(configuration: Configuration) -> Plan:
         shards=Shards(configuration),
         folded=tuple(folded),
         derived=tuple(in_order(derived)),
+        workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
+        known=KnownDevices(configuration.register),
+        secret=secret,
+    )
+
+
+def _stream(stream: str, configuration: Configuration, lateness_ms: int) -> StreamPlan:
+    signs = tuple(
+        _folded(sign, configuration, lateness_ms)
+        for sign in configuration.signs
+        if isinstance(sign, WindowSign | SampledSign | HistorySign) and sign.topic == stream
+    )
+    known = set(fields_of(stream)) | {"place"}
+    fields = {field for field in (*PLACING, DEVICE[stream]) if field in known}
+    for sign in signs:
+        fields.update(sign.sign.match)
+        if sign.dimension is not None:
+            fields.add(sign.dimension)
+    return StreamPlan(signs, DEVICE[stream], attrgetter(*sorted(fields | {"place"})))
+
+
+def _folded(sign: Folded, configuration: Configuration, lateness_ms: int) -> FoldedSign:
+    forget_s = sign.forget_s if isinstance(sign, WindowSign) else None
+    dimension = next((d for key in sign.keys if (d := split_level(key)[0])), None)
+    at_arrival = sign.topic == "arrivals" or isinstance(sign, HistorySign)
+    return FoldedSign(
+        sign=sign,
+        windows=windows_of(sign, configuration.city.time_zone),
+        **reading_of(sign)._asdict(),
+        lateness_ms=lateness_ms,
+        forget_ms=to_ms(configuration.forget_s if forget_s is None else forget_s),
+        dimension=dimension,
+        at_arrival=at_arrival,
+        expected=expect(sign, dimension, configuration.register),
     )
 
 

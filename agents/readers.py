@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.metrics import METRICS
 from schemas.places import LEVELS, at_level, level_of
+from schemas.words import BY
 
 Event = Any
 """A decoded struct of `schemas`; its fields are reached by the names a catalogue uses."""
@@ -79,70 +80,67 @@ class Reader(NamedTuple):
     """How events of one topic kind are read.
 
     ``covered`` gives the ms an event speaks for, or None where its quality says that it means
-    nothing.  ``device`` names the field of the thing that reports, ``key_fields`` the fields that
-    keys are made of; both decide where a row goes, so they are part of the route cache's key.
+    nothing.
     """
 
     kind: str
     time: Callable[[Event], int]
     identity: Callable[[Event], tuple[Any, ...] | None]
     covered: Callable[[Event], int | None]
-    device: str | None
-    key_fields: tuple[str, ...]
 
 
 READERS: dict[str, Reader] = {
     r.kind: r
     for r in (
-        Reader(
-            "sensor",
-            time_of,
-            reading_identity,
-            reading_covered,
-            "device",
-            ("device", "place", "site"),
-        ),
-        Reader(
-            "traffic",
-            time_of,
-            observation_identity,
-            observation_covered,
-            "source_id",
-            ("source_id", "place", "site"),
-        ),
-        Reader(
-            "hotline",
-            start_time_of,
-            hotline_identity,
-            nothing_covered,
-            None,
-            ("place",),
-        ),
+        Reader("sensor", time_of, reading_identity, reading_covered),
+        Reader("traffic", time_of, observation_identity, observation_covered),
+        Reader("hotline", start_time_of, hotline_identity, nothing_covered),
         # A warning's end is when it expires: it lies ahead and says nothing about now.
-        Reader(
-            "external",
-            start_time_of,
-            warning_identity,
-            nothing_covered,
-            None,
-            ("place",),
-        ),
+        Reader("external", start_time_of, warning_identity, nothing_covered),
     )
 }
 
 
-def base_key(base: str, reader: Reader, event: Event) -> Key:
+DEVICE: dict[str, str | None] = {
+    "sensor": "device",
+    "traffic": "source_id",
+    "hotline": None,
+    "external": None,
+    "arrivals": "device",
+    "orders": None,
+}
+"""The field of the thing that reports, by stream."""
+
+PLACING = ("place", "site")
+"""Fields of which keys are made, where an event has them."""
+
+
+def base_key(base: str, device_field: str | None, event: Event, dimension: str | None) -> Key:
     """The key an event is folded under.
 
     A place base takes the event's place, cut to the level; an event that knows its place less
     precisely counts at its own level.  A station or site is the event's ``site`` where it has one,
     else the device; device, segment and intersection are the reporting thing itself.
+
+    Parameters
+    ----------
+    base
+        Key level of the sign.
+    device_field
+        Field of the reporting thing; None where there is none.
+    dimension
+        Field that divides the keys of places, such as ``category``; an event without it counts for
+        the places alone.
     """
     place: str = event.place
     if base in LEVELS:
         known = at_level(place, base) or place
-        return Key(level_of(known), known, known)
-    device = getattr(event, reader.device) if reader.device else place
+        level = level_of(known)
+        divided = None if dimension is None else getattr(event, dimension)
+        if divided is None:
+            return Key(level, known, known)
+        return Key(f"{dimension}{BY}{level}", f"{divided}{BY}{known}", known)
+    device = getattr(event, device_field) if device_field else place
     if base in ("station", "site"):
         return Key(base, event.site or device, place)
     return Key(base, device, place)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.configuration import Configuration, DerivedSign, Sign
+from schemas.configuration import Configuration
 from schemas.places import LEVELS
+from schemas.signs import DerivedSign, Sign
+from schemas.words import split_level
 
 _DIGITS = dict(zip(LEVELS, (4, 6, 9, 12, 15), strict=True))
 
@@ -65,7 +67,9 @@ class Shards:
 
 def _reach(signs: Iterable[Sign]) -> dict[str, int]:
     """Digits of the coarsest place that a sign, or one that reads it, has a key at."""
-    reach = {s.id: min((_DIGITS.get(k, 15) for k in s.keys), default=15) for s in signs}
+    reach = {
+        s.id: min((_DIGITS.get(split_level(k)[1], 15) for k in s.keys), default=15) for s in signs
+    }
     derived = [s for s in signs if isinstance(s, DerivedSign)]
     for _ in derived:  # as long a chain as there can be
         for sign in derived:

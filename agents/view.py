@@ -28,7 +28,7 @@ from agents.commands.wording import (
 from agents.engine import Engine
 from agents.feeds import behind
 from agents.outputs import ALERTS, VITALS
-from schemas.configuration import Sign
+from schemas.signs import Sign
 from streams.records import Output
 from streams.timeline import BEFORE_ALL
 

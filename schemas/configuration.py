@@ -8,45 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
+from schemas.citizens import Calendar, Hotline, Orders
+from schemas.devices import Register
 from schemas.kafka import Kafka
-from schemas.model import Length, Model, Seconds, Text
+from schemas.model import Length, Model, Seconds
+from schemas.signs import Sign
 from schemas.times import epoch_ms
-
-LevelName: TypeAlias = Literal["blue", "yellow", "orange", "red"]
-PlaceLevel: TypeAlias = Literal["city", "district", "street", "community", "grid"]
-KeyLevel: TypeAlias = Literal[
-    "device",
-    "station",
-    "site",
-    "segment",
-    "intersection",
-    "grid",
-    "community",
-    "street",
-    "district",
-    "city",
-]
-TopicKind: TypeAlias = Literal["sensor", "traffic", "hotline", "external"]
-Standing: TypeAlias = Literal[
-    "verified-primary", "verified-secondary", "seed", "unverified", "proposal"
-]
-
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-SignId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=64)]
-Matched: TypeAlias = str | bool | float | list[str]
-
-
-class Name(Model):
-    """A name for people."""
-
-    zh: Text
-    en: Text
+from schemas.words import Name, TopicKind
 
 
 class City(Model):
@@ -110,202 +85,6 @@ class Topic(Model):
         return self.grown[-1].partitions if self.grown else self.partitions
 
 
-class Window(Model):
-    """A size and a hop that start at multiples of the hop, or a period of the local calendar."""
-
-    size_s: Length | None = None
-    hop_s: Length | None = None
-    calendar: Literal["day", "night", "month"] | None = None
-    """The local day, night (22:00 to 06:00) or month; closed once, at its end."""
-
-
-class Aggregate(Model):
-    """What is computed from the events of a window."""
-
-    function: Literal[
-        "count",
-        "sum",
-        "mean",
-        "min",
-        "max",
-        "rate",
-        "stddev",
-        "quantile",
-        "distinct",
-        "ratio",
-        "tpi",
-    ]
-    """`rate` is the sum of the field a second; `ratio` is sum of `of` by sum of `over`."""
-    of: str | None = None
-    """Field of the event; the value, for readings."""
-    over: str | None = None
-    """Field of the denominator of a ratio."""
-    scale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor of the result: 100 for per cent, 3600 for a rate by the hour."""
-    q: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Which quantile: 0.5 is the median."""
-
-
-class Coverage(Model):
-    """Enough data for a value: less is null."""
-
-    by: Literal["time", "samples", "devices"]
-    at_least: Annotated[float, Field(ge=0)]
-    """Share of the window, number of samples, or share of the known devices that are fresh."""
-
-
-class Thresholds(Model):
-    """The value at which each level is entered; a level without one is not used."""
-
-    blue: float | None = None
-    yellow: float | None = None
-    orange: float | None = None
-    red: float | None = None
-
-    def given(self) -> list[tuple[LevelName, float]]:
-        """The levels in use with their thresholds, the mildest first."""
-        levels: tuple[LevelName, ...] = ("blue", "yellow", "orange", "red")
-        values = ((level, getattr(self, level)) for level in levels)
-        return [(level, value) for level, value in values if value is not None]
-
-
-class Levels(Model):
-    """How a value becomes a level, and on whose word."""
-
-    compare: Literal["ge", "gt", "le", "lt"]
-    thresholds: Thresholds
-    source: Text
-    """The standard or paper and its section, or 'proposal'."""
-    standing: Standing
-
-
-class AlertRule(Model):
-    """When a level becomes an alert and when the alert clears."""
-
-    deadband: Annotated[float, Field(ge=0)] = 0.0
-    on_delay_s: Seconds = 0.0
-    off_delay_s: Seconds = 0.0
-
-
-class PastMean(Model):
-    """The mean of a sign's own values: at the window's end, one step before, and so on."""
-
-    name: Literal["past_mean"]
-    of: SignId
-    windows: Annotated[int, Field(ge=2, le=1000)]
-    step_s: Length
-    at_least: Annotated[int, Field(ge=1)]
-    """Values that must be there; fewer make a null."""
-
-
-class ChildrenAtLevel(Model):
-    """The number of children of a place whose value is at a level or above it."""
-
-    name: Literal["children_at_level"]
-    of: SignId
-    child: KeyLevel
-    level: LevelName
-
-
-class Penalties(Model):
-    """Points that each level takes from 100."""
-
-    blue: Annotated[float, Field(ge=0, le=100)] = 10.0
-    yellow: Annotated[float, Field(ge=0, le=100)] = 25.0
-    orange: Annotated[float, Field(ge=0, le=100)] = 50.0
-    red: Annotated[float, Field(ge=0, le=100)] = 100.0
-
-
-class WeightedSign(Model):
-    """An input of an index."""
-
-    sign: SignId
-    weight: Annotated[float, Field(gt=0)]
-
-
-class LevelIndex(Model):
-    """100 less the weighted mean of the penalties of the inputs' levels."""
-
-    name: Literal["level_index"]
-    of: Annotated[list[WeightedSign], Field(min_length=1)]
-    penalties: Penalties = Penalties()
-    at_least: Annotated[int, Field(ge=1)]
-    """Inputs that must have a value; fewer make a null."""
-
-
-Formula: TypeAlias = Annotated[PastMean | ChildrenAtLevel | LevelIndex, Field(discriminator="name")]
-
-
-class SignFields(Model):
-    """What every sign has."""
-
-    id: SignId
-    domain: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
-    name: Name
-    unit: Annotated[str, Field(min_length=1, max_length=16)]
-    source: Text
-    """Where the data come from."""
-    window: Window
-    keys: Annotated[list[KeyLevel], Field(min_length=1)]
-    levels: Levels | None = None
-    alert: AlertRule | None = None
-    empty: Literal["missing", "zero"] = "missing"
-    """What a window without events means: zero for counts of things that happen."""
-
-
-class EventSign(SignFields):
-    """What every sign that reads events has."""
-
-    topic: TopicKind
-    match: dict[str, Matched]
-    """Field of the event and the value it must have; one of the values, where it is a list."""
-    base: KeyLevel
-    """The keys at which events are folded first."""
-    aggregate: Aggregate
-    coverage: Coverage | None = None
-
-    @property
-    def reads(self) -> str | None:
-        """The field that is aggregated; None where events are only counted."""
-        if self.aggregate.of is None and self.topic == "sensor":
-            return None if self.aggregate.function == "count" else "value"
-        return self.aggregate.of
-
-
-class WindowSign(EventSign):
-    """An aggregate over the events of a window."""
-
-    kind: Literal["window"]
-    rollup: Literal["merge", "max", "min", "mean", "share", "none"]
-    """`merge`: states merge up the places. `max`, `min`, `mean`: over the children's values;
-    `share`: of children whose value is not zero. `none`: at the base alone."""
-
-
-class SampledSign(EventSign):
-    """An aggregate over the last value of each device, taken at every hop."""
-
-    kind: Literal["sampled"]
-    period_s: Length
-    """Usual time between two events of a device; one older than three periods is missing."""
-    rollup: Literal["merge"] = "merge"
-
-
-class DerivedSign(SignFields):
-    """A formula over other signs."""
-
-    kind: Literal["derived"]
-    formula: Formula
-
-    @property
-    def inputs(self) -> list[str]:
-        """Ids of the signs that the formula reads."""
-        formula = self.formula
-        return [i.sign for i in formula.of] if formula.name == "level_index" else [formula.of]
-
-
-Sign: TypeAlias = Annotated[WindowSign | SampledSign | DerivedSign, Field(discriminator="kind")]
-
-
 class Shard(Model):
     """A part of the places that an assess task of its own owns."""
 
@@ -329,10 +108,16 @@ class Configuration(Model):
     signs: Annotated[list[Sign], Field(min_length=1)]
     forget_s: Length = 86_400.0
     """A key that is silent for so long is forgotten."""
+    hotline: Hotline = Hotline.model_validate({})
+    orders: Orders = Orders.model_validate({})
+    calendar: Calendar = Calendar.model_validate({})
+    register_file: str | None = None
+    """CSV of the expected devices, relative to the file that names it."""
     shards: Annotated[list[Shard], Field(default_factory=list)]
     """Beside the city's, which owns all other places; on Kafka they may run on other workers."""
     kafka: Kafka = Kafka()
     """For `cityvitals worker`; nothing of it changes a result."""
+    _register: Register = PrivateAttr(default=Register(()))
 
     @model_validator(mode="after")
     def _check_consistency(self, info: ValidationInfo) -> Configuration:
@@ -346,24 +131,42 @@ class Configuration(Model):
             dict(enumerate(self.topics)),
             dict(enumerate(self.signs)),
             dict(enumerate(self.shards)),
+            hotline=self.hotline,
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
             raise ValueError("\n".join(lines))
         return self
 
+    @property
+    def register(self) -> Register:
+        """The expected devices; empty where there is no register."""
+        return self._register
+
+    def with_register(self, register: Register) -> Configuration:
+        """The same configuration with other expected devices, and so another fingerprint."""
+        other = self.model_copy()
+        other.__dict__.pop("fingerprint", None)
+        other._register = register
+        return other
+
     @cached_property
     def fingerprint(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of what decides results, as canonical JSON."""
-        # What decides only where and by how many the work is done is left out.
-        deployment: Any = {"kafka": True, "shards": True, "topics": {"__all__": {"grown"}}}
-        content = json.dumps(
-            self.model_dump(mode="json", exclude=deployment),
-            ensure_ascii=False,
-            sort_keys=True,
-            separators=(",", ":"),
-        )
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        # What decides only where and by how many the work is done is left out, and so is where
+        # secrets and registers stand: what a register says counts by its digest.
+        deployment: Any = {
+            "kafka": True,
+            "shards": True,
+            "topics": {"__all__": {"grown"}},
+            "register_file": True,
+            "hotline": {"caller_key_file"},
+        }
+        content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
+        if self._register.devices:
+            content["register"] = self._register.digest
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:
@@ -371,6 +174,6 @@ class Configuration(Model):
         return f"{self.version}+{self.fingerprint}"
 
     @cached_property
-    def sign(self) -> dict[str, WindowSign | SampledSign | DerivedSign]:
+    def sign(self) -> Mapping[str, Sign]:
         """Every sign by its id."""
         return {sign.id: sign for sign in self.signs}

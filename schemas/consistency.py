@@ -7,30 +7,21 @@ from itertools import pairwise
 from math import gcd
 from zoneinfo import ZoneInfo
 
-from schemas.configuration import (
-    City,
-    DerivedSign,
-    EventSign,
-    Growth,
-    SampledSign,
-    Shard,
-    Sign,
-    Topic,
-    WindowSign,
-)
+from schemas.citizens import Hotline
+from schemas.configuration import City, Growth, Shard, Topic
 from schemas.durations import whole_ms
 from schemas.fields import fields_of
-from schemas.formulas import Finding, Path, check_cycles, check_formula
-from schemas.metrics import METRICS
+from schemas.formulas import Finding, check_cycles, check_formula
+from schemas.judging import Gaussian
 from schemas.places import LEVELS, level_of, normalise
-from schemas.spelling import guess
+from schemas.sign_checks import check_reading
+from schemas.signs import DerivedSign, EventSign, LiveSign, Sign, WindowSign
+from schemas.words import split_level
 
 MOST_PANES = 2_000
 """Panes that one window may read: a hop out of step with the size makes them tiny."""
 
 _COUNTING = ("count", "sum", "rate", "distinct")
-_KEEPING_UNIT = ("sum", "mean", "min", "max", "stddev", "quantile")
-_SAMPLED = ("ratio", "sum", "mean", "max", "min", "count")
 
 
 def find_problems(
@@ -39,6 +30,7 @@ def find_problems(
     signs: Mapping[int, Sign],
     shards: Mapping[int, Shard],
     *,
+    hotline: Hotline | None = None,
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -48,6 +40,8 @@ def find_problems(
     ----------
     city, topics, signs, shards
         The readable parts of a configuration, by their place in its lists.
+    hotline
+        What is said of the hotline, where that is readable.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -68,12 +62,15 @@ def find_problems(
     for index, topic in topics.items():
         problems += [(("topics", index, *path), message) for path, message in _grown(topic)]
     problems += _shards(shards)
+    problems += _hotline(hotline) if hotline else []
     for index, sign in signs.items():
-        found = [*_windows(sign), *_keys(sign), *_levels(sign), *_empty(sign)]
+        found = [*_windows(sign), *_keys(sign), *_levels(sign), *_empty(sign), *_model(sign)]
         if isinstance(sign, DerivedSign):
             found += check_formula(sign, by_id, unread)
+        elif isinstance(sign, LiveSign):
+            found += _live(sign)
         else:
-            found += _event_sign(sign, kinds)
+            found += check_reading(sign, kinds)
         problems += [(("signs", index, *path), message) for path, message in found]
     return problems + list(check_cycles(signs))
 
@@ -146,8 +143,8 @@ def _windows(sign: Sign) -> Iterator[Finding]:
     if window.calendar is not None:
         if window.size_s is not None or window.hop_s is not None:
             yield ("window",), "takes either size_s and hop_s, or calendar alone"
-        elif sign.kind == "sampled":
-            yield ("window", "calendar"), "a sampled sign takes size_s and hop_s"
+        elif sign.kind in ("sampled", "history", "live"):
+            yield ("window", "calendar"), f"a {sign.kind} sign takes size_s and hop_s"
         return
     if window.size_s is None or window.hop_s is None:
         yield ("window",), "needs size_s and hop_s, or calendar: day, night or month"
@@ -163,26 +160,66 @@ def _windows(sign: Sign) -> Iterator[Finding]:
     elif size // gcd(size, hop) > MOST_PANES:
         message = f"makes more than {MOST_PANES} panes a window: use a hop that divides size_s"
         yield ("window", "hop_s"), message
-    if sign.kind == "sampled" and hop != size:
-        yield ("window", "hop_s"), "a sampled sign has hop_s equal to size_s"
+    if sign.kind in ("sampled", "live") and hop != size:
+        yield ("window", "hop_s"), f"a {sign.kind} sign has hop_s equal to size_s"
 
 
 def _keys(sign: Sign) -> Iterator[Finding]:
     for i, key in enumerate(sign.keys):
         if key in sign.keys[:i]:
             yield ("keys", i), f"'{key}' is listed twice"
-    if isinstance(sign, DerivedSign):
+    if isinstance(sign, DerivedSign | LiveSign):
         return
     for i, key in enumerate(sign.keys):
-        if key not in LEVELS:
+        dimension, level = split_level(key)
+        if level not in LEVELS:
             if key != sign.base:
                 yield ("keys", i), f"needs base: {key}, or remove '{key}'"
-        elif sign.base in LEVELS and LEVELS.index(sign.base) < LEVELS.index(key):
+        elif sign.base in LEVELS and LEVELS.index(sign.base) < LEVELS.index(level):
             yield ("keys", i), f"'{key}' is finer than the base '{sign.base}'"
-    if sign.topic in ("hotline", "external") and sign.base not in LEVELS:
+        if dimension is not None and dimension not in fields_of(sign.topic):
+            yield ("keys", i), f"{sign.topic} events have no field '{dimension}'"
+    if sign.topic in ("hotline", "external", "orders") and sign.base not in LEVELS:
         yield ("base",), f"'{sign.base}' is no key of a {sign.topic} event: use a level of places"
+    dimensions = {split_level(key)[0] for key in sign.keys} - {None}
+    if len(dimensions) > 1:
+        yield ("keys",), f"one dimension a sign: {' or '.join(sorted(map(str, dimensions)))}"
+    elif dimensions and (sign.rollup != "merge" or sign.base not in LEVELS):
+        yield ("keys",), "keys with a dimension need rollup: merge, and a place as base"
     if isinstance(sign, WindowSign) and sign.rollup == "none" and sign.keys != [sign.base]:
         yield ("rollup",), f"a sign with more keys than its base '{sign.base}' needs a roll-up"
+
+
+def _model(sign: Sign) -> Iterator[Finding]:
+    if sign.model is None:
+        return
+    if isinstance(sign, LiveSign):
+        yield ("model",), "a live sign is no function of the log: nothing can be learned of it"
+    kept = sign.model.window if isinstance(sign.model, Gaussian) else sign.model.keep
+    if sign.model.least > kept:
+        yield ("model", "least"), f"is above the number of values that are kept ({kept})"
+    for i, key in enumerate(sign.model.keys or ()):
+        if key not in sign.keys:
+            yield ("model", "keys", i), f"'{sign.id}' has no key {key}"
+
+
+def _live(sign: LiveSign) -> Iterator[Finding]:
+    if sign.keys != ["city"]:
+        yield ("keys",), "a live sign is the engine's own: its one key is city"
+    if sign.empty != "missing":
+        yield ("empty",), "a live sign has a value at every hop: remove empty"
+
+
+def _hotline(hotline: Hotline) -> Iterator[Finding]:
+    names = [topic.name for topic in hotline.topics]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield ("hotline", "topics", i, "name"), f"'{name}' is defined twice: remove one"
+    for name, code in hotline.places.items():
+        try:
+            normalise(code)
+        except ValueError as error:
+            yield ("hotline", "places", name), str(error)
 
 
 def _levels(sign: Sign) -> Iterator[Finding]:
@@ -202,108 +239,13 @@ def _levels(sign: Sign) -> Iterator[Finding]:
 
 
 def _empty(sign: Sign) -> Iterator[Finding]:
-    if sign.empty == "missing":
+    if sign.empty == "missing" or isinstance(sign, LiveSign):
         return
-    if not isinstance(sign, WindowSign) or sign.aggregate.function not in _COUNTING:
+    counts = isinstance(sign, WindowSign) or (
+        isinstance(sign, EventSign) and sign.topic == "orders"
+    )
+    if not counts or sign.aggregate.function not in _COUNTING:  # type: ignore[union-attr]
         message = f"zero is for window signs that {', '.join(_COUNTING)}: use missing"
         yield ("empty",), message
-    elif sign.coverage is not None:
+    elif isinstance(sign, EventSign) and sign.coverage is not None:
         yield ("empty",), "zero contradicts coverage: remove one"
-
-
-def _event_sign(sign: EventSign, kinds: Collection[str] | None) -> Iterator[Finding]:
-    if kinds is not None and sign.topic not in kinds:
-        yield ("topic",), f"no topic of kind '{sign.topic}' is listed under topics"
-    yield from _match(sign)
-    yield from _aggregate(sign)
-    yield from _unit(sign)
-    yield from _coverage(sign)
-    if isinstance(sign, SampledSign):
-        if sign.aggregate.function not in _SAMPLED:
-            message = f"a sampled sign takes one of {', '.join(_SAMPLED)}"
-            yield ("aggregate", "function"), message
-        if whole_ms(sign.period_s) is None:
-            yield ("period_s",), "expected a whole number of milliseconds"
-
-
-def _match(sign: EventSign) -> Iterator[Finding]:
-    known = fields_of(sign.topic)
-    for name, wanted in sign.match.items():
-        path: Path = ("match", name)
-        if name not in known:
-            yield path, f"{sign.topic} events have no field '{name}' to match{guess(name, known)}"
-            continue
-        field = known[name]
-        if isinstance(wanted, list) and not wanted:
-            yield path, "an empty list matches nothing: give at least one value"
-        values = wanted if isinstance(wanted, list) else [wanted]
-        shape = {str: "text", bool: "flag", float: "number", int: "number"}
-        if any(shape[type(value)] != field.shape for value in values):
-            expected = {"flag": "true or false", "number": "a number", "text": "text in quotes"}
-            yield path, f"field '{name}' takes {expected[field.shape]}"
-            continue
-        for value in map(str, values if field.shape == "text" else ()):
-            if name == "metric" and sign.topic == "sensor" and value not in METRICS:
-                yield path, f"unknown metric '{value}'{guess(value, METRICS)}"
-            elif field.choices and value not in field.choices:
-                choices = ", ".join(field.choices)
-                yield path, f"field '{name}' is never '{value}': use one of {choices}"
-
-
-def _aggregate(sign: EventSign) -> Iterator[Finding]:
-    aggregate, function = sign.aggregate, sign.aggregate.function
-    known = fields_of(sign.topic)
-    for which, name in (("of", aggregate.of), ("over", aggregate.over)):
-        if name is None:
-            continue
-        if name not in known:
-            message = f"{sign.topic} events have no field '{name}' to aggregate"
-            yield ("aggregate", which), message + guess(name, known)
-        elif known[name].shape != "number" and function != "distinct":
-            yield ("aggregate", which), f"field '{name}' holds no numbers to aggregate"
-    if function in ("count", "tpi"):
-        if aggregate.of is not None:
-            yield ("aggregate", "of"), f"{function} takes no field: remove of"
-    elif function == "distinct" and aggregate.of is None:
-        yield ("aggregate",), "distinct needs of: the field whose values are counted"
-    elif function != "rate" and sign.reads is None:
-        yield ("aggregate",), f"{function} needs of: the field to aggregate"
-    if function == "tpi" and sign.topic != "traffic":
-        yield ("aggregate", "function"), "tpi reads topic: traffic"
-    for which, given, user in (
-        ("q", aggregate.q is not None, "quantile"),
-        ("over", aggregate.over is not None, "ratio"),
-    ):
-        if function == user and not given:
-            yield ("aggregate",), f"{user} needs {which}"
-        elif function != user and given:
-            yield ("aggregate", which), f"is for {user} alone: remove it"
-
-
-def _unit(sign: EventSign) -> Iterator[Finding]:
-    if sign.topic != "sensor" or sign.reads != "value":
-        return
-    wanted = sign.match.get("metric")
-    if wanted is None:
-        yield ("match",), "values of different metrics do not mix: give metric"
-        return
-    codes = wanted if isinstance(wanted, list) else [wanted]
-    units = {METRICS[code].unit for code in codes if isinstance(code, str) and code in METRICS}
-    if len(units) > 1:
-        message = f"metrics of different units do not mix: {', '.join(sorted(units))}"
-        yield ("match", "metric"), message
-    elif units and sign.aggregate.function in _KEEPING_UNIT and sign.aggregate.scale == 1:
-        unit = units.pop()
-        if sign.unit != unit:
-            yield ("unit",), f"the metric comes in {unit}: use that unit, or a scale"
-
-
-def _coverage(sign: EventSign) -> Iterator[Finding]:
-    if sign.coverage is None:
-        return
-    if sign.coverage.by in ("time", "devices") and sign.coverage.at_least > 1:
-        message = f"a share of {sign.coverage.by} is at most 1: write 0.75 for 75 %"
-        yield ("coverage", "at_least"), message
-    if sign.coverage.by == "time" and sign.topic not in ("sensor", "traffic"):
-        message = f"{sign.topic} events cover no time: use samples"
-        yield ("coverage", "by"), message

@@ -9,18 +9,24 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from schemas import configuration
+from schemas import derivations, judging, signs
 from schemas.configuration import Configuration
 from schemas.documents import Steps
 from schemas.spelling import guess
 
 _BY_TAG: dict[str, type[BaseModel]] = {
-    "window": configuration.WindowSign,
-    "sampled": configuration.SampledSign,
-    "derived": configuration.DerivedSign,
-    "past_mean": configuration.PastMean,
-    "children_at_level": configuration.ChildrenAtLevel,
-    "level_index": configuration.LevelIndex,
+    "window": signs.WindowSign,
+    "sampled": signs.SampledSign,
+    "history": signs.HistorySign,
+    "derived": signs.DerivedSign,
+    "live": signs.LiveSign,
+    "past_mean": derivations.PastMean,
+    "children_at_level": derivations.ChildrenAtLevel,
+    "level_index": derivations.LevelIndex,
+    "aqi": derivations.AirIndex,
+    "ratio_to_baseline": derivations.RatioToBaseline,
+    "hour_of_week": judging.HourOfWeek,
+    "gaussian": judging.Gaussian,
 }
 _EXPECTED = {
     "string_type": "text",
@@ -43,6 +49,8 @@ _PATTERNS = {
     r"^[a-z]+\.[a-z0-9_]+$": "domain.name in small letters, such as traffic.tpi",
     "^[a-z]+$": "one word in small letters, such as traffic",
     r"^[A-Za-z0-9._-]{1,249}$": "a name of letters, digits, '.', '_', '-'",
+    "^[0-9A-Za-z.-]{1,16}$": "at most 16 letters, digits, '.', '-', such as 0803",
+    r"^[^*|]+$": "a name without '*' and '|'",
     "^[A-Za-z0-9._-]{1,32}$": "at most 32 letters, digits, '.', '_', '-', such as 2026.11",
 }
 
@@ -55,7 +63,7 @@ def document_path(fault: ErrorDetails) -> tuple[Steps, bool]:
     path = list(fault["loc"])
     if path[:1] == ["signs"]:
         del path[2:3]
-        if path[2:3] == ["formula"]:
+        if path[2:3] in (["formula"], ["model"]):
             del path[3:4]
         elif path[2:3] == ["match"]:
             del path[4:]

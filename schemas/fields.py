@@ -10,9 +10,10 @@ from typing import Literal
 from msgspec import inspect
 
 from schemas.events import KINDS
+from schemas.facts import STREAMS
 
-PRIVATE = frozenset({"text", "caller", "reason", "caller_hash"})
-"""Fields of hotline events that end at intake (rule R9): no sign may read them."""
+COUNTED = frozenset({"citizen"})
+"""Fields that a sign may only count different values of: what they hold is nobody's business."""
 
 COUNTERS = frozenset({"seq"})
 """Numbers that mean nothing by themselves, and are too large for steps of 10⁻⁶ in 64 bits."""
@@ -45,7 +46,7 @@ def fields_of(kind: str) -> dict[str, EventField]:
     Parameters
     ----------
     kind
-        ``sensor``, ``traffic``, ``hotline`` or ``external``.
+        ``sensor``, ``traffic``, ``hotline``, ``external``, ``arrivals`` or ``orders``.
 
     Examples
     --------
@@ -54,10 +55,9 @@ def fields_of(kind: str) -> dict[str, EventField]:
     >>> "t" in fields_of("sensor"), "text" in fields_of("hotline")
     (False, False)
     """
-    struct = inspect.type_info(KINDS[kind])
+    struct = inspect.type_info(STREAMS.get(kind) or KINDS[kind])
     assert isinstance(struct, inspect.StructType)
-    hidden = PRIVATE | COUNTERS
-    found = ((f.name, _describe(f.type)) for f in struct.fields if f.name not in hidden)
+    found = ((f.name, _describe(f.type)) for f in struct.fields if f.name not in COUNTERS)
     return {name: field for name, field in found if field is not None}
 
 

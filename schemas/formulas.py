@@ -7,17 +7,13 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TypeAlias
 
-from schemas.configuration import (
-    ChildrenAtLevel,
-    DerivedSign,
-    LevelIndex,
-    PastMean,
-    Sign,
-    Window,
-)
+from schemas.derivations import AirIndex, ChildrenAtLevel, LevelIndex, PastMean
 from schemas.durations import whole_ms
 from schemas.places import LEVELS
+from schemas.signs import DerivedSign, LiveSign, Sign, Window
 from schemas.spelling import guess
+
+HOUR_MS = 3_600_000
 
 Path: TypeAlias = tuple[str | int, ...]
 Finding: TypeAlias = tuple[Path, str]
@@ -28,15 +24,7 @@ def check_formula(
 ) -> Iterator[Finding]:
     """What is wrong with the inputs and the numbers of a formula, by paths inside its sign."""
     formula = sign.formula
-    for i, name in enumerate(sign.inputs):
-        path: Path = (
-            ("formula", "of", i, "sign")
-            if formula.name == "level_index"
-            else (
-                "formula",
-                "of",
-            )
-        )
+    for name, path in sign.input_paths:
         source = by_id.get(name)
         if source is not None:
             for message in _input(sign, source):
@@ -47,19 +35,27 @@ def check_formula(
         yield from _past_mean(formula, by_id.get(formula.of))
     elif isinstance(formula, ChildrenAtLevel):
         yield from _children(sign, formula, by_id.get(formula.of))
-    else:
+    elif isinstance(formula, LevelIndex):
         yield from _level_index(formula)
+    elif isinstance(formula, AirIndex):
+        yield from _air_index(sign, formula)
+    else:
+        yield from _ratio(sign, by_id.get(formula.of))
 
 
 def _input(sign: DerivedSign, source: Sign) -> Iterator[str]:
     """Why a sign cannot be an input of another, whatever the formula."""
+    if isinstance(source, LiveSign):
+        yield f"'{source.id}' is live: it is no function of the log, and no sign may read it"
+        return
     if sign.formula.name != "children_at_level":
         missing = [key for key in sign.keys if key not in source.keys]
         if missing:
             yield f"'{source.id}' has no key {', '.join(missing)}"
-    if sign.formula.name != "past_mean" and source.levels is None:
+    if sign.formula.name in ("children_at_level", "level_index") and source.levels is None:
         yield f"'{source.id}' has no levels"
-    if not _ends_agree(sign.window, source.window):
+    agree = _hours_agree if isinstance(sign.formula, AirIndex) else _ends_agree
+    if not agree(sign.window, source.window):
         yield (
             f"'{source.id}' has no window that ends when each window of this sign ends: "
             "use a hop that is a multiple of its hop"
@@ -74,6 +70,34 @@ def _ends_agree(window: Window, source: Window) -> bool:
     if not (size and hop and source_size and source_hop):
         return True  # said at the window itself
     return hop % source_hop == 0 and (size - source_size) % source_hop == 0
+
+
+def _hours_agree(window: Window, source: Window) -> bool:
+    """Whether the source has a window that ends at each hour of a day's or sliding window."""
+    hop = whole_ms(source.hop_s) if source.hop_s is not None else None
+    size = whole_ms(source.size_s) if source.size_s is not None else None
+    return bool(size == HOUR_MS and hop and HOUR_MS % hop == 0)
+
+
+def _air_index(sign: DerivedSign, formula: AirIndex) -> Iterator[Finding]:
+    window = sign.window
+    hours = (window.size_s, window.hop_s)
+    if formula.period == "hour" and hours != (3600, 3600):
+        yield ("window",), "an index of the hour has size_s and hop_s 3600"
+    if formula.period == "day" and window.calendar != "day" and hours != (86400, 3600):
+        yield ("window",), "an index of the day has calendar: day, or size_s 86400 and hop_s 3600"
+
+
+def _ratio(sign: DerivedSign, source: Sign | None) -> Iterator[Finding]:
+    if source is None:
+        return
+    if source.model is None:
+        yield ("formula", "of"), f"'{source.id}' has no model that expects anything"
+        return
+    learned = source.model.keys or source.keys
+    for i, key in enumerate(sign.keys):
+        if key in source.keys and key not in learned:
+            yield ("keys", i), f"the model of '{source.id}' does not learn {key}"
 
 
 def _past_mean(formula: PastMean, source: Sign | None) -> Iterator[Finding]:
@@ -143,8 +167,7 @@ def check_cycles(signs: Mapping[int, Sign]) -> Iterator[Finding]:
             names = around[:-1][::-1]
             turn = names.index(first)
             names = [*names[turn:], *names[:turn], first]
-            of = next(i for i, name in enumerate(sign.inputs) if name == names[1])
-            at: Path = (of, "sign") if sign.formula.name == "level_index" else ()
-            path: Path = ("signs", index, "formula", "of", *at)
+            at = next(path for name, path in sign.input_paths if name == names[1])
+            path: Path = ("signs", index, *at)
             yield path, f"the sign depends on itself: {' reads '.join(names)}"
             graph[first] = []

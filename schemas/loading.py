@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.configuration import City, Configuration, Shard, Sign, Topic
+from schemas.citizens import Hotline
+from schemas.configuration import City, Configuration, Shard, Topic
 from schemas.consistency import find_problems
 from schemas.documents import (
     ConfigurationError,
@@ -23,6 +24,8 @@ from schemas.documents import (
 )
 from schemas.explaining import document_path, explain
 from schemas.overrides import apply_overrides
+from schemas.registers import read_register
+from schemas.signs import Sign
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 """The shipped configuration."""
@@ -34,6 +37,7 @@ _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _CITY: TypeAdapter[Any] = TypeAdapter(City)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
+_HOTLINE: TypeAdapter[Any] = TypeAdapter(Hotline)
 
 _DEPLOYMENT = {"kafka", "shards"}
 """What a configuration may hold alone: the shipped catalogue then stands for the rest."""
@@ -78,7 +82,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     configuration = _validate(document, problems)
     if problems or configuration is None:
         raise ConfigurationError(problems)
-    return configuration
+    if configuration.register_file is None:
+        return configuration
+    beside = Path(document.place(("register_file",)).file).parent
+    return configuration.with_register(read_register(beside / configuration.register_file))
 
 
 def json_schema() -> dict[str, Any]:
@@ -198,13 +205,14 @@ def _inconsistencies(
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
     shards = readable("shards", _SHARD)
-    city_is_right = "city" in tree and not any(at[0] == "city" for at in faulty)
+    right = {part for part in ("city", "hotline") if part in tree} - {at[0] for at in faulty}
     listed = tree.get("topics")
     yield from find_problems(
-        _CITY.validate_python(tree["city"]) if city_is_right else None,
+        _CITY.validate_python(tree["city"]) if "city" in right else None,
         topics,
         signs,
         shards,
+        hotline=_HOTLINE.validate_python(tree["hotline"]) if "hotline" in right else None,
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from schemas.configuration import Standing
+from schemas.words import Standing
 
 
 @dataclass(frozen=True, slots=True)

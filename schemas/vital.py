@@ -26,6 +26,26 @@ KeyLevel: TypeAlias = Annotated[str, Meta(min_length=1, max_length=24)]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=96)]
 
 
+class Expectation(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """What a sign's model says of a value, before it learns it.
+
+    Parameters
+    ----------
+    basis
+        What the answer rests on, such as ``hour_of_week``; ``warming`` where there is no answer
+        yet, ``missing`` where there was no value, ``failed`` where the model had to begin anew.
+    score
+        0 to 1; from 0.5 on the value is an anomaly, and is not learned.
+    expected, band
+        In the sign's unit.
+    """
+
+    basis: Annotated[str, Meta(min_length=1, max_length=32)]
+    score: Annotated[float, Meta(ge=0, le=1)] | None
+    expected: float | None
+    band: tuple[float, float] | None
+
+
 class VitalResult(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     """A sign's value for one key and window.
 
@@ -55,8 +75,12 @@ class VitalResult(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Whether no correction can follow.
     detail
         What a named index adds, such as the primary pollutant; keys in the writer's order.
+    model
+        What the sign's model says of the value, where it has one for this key.
     config
         Version of the configuration that judged the value.
+    live
+        Whether it is a sign of the engine in processing time, and so no function of the log.
 
     Raises
     ------
@@ -79,7 +103,9 @@ class VitalResult(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     rev: Annotated[int, Meta(ge=0, le=1)]
     final: bool
     detail: dict[str, Any] | None
+    model: Expectation | None = None
     config: Annotated[str, Meta(min_length=1, max_length=64)]
+    live: bool = False
 
     def __post_init__(self) -> None:
         if self.value is None and (self.level is not None or self.reason is None):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -24,13 +24,15 @@ from streams.timeline import BEFORE_ALL, floor_to
 Row: TypeAlias = tuple[int, int, int, int, int]
 """``(t, slot, value, weight, covered)``: event time in ms, slot, values in steps of the resolution,
 and the ms the row speaks for."""
-_Sample: TypeAlias = tuple[int, int, int]
+_Sample: TypeAlias = tuple[int, int, int, int]
+"""``(t, value, weight, stale_ms)``: the last row of a device, and when it is too old to count."""
 
 _ON_TIME, _LATE = "pane", "late"
 
 _waiting = msgspec.msgpack.Decoder(tuple[list[Row]]).decode
+_facts = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, tuple[int, ...], int, int]]]).decode
 _samples = msgspec.msgpack.Decoder(list[tuple[int, _Sample]]).decode
-_rows_ahead = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, int, int]]]).decode
+_rows_ahead = msgspec.msgpack.Decoder(tuple[list[Row]]).decode
 
 
 class Closed(NamedTuple):
@@ -75,9 +77,10 @@ class Store(Protocol):
 class _Waiting:
     """Rows since the last cut: on the hot path a row costs one append."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytes], Any] = _waiting) -> None:
         self.rows: list[Row] = []
         self._blocks = Blocks()
+        self._decode = decode
 
     def clear(self) -> None:
         self.rows.clear()
@@ -88,7 +91,7 @@ class _Waiting:
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         self.clear()
-        for (rows,) in load_blocks(parts, _waiting):
+        for (rows,) in load_blocks(parts, self._decode):
             self.rows += rows
         self._blocks.loaded(len(self.rows))
 
@@ -137,14 +140,14 @@ class MomentStore:
 
 
 class SketchStore:
-    """Panes of quantile or distinct accumulators."""
+    """Panes of accumulators that are made in Python."""
 
     def __init__(self, family: Family, pane_ms: int, lateness_ms: int) -> None:
         self.family, self.pane_ms, self.lateness_ms = family, pane_ms, lateness_ms
         self._closed_until = BEFORE_ALL
         self._panes: tuple[dict[int, dict[int, Accumulator]], ...] = ({}, {})
         self._changed: set[tuple[int, bool]] = set()
-        self._waiting = _Waiting()
+        self._waiting = _Waiting(_facts if family.name == "facts" else _waiting)
         self.add = self._waiting.rows.append
 
     def _flush(self) -> None:
@@ -210,28 +213,31 @@ class SampledStore:
     Parameters
     ----------
     hop_ms, period_ms, forget_ms
-        int64 ms: distance of samples, how often a device reports, when a silent one is unknown.
+        int64 ms: distance of samples, how often a device reports (None where each row says it as
+        ``covered``), when a silent one is unknown.
     """
 
-    def __init__(self, hop_ms: int, period_ms: int, forget_ms: int) -> None:
-        self.pane_ms, self.stale_ms, self.forget_ms = hop_ms, 3 * period_ms, forget_ms
+    def __init__(self, hop_ms: int, period_ms: int | None, forget_ms: int) -> None:
+        self.pane_ms, self.forget_ms = hop_ms, forget_ms
+        self._stale_ms = None if period_ms is None else 3 * period_ms
         self._folded_until = BEFORE_ALL
         self._last: dict[int, _Sample] = {}
         self._changed = False
-        self._ahead: list[tuple[int, int, int, int]] = []
+        self._ahead: list[Row] = []
         self._blocks = Blocks()
 
     def add(self, row: Row, /) -> None:
-        t, slot, value, weight, _ = row
-        if t >= self._folded_until + self.pane_ms:
-            self._ahead.append((t, slot, value, weight))
-            return
-        self._take(t, slot, value, weight)
+        if row[0] >= self._folded_until + self.pane_ms:
+            self._ahead.append(row)
+        else:
+            self._take(row)
 
-    def _take(self, t: int, slot: int, value: int, weight: int) -> None:
+    def _take(self, row: Row) -> None:
+        t, slot, value, weight, period_ms = row
         known = self._last.get(slot)
         if known is None or t >= known[0]:
-            self._last[slot] = (t, value, weight)
+            stale_ms = 3 * period_ms if self._stale_ms is None else self._stale_ms
+            self._last[slot] = (t, value, weight, stale_ms)
             self._changed = True
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
@@ -252,23 +258,23 @@ class SampledStore:
         return closed
 
     def _fresh_at(self, hop: int) -> bool:
-        newest = max((t for t, *_ in self._last.values()), default=BEFORE_ALL)
-        return bool(self._ahead) or hop - newest <= self.stale_ms
+        fresh = (hop - t <= stale_ms for t, _, _, stale_ms in self._last.values())
+        return bool(self._ahead) or any(fresh)
 
     def _fold(self, hop: int) -> Closed:
         ahead, self._ahead = self._ahead, []
         self._blocks.clear()
         for row in ahead:
             if row[0] < hop:
-                self._take(*row)
+                self._take(row)
             else:
                 self._ahead.append(row)
         rows = []
-        for slot, (t, value, weight) in sorted(self._last.items()):
+        for slot, (t, value, weight, stale_ms) in sorted(self._last.items()):
             if hop - t > self.forget_ms:
                 del self._last[slot]
                 self._changed = True
-            elif hop - t > self.stale_ms:
+            elif hop - t > stale_ms:
                 rows.append((slot, (*MOMENTS.empty[:2], 1, *MOMENTS.empty[3:])))
             else:
                 rows.append((slot, MOMENTS.row(t, value, weight, 1)))

@@ -77,12 +77,14 @@ class Hopping:
 
 
 class Calendar:
-    """Local days, nights (22:00 to 06:00) or months in a time zone; days of 23 and 25 h are right.
+    """Local days, daytimes (06:00 to 22:00), nights (22:00 to 06:00) or months in a time zone.
+
+    Days of 23 and 25 h are right.
 
     Parameters
     ----------
     unit
-        ``day``, ``night`` or ``month``.
+        ``day``, ``daytime``, ``night`` or ``month``.
     zone
         IANA name, such as ``Asia/Shanghai``.
 
@@ -103,9 +105,9 @@ class Calendar:
         day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self.unit == "month":
             candidates = [_month(day, 0), _month(day, 1)]
-        elif self.unit == "night":
-            morning = day.replace(hour=NIGHT_ENDS)
-            candidates = [morning, morning + timedelta(days=1)]
+        elif self.unit in ("daytime", "night"):
+            over = day.replace(hour=NIGHT_BEGINS if self.unit == "daytime" else NIGHT_ENDS)
+            candidates = [over, over + timedelta(days=1)]
         else:
             candidates = [day + timedelta(days=1), day + timedelta(days=2)]
         return next(ms for c in candidates if (ms := _ms(c)) > t)
@@ -113,6 +115,8 @@ class Calendar:
     def start(self, end: int) -> int:
         # Where a day has no midnight it ends after it; the one before it has.
         local = self._local(end).replace(fold=0)
+        if self.unit == "daytime":
+            return _ms(local.replace(hour=NIGHT_ENDS))
         if self.unit != "night":
             local = local.replace(hour=0, minute=0)
         if self.unit == "month":

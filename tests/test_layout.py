@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 OURS = ("agents", "ext", "schemas", "streams")
 SHELL = (
     "agents/app.py",
+    "agents/caller_keys.py",
     "agents/cluster.py",
     "agents/commands/*.py",
     "agents/engine.py",

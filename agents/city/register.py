@@ -9,6 +9,7 @@ import numpy as np
 from agents.city.devices import SENSOR, Fleet, Table, build_fleet
 from agents.city.districts import DISTRICTS, spot, streets
 from agents.city.draws import choose, mix, uniforms
+from schemas.devices import Device, Register
 
 _ABSENT, _UNKNOWN = 0x801, 0x802
 _NEVER_INSTALLED = 0.005
@@ -143,4 +144,29 @@ def _row(table: Table, position: int, device: str) -> Registered:
         "",
         stand.well_depth or "",
         stand.zone,
+    )
+
+
+def register_of(scale: float = 1.0) -> Register:
+    """The same register as the engine reads it.
+
+    >>> register_of(0.1).find("yl-440103-00000", "rain", 0).period_s
+    60.0
+    """
+    return Register(_device(row) for row in register_rows(scale))
+
+
+def _device(row: Registered) -> Device:
+    depth = row.well_depth_m
+    return Device(
+        row.device,
+        row.topic,
+        row.kind,
+        row.platform,
+        row.place,
+        row.site,
+        row.site_type,
+        float(row.period_s),
+        well_depth_m=depth if isinstance(depth, float) else None,
+        noise_zone=row.noise_zone,
     )

@@ -62,6 +62,7 @@ def up(
     rate, until = speed(pace), None if duration is None else seconds(duration)
     STOP.install()
 
+    from agents.caller_keys import key_of
     from agents.commands.displays import choose
     from agents.commands.running import Run, execute
     from agents.plan import compile_plan
@@ -73,9 +74,14 @@ def up(
 
         return CityFeed(engine, City(claim_seed(engine.store, seed)), rate, until)
 
+    configuration = load(config)
+    if not configuration.register.devices:
+        from agents.city.register import register_of
+
+        configuration = configuration.with_register(register_of())
     folder = data.absolute()
     run = Run(
-        plan=compile_plan(load(config)),
+        plan=compile_plan(configuration, key_of(configuration)),
         folder=folder,
         shown=str(folder),
         retention=kept,

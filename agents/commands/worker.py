@@ -57,6 +57,7 @@ def worker(
     """
     STOP.install()
 
+    from agents.caller_keys import key_of
     from agents.commands.displays import Pipe
     from agents.commands.topics import require_topics
     from agents.metrics import Metrics
@@ -65,7 +66,8 @@ def worker(
     from agents.worker import group_of, run_worker
     from schemas.loading import load
 
-    plan = compile_plan(load(config))
+    configuration = load(config)
+    plan = compile_plan(configuration, key_of(configuration))
     kafka = plan.configuration.kafka
     require_topics(plan, config)
     metrics = Metrics()

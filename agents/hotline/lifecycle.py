@@ -8,9 +8,10 @@
     closed | evaluated → reopened → dispatched
     created | dispatched → merged;  created | dispatched | accepted → withdrawn
 
-Steps may arrive out of order: they count in the order of ``(seq, t)``.  A step that may not follow
-the state before it is kept and flagged, and moves nothing.  An order whose first step is another
-than ``created`` is taken up as it stands there: its log began in the middle.
+Steps may arrive out of order: they count in the order of ``(seq, t)``.  A step further on in the
+first line moves the order too, and is flagged: many sources do not tell of every step.  Any other
+step that may not follow the state before it is kept and flagged, and moves nothing.  An order whose
+first step is another than ``created`` is taken up as it stands there: its log began in the middle.
 """
 
 from __future__ import annotations
@@ -38,12 +39,27 @@ NEXT: dict[str, frozenset[str]] = {
 }
 """The steps that may follow each status; in this order where nothing else tells two steps apart."""
 
+PATH = (
+    "created",
+    "dispatched",
+    "accepted",
+    "in_progress",
+    "replied",
+    "closed",
+    "evaluated",
+    "archived",
+)
+_TURNED = {"returned": 0, "reopened": 0, "delayed": 2, "supervised": 2}
+_AT = {status: at for at, status in enumerate(PATH)} | _TURNED
+"""How far along the path an order is; where it has turned off, whence it goes on."""
+
 STATUSES = tuple(NEXT)
 ENDED = frozenset({"closed", "evaluated", "archived", "merged", "withdrawn"})
 """What Open311 (GeoReport v2) calls ``closed``; every other status is ``open``."""
 
-ILLEGAL, OUT_OF_ORDER, UNSEEN_START = "illegal", "out_of_order", "unseen_start"
-FLAGS = (ILLEGAL, OUT_OF_ORDER, UNSEEN_START)
+ILLEGAL, OUT_OF_ORDER, SKIPPED = "illegal", "out_of_order", "skipped"
+UNSEEN_START = "unseen_start"
+FLAGS = (ILLEGAL, OUT_OF_ORDER, SKIPPED, UNSEEN_START)
 """What may be said of a step; where several things may, the first of them."""
 
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
@@ -59,10 +75,21 @@ def is_open(status: str | None) -> bool:
 
 
 def may_follow(before: str | None, status: str) -> bool:
-    """Whether a step is legal; ``before`` is None where nothing of the order is known."""
+    """Whether a step moves the order; ``before`` is None where nothing of the order is known."""
     if before is None:
         return status in NEXT
-    return status in NEXT[before]
+    return status in NEXT[before] or skips(before, status)
+
+
+def skips(before: str | None, status: str) -> bool:
+    """Whether a step lies further on along the path, with steps between that nobody told of.
+
+    >>> skips("created", "closed"), skips("created", "dispatched"), skips("closed", "accepted")
+    (True, False, False)
+    """
+    if before not in _AT or status not in PATH:
+        return False
+    return status not in NEXT[before] and PATH.index(status) > _AT[before]
 
 
 class Place(NamedTuple):
@@ -108,7 +135,7 @@ def follow(before: str | None, statuses: Iterable[str]) -> tuple[str | None, lis
     Examples
     --------
     >>> follow(None, ["created", "closed", "dispatched"])
-    ('dispatched', [True, False, True])
+    ('closed', [True, True, False])
     """
     legal = []
     for status in statuses:

@@ -66,9 +66,8 @@ class OpenOrders:
         hop_ms, last_t = self.pane_ms, self.orders.last_t
         end = floor_to(watermark, hop_ms)
         if ending:
-            end = min(
-                end, self._folded_until if last_t == BEFORE_ALL else _hop_after(last_t, hop_ms)
-            )
+            last = self._folded_until if last_t == BEFORE_ALL else floor_to(last_t, hop_ms) + hop_ms
+            end = min(end, last)
         closed = []
         if self._folded_until == BEFORE_ALL:
             self._pass_over(end)
@@ -84,7 +83,7 @@ class OpenOrders:
     def _pass_over(self, end: int) -> None:
         """Go on, with no order open, to the last hop before one may be."""
         first = floor_to(self.orders.next_step(self._folded_until), self.pane_ms)
-        self._folded_until = max(self._folded_until, min(end, first))
+        self._folded_until = min(end, first)
 
     def _sample(self, hop: int) -> tuple[list[tuple[int, Accumulator]], bool]:
         slots: dict[int, list[tuple[int, int, int, int]]] = {}
@@ -113,7 +112,3 @@ class OpenOrders:
 
     def load(self, data: int, parts: Mapping[str, bytes]) -> None:
         self._folded_until = data
-
-
-def _hop_after(t: int, hop_ms: int) -> int:
-    return floor_to(t, hop_ms) + hop_ms

@@ -10,11 +10,13 @@ from agents.hotline.lifecycle import (
     CREATED,
     ILLEGAL,
     OUT_OF_ORDER,
+    SKIPPED,
     UNSEEN_START,
     Place,
     follow,
     may_follow,
     place_of,
+    skips,
 )
 
 KEPT = 64
@@ -57,7 +59,9 @@ class Facts(NamedTuple):
         >>> first.then(Facts("440106", None, "police", None, "normal", None))
         Facts(place='440106001', category='noise', department='police', type=None, urgency='urgent', due=50)
         """  # noqa: E501
-        return Facts(
+        if self is later:
+            return self
+        facts = Facts(
             self.place if self.place.startswith(later.place) else later.place,
             later.category or self.category,
             later.department or self.department,
@@ -65,6 +69,7 @@ class Facts(NamedTuple):
             max(self.urgency, later.urgency, key=URGENCIES.index),
             self.due if later.due is None else later.due,
         )
+        return later if facts == later else facts
 
 
 class Step(NamedTuple):
@@ -135,10 +140,8 @@ def order_of(t_created: int, base: Base | None, steps: tuple[Step, ...]) -> Orde
     """The order that these steps make; without a base there is at least one."""
     status, facts = _state(base, steps)
     known = steps[0].facts if facts is None else facts
-    times = [step.t for step in steps]
-    return Order(
-        t_created, base, steps, status, known, max(times if base is None else [base.t, *times])
-    )
+    last_t = max(one.t for one in _held(base, steps))
+    return Order(t_created, base, steps, status, known, last_t)
 
 
 def add(order: Order | None, t_created: int, step: Step) -> Added:
@@ -146,13 +149,17 @@ def add(order: Order | None, t_created: int, step: Step) -> Added:
 
     A repeat is illegal and is not kept; a step that stands among those folded away is not either.
     """
-    base, known = (None, ()) if order is None else (order.base, order.steps)
     if order is not None:
-        t_created = order.t_created
-        if any(other[:3] == step[:3] for other in known):
+        step = _sharing(order, step)
+        if _is_next(order, step):
+            return _append(order, step)
+    base: Base | None = None
+    steps: tuple[Step, ...] = (step,)
+    if order is not None:
+        t_created, base, steps = order.t_created, order.base, (*order.steps, step)
+        if any(known[:3] == step[:3] for known in order.steps):
             return Added(order, ILLEGAL, False, _first(step.facts.due, order.facts.due))
-    steps = (*known, step)
-    numbered = all(one.seq is not None for one in (steps if base is None else (base, *steps)))
+    numbered = all(one.seq is not None for one in _held(base, steps))
     if order is not None and base is not None and _place(step, numbered) <= _place(base, numbered):
         return Added(order, OUT_OF_ORDER, False, _first(step.facts.due, order.facts.due))
     ordered = sorted(steps, key=lambda one: _place(one, numbered))
@@ -164,11 +171,49 @@ def add(order: Order | None, t_created: int, step: Step) -> Added:
     elif at + 1 < len(ordered):
         flag = OUT_OF_ORDER
     else:
-        flag = UNSEEN_START if status is None and step.status != CREATED else ""
+        flag = _hole(status, step.status)
     ordered[at] = step._replace(flag=flag)
     now = order_of(t_created, *_bounded(base, ordered))
     due = _first(step.facts.due, facts and facts.due, now.facts.due)
     return Added(now, flag, legal, due)
+
+
+def _sharing(order: Order, step: Step) -> Step:
+    """The step with facts that the order has already, where they are the same."""
+    for known in reversed(order.steps):
+        if known.facts == step.facts:
+            return step._replace(facts=known.facts)
+    return step
+
+
+def _is_next(order: Order, step: Step) -> bool:
+    """Whether the step stands after all others however they are put in order: it mostly does."""
+    last = order.steps[-1]
+    if order.status is None or step.seq is None or len(order.steps) >= KEPT:
+        return False
+    return step.t > order.last_t and (last.seq is None or step.seq > last.seq)
+
+
+def _append(order: Order, step: Step) -> Added:
+    due = _first(step.facts.due, order.facts.due)
+    legal = may_follow(order.status, step.status)
+    status, facts, flag = order.status, order.facts, ILLEGAL
+    if legal:
+        flag = _hole(status, step.status)
+        status, facts = step.status, facts.then(step.facts)
+    steps = (*order.steps, step._replace(flag=flag))
+    return Added(Order(order.t_created, order.base, steps, status, facts, step.t), flag, legal, due)
+
+
+def _hole(before: str | None, status: str) -> str:
+    """What to say of a legal step with nothing after it: whether steps before it are unknown."""
+    if before is None and status != CREATED:
+        return UNSEEN_START
+    return SKIPPED if skips(before, status) else ""
+
+
+def _held(base: Base | None, steps: tuple[Step, ...]) -> tuple[Step | Base, ...]:
+    return steps if base is None else (base, *steps)
 
 
 def _place(step: Step | Base, numbered: bool) -> Place:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from sys import intern
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -49,7 +50,7 @@ class Taken(NamedTuple):
     Parameters
     ----------
     flag
-        ``illegal``, ``out_of_order``, ``unseen_start`` or nothing.
+        ``illegal``, ``out_of_order``, ``skipped``, ``unseen_start`` or nothing.
     due
         Of the order, int64 ms UTC: the step's own, else the one known, else that of its type's
         limit, else None.
@@ -130,7 +131,7 @@ class Orders:
         self._buckets: list[dict[Name, Order]] = [{} for _ in range(BUCKETS)]
         self._changed: set[int] = set()
         self._forgotten_until = BEFORE_ALL
-        self._ending: dict[int, list[Name]] = {}
+        self._by_end: dict[int, list[Name]] = {}
         # Orders that a hop to come may find open, and those of them that are closed by now.
         self._live: dict[Name, Order] = {}
         self._live_sorted = True
@@ -155,7 +156,7 @@ class Orders:
             self._watch(name, order)
             end = self._end_of(order)
             if known is None or end != self._end_of(known):
-                self._ending.setdefault(end, []).append(name)
+                self._by_end.setdefault(end, []).append(name)
         if flag:
             self.counts[flag] += 1
         if due is None:
@@ -229,8 +230,8 @@ class Orders:
         self._forgotten_until = max(self._forgotten_until, watermark)
         for name in [n for n in self._closing if self._live[n].last_t <= watermark]:
             del self._closing[name], self._live[name]
-        for end in sorted(end for end in self._ending if end <= watermark):
-            for name in self._ending.pop(end):
+        for end in sorted(end for end in self._by_end if end <= watermark):
+            for name in self._by_end.pop(end):
                 self._drop(name, end)
 
     def _drop(self, name: Name, end: int) -> None:
@@ -272,7 +273,7 @@ class Orders:
         for number, part in sorted((int(number), part) for number, part in parts.items()):
             for name, order in _decode(part):
                 self._buckets[number][name] = order
-                self._ending.setdefault(self._end_of(order), []).append(name)
+                self._by_end.setdefault(self._end_of(order), []).append(name)
                 self.open_count += is_open(order.status)
                 if is_open(order.status) or order.last_t > self._forgotten_until:
                     self._watch(name, order)
@@ -311,8 +312,9 @@ def _pack(name: Name, order: Order) -> _Packed:
 def _decode(part: bytes) -> Iterator[tuple[Name, Order]]:
     for system, order_id, t_created, facts, steps, base in decode_rows(part, _packed):
         shared = [one.shared() for one in facts]
-        of_steps = tuple(
-            Step(seq, t, status, shared[at], flag) for seq, t, status, at, flag in steps
+        kept = tuple(
+            Step(seq, t, intern(status), shared[at], intern(flag))
+            for seq, t, status, at, flag in steps
         )
-        of_base = base and Base(*base[:3], shared[base[3]])
-        yield (system, order_id), order_of(t_created, of_base, of_steps)
+        folded = None if base is None else Base(base[0], base[1], base[2], shared[base[3]])
+        yield (system, order_id), order_of(t_created, folded, kept)

@@ -11,7 +11,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
-from schemas.configuration import Standing
+from schemas.words import Standing
 
 Pollutant: TypeAlias = Literal["so2", "no2", "co", "o3", "pm10", "pm25"]
 Average: TypeAlias = Literal[

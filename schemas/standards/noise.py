@@ -8,7 +8,7 @@ from math import log10, pow
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from schemas.configuration import Standing
+from schemas.words import Standing
 
 Zone: TypeAlias = Literal["0", "1", "2", "3", "4a", "4b"]
 """Functional area: 0 convalescence, 1 housing and schools, 2 mixed, 3 industry, 4a along roads,

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from streams.aggregates.distinct import DISTINCT as DISTINCT
+from streams.aggregates.facts import FACTS as FACTS
 from streams.aggregates.moments import MOMENTS as MOMENTS
 from streams.aggregates.quantiles import QUANTILES as QUANTILES
+from streams.aggregates.slopes import SLOPES as SLOPES
 
 Accumulator = tuple[Any, ...]
 
@@ -43,4 +45,4 @@ class Family(Protocol):
     def load(self, data: list[Any]) -> Accumulator: ...
 
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (MOMENTS, QUANTILES, DISTINCT)}
+FAMILIES: dict[str, Family] = {f.name: f for f in (MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS)}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from streams.aggregates.wide import WIDE, dump_wide, load_wide
 from streams.timeline import BEFORE_ALL
-
-_WIDE = 1 << 63
 
 
 class Moments:
@@ -25,7 +24,7 @@ class Moments:
     """
 
     name = "moments"
-    empty = (0, BEFORE_ALL, 0, 0, 0, _WIDE, -_WIDE, 0, 0)
+    empty = (0, BEFORE_ALL, 0, 0, 0, WIDE, -WIDE, 0, 0)
 
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, value, value * value, value, value, value, weight)
@@ -48,18 +47,10 @@ class Moments:
         )
 
     def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return [_narrow(x) for x in a]
+        return dump_wide(a)
 
     def load(self, data: list[Any]) -> tuple[Any, ...]:
-        if bytes not in map(type, data):
-            return tuple(data)
-        return tuple(
-            int.from_bytes(x, "little", signed=True) if isinstance(x, bytes) else x for x in data
-        )
-
-
-def _narrow(x: int) -> int | bytes:
-    return x if -_WIDE <= x < _WIDE else x.to_bytes(x.bit_length() // 8 + 1, "little", signed=True)
+        return load_wide(data)
 
 
 MOMENTS = Moments()

@@ -10,13 +10,14 @@ import pytest
 from agents.derived import DerivedState, formula_of
 from agents.entries import Entry, KeyName
 from agents.history import History
-from schemas.configuration import DerivedSign
+from schemas.signs import DerivedSign
 from streams.timeline import AFTER_ALL
 from streams.windows import Hopping
 from tests.kept import kept
 from tests.rules.configurations import levels, sign, window
 
 MINUTE = 60_000
+MINUTELY = Hopping(MINUTE, MINUTE)
 
 
 def derived(formula: dict[str, Any], keys: list[str], **fields: Any) -> DerivedSign:
@@ -67,7 +68,7 @@ def test_past_mean(values: list[Any], value: Any, coverage: float, reason: str |
             null = x in (W, None)
             one = entry("x", None, reason=x or "uncovered") if null else entry("x", x)
             said["a.sign", minute] = [one]
-    (found,) = formula_of(PAST).entries(3 * MINUTE, Said(said))
+    (found,) = formula_of(PAST, MINUTELY, "UTC").entries(3 * MINUTE, Said(said))
     assert (found.value, found.coverage, found.reason) == (value, coverage, reason)
     assert found.n == 2 * len(said)
     assert (found.level, found.key, found.place) == ("site", "x", "440106001")
@@ -75,11 +76,15 @@ def test_past_mean(values: list[Any], value: Any, coverage: float, reason: str |
 
 def test_past_mean_speaks_for_keys_of_now() -> None:
     said = Said({("a.sign", 1): [entry("gone", 1)], ("a.sign", 3): []})
-    assert formula_of(PAST).entries(3 * MINUTE, said) == []
+    assert formula_of(PAST, MINUTELY, "UTC").entries(3 * MINUTE, said) == []
 
 
 def test_past_mean_touches_the_ends_that_read_it() -> None:
-    assert formula_of(PAST).ends_touched(MINUTE) == [MINUTE, 2 * MINUTE, 3 * MINUTE]
+    assert formula_of(PAST, MINUTELY, "UTC").ends_touched(MINUTE) == [
+        MINUTE,
+        2 * MINUTE,
+        3 * MINUTE,
+    ]
 
 
 CHILDREN = derived(
@@ -97,7 +102,7 @@ def test_children_at_level() -> None:
         # A roll-up of the same sign is not a child.
         entry("440106", 9.0, severity=4, level="district"),
     ]
-    found = formula_of(CHILDREN).entries(MINUTE, Said({("a.sign", 1): children}))
+    found = formula_of(CHILDREN, MINUTELY, "UTC").entries(MINUTE, Said({("a.sign", 1): children}))
     assert [(e.level, e.key, e.value, e.n, e.coverage) for e in found] == [
         ("city", "4401", 2.0, 3, 0.75),
         ("street", "440106001", 1.0, 2, 2 / 3),
@@ -112,7 +117,7 @@ def test_children_at_level() -> None:
 )
 def test_children_without_values(reasons: list[str], reason: str) -> None:
     children = [entry(str(i), None, reason=r) for i, r in enumerate(reasons)]
-    found = formula_of(CHILDREN).entries(MINUTE, Said({("a.sign", 1): children}))
+    found = formula_of(CHILDREN, MINUTELY, "UTC").entries(MINUTE, Said({("a.sign", 1): children}))
     assert {(e.value, e.n, e.coverage, e.reason) for e in found} == {(None, 0, 0.0, reason)}
 
 
@@ -144,7 +149,7 @@ def test_level_index(a: Any, b: Any, value: Any, coverage: float) -> None:
         return entry("4401", score, level="city", place="4401", severity=severity)
 
     said = Said({("a.sign", 1): [city(a)], ("b.sign", 1): [city(b)]})
-    (found,) = formula_of(INDEX).entries(MINUTE, said)
+    (found,) = formula_of(INDEX, MINUTELY, "UTC").entries(MINUTE, said)
     assert (found.value, found.coverage) == (value, coverage)
     assert found.reason == (None if value is not None else "uncovered")
     if value is not None:
@@ -154,7 +159,7 @@ def test_level_index(a: Any, b: Any, value: Any, coverage: float) -> None:
 
 def test_a_derived_sign_waits_for_its_inputs_and_their_corrections() -> None:
     history = History()
-    state = DerivedState(PAST, Hopping(MINUTE, MINUTE), 5 * MINUTE, {"a.sign": history})
+    state = DerivedState(PAST, MINUTELY, "UTC", 5 * MINUTE, {"a.sign": history})
     assert state.next_end() == state.next_final() == AFTER_ALL
     for minute, value in enumerate([1, 2, 6], 1):
         history.note(minute * MINUTE, [entry("x", value)])
@@ -165,7 +170,7 @@ def test_a_derived_sign_waits_for_its_inputs_and_their_corrections() -> None:
     assert said == [[(None, W)], [(None, W)], [(3.0, None)]]
     history.note(2 * MINUTE, [entry("x", 5)], final=True)
     state.expect(2 * MINUTE, final=True)
-    again = DerivedState(PAST, Hopping(MINUTE, MINUTE), 5 * MINUTE, {"a.sign": history})
+    again = DerivedState(PAST, MINUTELY, "UTC", 5 * MINUTE, {"a.sign": history})
     again.load(state.dump())
     assert again.next_final() == 2 * MINUTE
     # At 2 it warms up with another n or not; at 3 the mean is another one; 4 was never said.

@@ -15,7 +15,7 @@ from agents.episodes import Episode, Rule, advance, episode_id
 from agents.levels import scale_of
 from agents.outputs import ALERT_LOG, ALERTS
 from schemas.alert import Alert
-from schemas.configuration import AlertRule, Levels
+from schemas.signs import AlertRule, Levels
 from tests.kept import kept
 from tests.rules.configurations import configuration, levels, sensor, topic, window
 

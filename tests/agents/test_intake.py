@@ -117,7 +117,7 @@ def test_a_record_that_breaks_the_core_is_named_and_quarantined(
 ) -> None:
     intake = Intake(PLAN, LANE)
 
-    def fail(event: Any, t: int) -> bool:
+    def fail(event: Any, t: int, watermark: int) -> bool:
         if event.device == "broken":
             raise ZeroDivisionError
         return True

@@ -9,11 +9,12 @@ from typing import Any
 import duckdb
 import msgspec
 
-from schemas.configuration import Configuration, EventSign, Topic
+from schemas.configuration import Configuration, Topic
 from schemas.events import decode
 from schemas.fields import fields_of
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
+from schemas.signs import EventSign
 from tests.oracle.logs import read_records, topics_in
 
 _KINDS = ("sensor", "traffic", "hotline")

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from schemas.configuration import Configuration, DerivedSign, Sign, WindowSign
+from schemas.configuration import Configuration
+from schemas.signs import DerivedSign, Sign, WindowSign
 from tests.oracle.events import load_events, needed, taking
 from tests.oracle.past_means import compute_past_mean
 from tests.oracle.results import add_results, level_sql, make_expected

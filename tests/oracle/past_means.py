@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from schemas.configuration import DerivedSign
+from schemas.signs import DerivedSign
 from tests.oracle.results import add_results, level_sql
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 
-from schemas.configuration import Configuration, DerivedSign, EventSign, Sign
+from schemas.configuration import Configuration
+from schemas.signs import DerivedSign, EventSign, Sign
 from streams.accounting import BINS
 from tests.oracle.logs import topics_in
 from tests.oracle.oracle import compute, covered_signs

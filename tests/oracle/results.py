@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from schemas.configuration import Levels
+from schemas.signs import Levels
 
 _COMPARE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _SEVERITY = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}

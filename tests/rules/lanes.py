@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from math import gcd, inf
 from typing import Any, NamedTuple
 
-from schemas.configuration import Topic, WindowSign
+from schemas.configuration import Topic
 from schemas.metrics import METRICS
+from schemas.signs import WindowSign
 
 PLACE_DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
 LEVEL_OF_DIGITS = {digits: level for level, digits in PLACE_DIGITS.items()}

@@ -15,7 +15,8 @@ from math import fsum, inf, sqrt
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.configuration import Configuration, WindowSign
+from schemas.configuration import Configuration
+from schemas.signs import WindowSign
 from tests.rules.lanes import (
     PLACE_DIGITS,
     KeyName,

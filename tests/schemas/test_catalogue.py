@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from schemas.configuration import Configuration, DerivedSign, EventSign, WindowSign
+from schemas.configuration import Configuration
 from schemas.loading import load
+from schemas.signs import DerivedSign, EventSign, WindowSign
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,26 @@ def _time_to_load() -> float:
 
 
 def test_it_has_signs_of_every_kind_over_three_topics(catalogue):
-    assert len(catalogue.signs) >= 7
-    assert {sign.kind for sign in catalogue.signs} == {"window", "sampled", "derived"}
+    assert len(catalogue.signs) >= 40
+    assert {sign.kind for sign in catalogue.signs} == {
+        "window",
+        "sampled",
+        "history",
+        "derived",
+        "live",
+    }
     rollups = {sign.rollup for sign in catalogue.signs if isinstance(sign, WindowSign)}
     assert {"merge", "max", "mean"} <= rollups
     topics = {sign.topic for sign in catalogue.signs if isinstance(sign, EventSign)}
-    assert topics == {"sensor", "traffic", "hotline"}
+    assert topics == {"sensor", "traffic", "hotline", "arrivals", "orders"}
     formulas = {sign.formula.name for sign in catalogue.signs if isinstance(sign, DerivedSign)}
-    assert formulas == {"past_mean", "children_at_level", "level_index"}
+    assert formulas == {
+        "past_mean",
+        "children_at_level",
+        "level_index",
+        "aqi",
+        "ratio_to_baseline",
+    }
 
 
 def test_every_sign_says_where_it_comes_from(catalogue):

@@ -184,7 +184,7 @@ REPLACED = [
     ("size_s: 3600, ", "size_s: 0.0001, ", "signs.0.window.size_s", "whole number of milli"),
     ("size_s: 3600, ", "size_s: 3600.001, ", "signs.0.window.hop_s", "panes a window"),
     ("size_s: 3600, ", "calendar: day, size_s: 1, ", "signs.0.window", "or calendar alone"),
-    ("size_s: 3600, hop_s: 60", "calendar: week", "signs.0.window.calendar", "day, night, month"),
+    ("size_s: 3600, hop_s: 60", "calendar: week", "signs.0.window.calendar", "daytime, night"),
     ("at_least: 0.75", "at_least: 75", "signs.0.coverage.at_least", "at most 1"),
     ("at_least: 0.75", "at_least: -1", "signs.0.coverage.at_least", "at least 0"),
     ("by: time", "by: clock", "signs.0.coverage.by", "expected one of"),

@@ -30,7 +30,9 @@ RESULT: dict[str, Any] = {
     "rev": 0,
     "final": False,
     "detail": None,
+    "model": None,
     "config": "2026.11",
+    "live": False,
 }
 
 WHY = Why(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.measures import measure_of, value_of
-from schemas.configuration import Aggregate
+from schemas.signs import Aggregate
 from schemas.tables import TPI
 from streams.aggregates import MOMENTS
 

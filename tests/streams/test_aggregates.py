@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.aggregates import DISTINCT, MOMENTS, QUANTILES, Accumulator, Family
+from streams.aggregates import DISTINCT, FACTS, MOMENTS, QUANTILES, SLOPES, Accumulator, Family
 from streams.aggregates.distinct import member
 
 FAMILIES = pytest.mark.parametrize(
-    "family", [MOMENTS, QUANTILES, DISTINCT], ids=lambda f: str(f.name)
+    "family", [MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS], ids=lambda f: str(f.name)
 )
 INT64 = st.integers(-(2**63), 2**63 - 1)
 ROWS = st.lists(
@@ -163,7 +163,7 @@ def test_a_sketch_is_bounded() -> None:
 
 @given(st.lists(st.tuples(*[st.integers(-(10**9), 10**9)] * 4), min_size=1, max_size=90))
 def test_rows_gathered_at_once_are_rows_merged(rows: list[tuple[int, int, int, int]]) -> None:
-    for family in (MOMENTS, QUANTILES, DISTINCT):
+    for family in (MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS):
         merged = family.empty
         for row in rows:
             merged = family.merge(merged, family.row(*row))

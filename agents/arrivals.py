@@ -1,0 +1,106 @@
+"""How sensor records arrive: sound, late or refused; whatever became of them, their device spoke.
+
+An arrival counts where the lane's time is when it comes, so nothing is said twice about it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agents.folds import Router
+from agents.plan import Plan, StreamPlan
+from schemas.facts import Arrival
+from schemas.metrics import METRICS
+from schemas.places import normalise
+from streams.timeline import BEFORE_ALL
+
+_LEGIBLE = {
+    name: re.compile(rb'"%s"\s*:\s*"([^"\\\x00-\x1f]{1,64})"' % name.encode())
+    for name in ("device", "metric", "source", "place", "site")
+}
+"""What can be read of a record that is no event: it may be cut, or no JSON at all."""
+
+_SERVICED = {"calib", "maint"}
+"""Marks of readings that are not meant to be of the city: neither valid nor not."""
+
+_DEFAULT_PERIOD_S = 300.0
+"""Of a device that neither says nor is registered with how often it reports; a proposal."""
+
+
+class Arrivals:
+    """The signs of one lane that count records rather than what they say.
+
+    Parameters
+    ----------
+    plan, stream
+        The compiled configuration, and its part for this stream.
+    skew_ms
+        How far an event may be ahead of its record to count at its own time.
+    """
+
+    def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int) -> None:
+        self.router = Router(stream)
+        self.known, self.skew_ms = plan.known, skew_ms
+
+    def note(self, event: Any, t: int, logged: int, watermark: int) -> None:
+        """Count an event; times in int64 ms, ``t`` its own and ``watermark`` the one before it."""
+        row = self.known.find(event.device, event.metric, t)
+        came = logged if event.t_ingest is None else event.t_ingest
+        arrival = Arrival(
+            device=event.device,
+            metric=event.metric,
+            platform=event.source or (row.platform or None if row else None),
+            place=event.place if row is None else row.place,
+            site=event.site,
+            site_type=event.site_type,
+            registered=row is not None,
+            valid=None if event.q in _SERVICED else float(event.q != "bad"),
+            lateness_s=(came - t) / 1000,
+        )
+        period_s = event.period_s if row is None else row.period_s
+        at = watermark if t > logged + self.skew_ms else max(t, watermark)
+        self._count(arrival, at, period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S)
+
+    def note_refused(self, raw: bytes, watermark: int) -> None:
+        """Count a refused record, where its device is legible and the lane's time has begun."""
+        device = _read("device", raw)
+        if device is None or watermark == BEFORE_ALL:
+            return
+        metric, site = _read("metric", raw), _read("site", raw)
+        row = self.known.find(device, metric, watermark)
+        place = _place(raw) if row is None else row.place
+        if place is None:
+            return
+        arrival = Arrival(
+            device=device,
+            metric=metric if metric in METRICS else row.kind if row else None,
+            platform=_read("source", raw) or (row.platform or None if row else None),
+            place=place,
+            site=site,
+            site_type=None,
+            registered=row is not None,
+            valid=0.0,
+            lateness_s=None,
+        )
+        self._count(arrival, watermark, row.period_s if row else _DEFAULT_PERIOD_S)
+
+    def _count(self, arrival: Arrival, at: int, period_s: float) -> None:
+        self.router.fold(arrival, at, round((period_s or _DEFAULT_PERIOD_S) * 1000))
+
+
+def _read(name: str, raw: bytes) -> str | None:
+    found = _LEGIBLE[name].search(raw)
+    if found is None:
+        return None
+    try:
+        return found[1].decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _place(raw: bytes) -> str | None:
+    try:
+        return normalise(_read("place", raw) or "")
+    except ValueError:
+        return None

@@ -1,0 +1,78 @@
+"""History signs in the assess task: happenings against a table of earlier ones at the same key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from agents.entries import KeyName
+from agents.folded import FoldedState
+from agents.plan import FoldedSign
+from schemas.signs import HistorySign
+from streams.aggregates import FACTS
+from streams.frozen import Frozen, decode_rows, encode_rows, grouped, under
+from streams.timeline import BEFORE_ALL, to_ms
+
+_Noted = tuple[str, str, int, int]
+"""Key level, key, identity, and when it was seen, int64 ms."""
+
+
+class RepeatState(FoldedState):
+    """One history sign.
+
+    A pane's facts are judged when the pane is entered, in the order of their times; by then all
+    lanes have passed it, so the order does not depend on how they came.  Each key has a table of
+    its own: what is said of a street rests on the facts of that street alone.
+    """
+
+    def __init__(self, plan: FoldedSign) -> None:
+        super().__init__(plan)
+        assert isinstance(plan.sign, HistorySign)
+        self.within_ms = to_ms(plan.sign.repeats.within_s)
+        self._last: dict[tuple[KeyName, int], int] = {}
+        self._noted: dict[int, list[_Noted]] = {}
+        self._noted_changed: set[int] = set()
+
+    def _open(self, start: int) -> None:
+        cells, noted = self._panes[start], list[_Noted]()
+        for name, (place, state) in sorted(cells.items()):
+            repeats = 0
+            for t, identities in state[3]:
+                earlier = (self._last.get((name, one), BEFORE_ALL) for one in identities)
+                repeats += any(t - self.within_ms <= before for before in earlier)
+                for one in identities:
+                    self._last[name, one] = t
+                    noted.append((*name, one, t))
+            cells[name] = (place, FACTS.judged(state, repeats))
+        self._changed.add(("pane", start))
+        if noted:
+            self._noted[start] = noted
+            self._noted_changed.add(start)
+
+    def prune(self, watermark: int) -> None:
+        super().prune(watermark)
+        oldest = self.last_end - self.within_ms - self.plan.windows.pane_ms
+        for start in [start for start in self._noted if start < oldest]:
+            for level, key, one, t in self._noted.pop(start):
+                if self._last.get(((level, key), one)) == t:
+                    del self._last[(level, key), one]
+
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        frozen = super().freeze(whole=whole)
+        parts: Frozen = {
+            str(start): partial(encode_rows, noted)
+            if whole or start in self._noted_changed
+            else None
+            for start, noted in self._noted.items()
+        }
+        self._noted_changed.clear()
+        return {**frozen, **under("noted", parts)}
+
+    def load(self, data: dict[str, int], parts: Mapping[str, bytes]) -> None:
+        super().load(data, parts)
+        noted = grouped(parts).get("noted", {})
+        for start, part in sorted((int(start), part) for start, part in noted.items()):
+            rows = [(level, key, one, t) for level, key, one, t in decode_rows(part)]
+            self._noted[start] = rows
+            for level, key, one, t in rows:
+                self._last[(level, key), one] = t

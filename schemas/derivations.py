@@ -1,0 +1,103 @@
+"""The formulas of derived signs: a closed list of names, nothing is evaluated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from schemas.model import Length, Model
+from schemas.words import KeyLevel, LevelName, SignId
+
+
+class PastMean(Model):
+    """The mean of a sign's own values: at the window's end, one step before, and so on."""
+
+    name: Literal["past_mean"]
+    of: SignId
+    windows: Annotated[int, Field(ge=2, le=1000)]
+    step_s: Length
+    at_least: Annotated[int, Field(ge=1)]
+    """Values that must be there; fewer make a null."""
+
+
+class ChildrenAtLevel(Model):
+    """The number of children of a place whose value is at a level or above it."""
+
+    name: Literal["children_at_level"]
+    of: SignId
+    child: KeyLevel
+    level: LevelName
+
+
+class Penalties(Model):
+    """Points that each level takes from 100."""
+
+    blue: Annotated[float, Field(ge=0, le=100)] = 10.0
+    yellow: Annotated[float, Field(ge=0, le=100)] = 25.0
+    orange: Annotated[float, Field(ge=0, le=100)] = 50.0
+    red: Annotated[float, Field(ge=0, le=100)] = 100.0
+
+
+class WeightedSign(Model):
+    """An input of an index."""
+
+    sign: SignId
+    weight: Annotated[float, Field(gt=0)]
+
+
+class LevelIndex(Model):
+    """100 less the weighted mean of the penalties of the inputs' levels."""
+
+    name: Literal["level_index"]
+    of: Annotated[list[WeightedSign], Field(min_length=1)]
+    penalties: Penalties = Penalties()
+    at_least: Annotated[int, Field(ge=1)]
+    """Inputs that must have a value; fewer make a null."""
+
+
+class Pollutants(Model):
+    """The signs of the 1-hour means of the six pollutants of HJ 633, CO in mg/m³."""
+
+    pm25: SignId
+    pm10: SignId
+    so2: SignId
+    no2: SignId
+    co: SignId
+    o3: SignId
+
+
+class AirIndex(Model):
+    """The air quality index of HJ 633 in the version of the window's day.
+
+    ``hour`` takes the 1-hour means at the window's end; ``day`` the 24 hourly means in the
+    window, a local day or the last 24 hours.
+    """
+
+    name: Literal["aqi"]
+    of: Pollutants
+    period: Literal["hour", "day"]
+
+
+class RatioToBaseline(Model):
+    """A sign's value by what its model expects at that hour of the week.
+
+    Numbers that are small by chance are no burst: where fewer than `at_least` were counted, or
+    the second sign counts fewer than its own least, the ratio is given as at most 1.
+    """
+
+    name: Literal["ratio_to_baseline"]
+    of: SignId
+    """A sign with a model, at the same keys."""
+    floor: Annotated[float, Field(gt=0)] = 1.0
+    """The least that is taken as expected, in the unit of the sign."""
+    at_least: Annotated[float, Field(ge=0)] = 0.0
+    and_of: SignId | None = None
+    """A second sign at the same keys, such as the number of different callers."""
+    and_at_least: Annotated[float, Field(ge=0)] = 0.0
+
+
+Formula: TypeAlias = Annotated[
+    PastMean | ChildrenAtLevel | LevelIndex | AirIndex | RatioToBaseline,
+    Field(discriminator="name"),
+]

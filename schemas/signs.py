@@ -1,0 +1,236 @@
+"""The signs of a catalogue: what is aggregated, over which windows, and how it is judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from schemas.derivations import AirIndex, Formula, LevelIndex, RatioToBaseline
+from schemas.judging import ModelRule
+from schemas.model import Length, Model, Seconds, Text
+from schemas.words import KeyLevel, LevelName, Matched, Name, SignId, Standing, Stream
+
+
+class Window(Model):
+    """A size and a hop that start at multiples of the hop, or a period of the local calendar."""
+
+    size_s: Length | None = None
+    hop_s: Length | None = None
+    calendar: Literal["day", "daytime", "night", "month"] | None = None
+    """The local day, its daytime (06:00 to 22:00), night (22:00 to 06:00) or month; closed once,
+    at its end."""
+
+
+class Aggregate(Model):
+    """What is computed from the events of a window."""
+
+    function: Literal[
+        "count",
+        "sum",
+        "mean",
+        "min",
+        "max",
+        "rate",
+        "stddev",
+        "quantile",
+        "distinct",
+        "ratio",
+        "slope",
+        "leq",
+        "tpi",
+        "online",
+    ]
+    """`rate` is the sum of the field a second; `ratio` is sum of `of` by sum of `over`; `slope` the
+    change a second by least squares; `leq` the level of the mean energy, dB; `online` the share of
+    the registered devices that were heard within three of their periods."""
+    of: str | None = None
+    """Field of the event; the value, for readings."""
+    over: str | None = None
+    """Field of the denominator: of the sums for `ratio`, of each event for `max` and `min`."""
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the result: 100 for per cent, 3600 for a rate by the hour."""
+    q: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Which quantile: 0.5 is the median."""
+
+
+class Coverage(Model):
+    """Enough data for a value: less is null."""
+
+    by: Literal["time", "samples", "devices"]
+    at_least: Annotated[float, Field(ge=0)]
+    """Share of the window, number of samples, or share of the known devices that are fresh."""
+
+
+class Limit(Model):
+    """The value of a base key against what the register says of it; without that it is null."""
+
+    name: Literal["well_depth_m", "noise_day_db", "noise_night_db"]
+    """A depth of the register, or the limit of the register's noise zone (GB 3096-2008)."""
+    how: Literal["ratio", "excess"]
+    """Value by limit, or value less limit; then times `scale`."""
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Thresholds(Model):
+    """The value at which each level is entered; a level without one is not used."""
+
+    blue: float | None = None
+    yellow: float | None = None
+    orange: float | None = None
+    red: float | None = None
+
+    def given(self) -> list[tuple[LevelName, float]]:
+        """The levels in use with their thresholds, the mildest first."""
+        levels: tuple[LevelName, ...] = ("blue", "yellow", "orange", "red")
+        values = ((level, getattr(self, level)) for level in levels)
+        return [(level, value) for level, value in values if value is not None]
+
+
+class Levels(Model):
+    """How a value becomes a level, and on whose word."""
+
+    compare: Literal["ge", "gt", "le", "lt"]
+    thresholds: Thresholds
+    source: Text
+    """The standard or paper and its section, or 'proposal'."""
+    standing: Standing
+
+
+class AlertRule(Model):
+    """When a level becomes an alert and when the alert clears."""
+
+    deadband: Annotated[float, Field(ge=0)] = 0.0
+    on_delay_s: Seconds = 0.0
+    off_delay_s: Seconds = 0.0
+
+
+class SignFields(Model):
+    """What every sign has."""
+
+    id: SignId
+    domain: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
+    name: Name
+    unit: Annotated[str, Field(min_length=1, max_length=16)]
+    source: Text
+    """Where the data come from."""
+    window: Window
+    keys: Annotated[list[KeyLevel], Field(min_length=1)]
+    levels: Levels | None = None
+    alert: AlertRule | None = None
+    model: ModelRule | None = None
+    """What learns the sign's ordinary values, and tells what is out of them."""
+    empty: Literal["missing", "zero"] = "missing"
+    """What a window without events means: zero for counts of things that happen."""
+
+
+class EventSign(SignFields):
+    """What every sign that reads events has."""
+
+    topic: Stream
+    match: dict[str, Matched]
+    """Field of the event and the value it must have; one of the values, where it is a list."""
+    base: KeyLevel
+    """The keys at which events are folded first."""
+    aggregate: Aggregate
+    coverage: Coverage | None = None
+
+    @property
+    def reads(self) -> str | None:
+        """The field that is aggregated; None where events are only counted."""
+        if self.aggregate.of is None and self.topic == "sensor":
+            return None if self.aggregate.function == "count" else "value"
+        return self.aggregate.of
+
+
+class WindowSign(EventSign):
+    """An aggregate over the events of a window."""
+
+    kind: Literal["window"]
+    rollup: Literal["merge", "max", "min", "mean", "share", "none"]
+    """`merge`: states merge up the places. `max`, `min`, `mean`: over the children's values;
+    `share`: of children whose value is not zero. `none`: at the base alone."""
+    limit: Limit | None = None
+    forget_s: Length | None = None
+    """A key that is silent for so long is forgotten; `forget_s` of the configuration if absent."""
+
+
+class SampledSign(EventSign):
+    """An aggregate over the last value of each device, or the open orders, at every hop."""
+
+    kind: Literal["sampled"]
+    period_s: Length | None = None
+    """Usual time between two events of a device; one older than three periods is missing. Open
+    orders have none, and arrivals have that of their device."""
+    rollup: Literal["merge"] = "merge"
+
+
+class Repeats(Model):
+    """The share of the events that repeat an earlier one, in per cent."""
+
+    of: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)]
+    """An event repeats another where all fields of one of these lists are the same."""
+    within_s: Length
+    """How far back the other one may lie."""
+
+
+class HistorySign(SignFields):
+    """Events against a table of earlier ones at the same key."""
+
+    kind: Literal["history"]
+    topic: Stream
+    match: dict[str, Matched]
+    base: KeyLevel
+    repeats: Repeats
+    coverage: Coverage | None = None
+    rollup: Literal["merge"] = "merge"
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """Repeats by events."""
+        return Aggregate(function="ratio", of="repeats", over="events", scale=100.0)
+
+    @property
+    def reads(self) -> str | None:
+        return None
+
+
+class LiveSign(SignFields):
+    """A sign of the engine itself, in processing time; no other sign may read it."""
+
+    kind: Literal["live"]
+    measure: Literal["lag_p99", "alerts_raised"]
+    """Seconds from a window's end to its result, 99th percentile; alerts raised in the window."""
+
+
+class DerivedSign(SignFields):
+    """A formula over other signs."""
+
+    kind: Literal["derived"]
+    formula: Formula
+
+    @property
+    def inputs(self) -> list[str]:
+        """Ids of the signs that the formula reads, each once."""
+        return list(dict.fromkeys(name for name, _ in self.input_paths))
+
+    @property
+    def input_paths(self) -> list[tuple[str, tuple[str | int, ...]]]:
+        """Ids of the signs that the formula reads, and where in the sign each of them stands."""
+        formula = self.formula
+        if isinstance(formula, LevelIndex):
+            return [(w.sign, ("formula", "of", i, "sign")) for i, w in enumerate(formula.of)]
+        if isinstance(formula, AirIndex):
+            named = formula.of.model_dump()
+            return [(sign, ("formula", "of", name)) for name, sign in named.items()]
+        found: list[tuple[str, tuple[str | int, ...]]] = [(formula.of, ("formula", "of"))]
+        if isinstance(formula, RatioToBaseline) and formula.and_of is not None:
+            found.append((formula.and_of, ("formula", "and_of")))
+        return found
+
+
+Sign: TypeAlias = Annotated[
+    WindowSign | SampledSign | HistorySign | DerivedSign | LiveSign, Field(discriminator="kind")
+]
+Folded: TypeAlias = WindowSign | SampledSign | HistorySign
+"""Signs that lanes fold events for."""

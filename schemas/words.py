@@ -1,0 +1,83 @@
+"""The closed lists of words that a configuration is written in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from schemas.model import Model, Text
+
+LevelName: TypeAlias = Literal["blue", "yellow", "orange", "red"]
+PlaceLevel: TypeAlias = Literal["city", "district", "street", "community", "grid"]
+KeyLevel: TypeAlias = Literal[
+    "device",
+    "station",
+    "site",
+    "segment",
+    "intersection",
+    "grid",
+    "community",
+    "street",
+    "district",
+    "city",
+    "category*grid",
+    "category*community",
+    "category*street",
+    "category*district",
+    "category*city",
+    "department*grid",
+    "department*community",
+    "department*street",
+    "department*district",
+    "department*city",
+    "platform*grid",
+    "platform*community",
+    "platform*street",
+    "platform*district",
+    "platform*city",
+]
+"""What a value belongs to; ``category*district`` is one category of orders in one district."""
+
+TopicKind: TypeAlias = Literal["sensor", "traffic", "hotline", "external"]
+Stream: TypeAlias = Literal["sensor", "traffic", "hotline", "external", "arrivals", "orders"]
+"""What a sign reads: the events of a kind of topic; ``arrivals`` are the sensor records as they
+came, sound or not; ``orders`` the open work orders of the hotline."""
+
+TOPIC_OF: dict[str, TopicKind] = {
+    "sensor": "sensor",
+    "traffic": "traffic",
+    "hotline": "hotline",
+    "external": "external",
+    "arrivals": "sensor",
+    "orders": "hotline",
+}
+"""The kind of topic that each stream is made of."""
+
+Standing: TypeAlias = Literal[
+    "verified-primary", "verified-secondary", "seed", "unverified", "proposal"
+]
+
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+SignId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=64)]
+Matched: TypeAlias = str | bool | float | list[str]
+
+BY = "*"
+"""Between the dimension and the place of a key: ``category*district``, ``停水*440111``."""
+
+
+def split_level(level: str) -> tuple[str | None, str]:
+    """The dimension of a key level, if it has one, and the place level or base kind.
+
+    >>> split_level("category*street"), split_level("site")
+    (('category', 'street'), (None, 'site'))
+    """
+    dimension, star, place = level.partition(BY)
+    return (dimension, place) if star else (None, level)
+
+
+class Name(Model):
+    """A name for people."""
+
+    zh: Text
+    en: Text
