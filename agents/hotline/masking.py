@@ -54,8 +54,11 @@ def spans(text: str) -> list[Span]:
     found: list[Span] = [Span(*number) for number in numbers(normal)]
     found += [Span("plate", start, end) for start, end in plates(normal)]
     found += [Span("mail", start, end) for start, end in mails(normal)]
-    places = normal.places
-    return [Span(kind, places[start], places[end - 1] + 1) for kind, start, end in _together(found)]
+    if not found:
+        return []
+    # What is unseen behind an identifier goes with it: a place ends where the next begins.
+    places = (*normal.places, len(text))
+    return [Span(kind, places[start], places[end]) for kind, start, end in _together(found)]
 
 
 def _together(found: list[Span]) -> list[Span]:

@@ -94,7 +94,7 @@ class _Run:
         self._reach = 0
         """The end of what was found so far: there begins what nothing covers."""
         self._said = 0
-        """The end of the last local number that a cue told."""
+        """The end of the last landline number."""
 
     def find(self) -> Iterator[Number]:
         digits = self._digits
@@ -147,10 +147,14 @@ class _Run:
     def _number(self, kind: str, start: int, end: int, until: int = 0) -> Number:
         """Note digits start to end; they reach on to ``until`` where that is further."""
         self._reach = max(self._reach, end)
-        place = self._at[start]
-        if kind == "phone" and self._text[place - 1 : place] == "+":
+        text, place = self._text, self._at[start]
+        until = max(self._at[end - 1] + 1, until)
+        if kind == "phone" and text[place - 1 : place] == "+":
             place -= 1
-        return Number(kind, place, max(self._at[end - 1] + 1, until))
+        # A parenthesis that closes inside opened before: (020) 8123 4567.
+        if text[place - 1 : place] == "(" and ")" in text[place:until]:
+            place -= 1
+        return Number(kind, place, until)
 
     def _says(self, cue: cues.Cue, start: int) -> bool:
         return cues.says(cue, self._text, self._at[start])
@@ -210,6 +214,7 @@ class _Run:
         return None
 
     def _with_extension(self, start: int, end: int) -> Number:
+        self._said = end
         extension = _EXTENSION.match(self._text, self._at[end - 1] + 1)
         return self._number("phone", start, end, extension.end() if extension else 0)
 
@@ -229,7 +234,6 @@ class _Run:
             # One cue serves a list: 电话80000000、80000001.
             is_said = self._says(cues.LANDLINE, start) or 0 < self._said == start
             if is_said and (is_local_shape(shape) or max(shape.sizes) == 1):
-                self._said = end
                 return self._with_extension(start, end)
         return None
 
@@ -247,8 +251,8 @@ class _Run:
             x = _LAST_X.match(self._text, self._at[end - 2] + 1)
             if x and (is_identity(digits[start : end - 1] + "X") or self._says_identity(start)):
                 return self._number("identity", start, end - 1, x.end())
-        for size in (18, 15):
-            # With a digit mistaken it still is somebody's, if the text says so.
+        for size in (18, 17, 16, 15):
+            # With a digit mistaken or left out it still is somebody's, if the text says so.
             if self._ends(start + size) and self._says_identity(start):
                 return self._number("identity", start, start + size)
         end = start + 15

@@ -13,7 +13,6 @@ from agents.hotline.normal_form import Normal
 
 _GAP = r"[ \t·._~*-]"
 _HEAD = re.compile(
-    r"(?:[wW][jJ]" + _GAP + r"?)?"
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼]" + _GAP + r"{0,3}+[A-Za-z]"
 )
 _TAIL = re.compile(rf"(?:{_GAP}{{0,3}}+[A-Za-z0-9]){{4,9}}+")

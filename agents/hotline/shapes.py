@@ -107,6 +107,9 @@ def is_landline_shape(shape: Shape, area: int) -> bool:
     """
     if shape.is_plain:
         return True
+    if shape.sizes[:2] == (1, area - 1):
+        shape = Shape(shape.sizes[1:], shape.gaps[1:])  # (0)20 8123 4567
+        area -= 1
     if shape.sizes[0] != area:
         # The area code is open towards the number: 0208123 4567 or 02081234567.
         return len(shape.sizes) == 2 and shape.sizes[1] == 4 and not shape.is_listed
