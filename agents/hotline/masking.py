@@ -52,7 +52,8 @@ def spans(text: str) -> list[Span]:
     """
     normal = normal_form(text)
     found: list[Span] = [Span(*number) for number in numbers(normal)]
-    found += [Span("plate", start, end) for start, end in plates(normal)]
+    starts = {number.start for number in found}
+    found += [Span("plate", start, end) for start, end in plates(normal, starts)]
     found += [Span("mail", start, end) for start, end in mails(normal)]
     if not found:
         return []

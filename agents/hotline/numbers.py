@@ -37,6 +37,7 @@ from agents.hotline.shapes import (
 _RUN = re.compile(r"[0-9](?:[\W_]{0,4}+[0-9]){6,}+")
 _LAST_X = re.compile(r"[\W_]{0,3}+[XxХх×]")
 _EXTENSION = re.compile(r" ?+(?:转分机|分机|转|-) ?+[0-9]{2,5}+")
+_ROOM = re.compile(r"[0-9]{1,4}+[室房栋幢座楼层单]")
 _NUMERAL_DASH = re.compile(r"(?<=[0-9])[一ー](?=[0-9])")
 _ABROAD = (("852", 11), ("853", 11), ("886", 12))
 """Calling codes of Hong Kong, Macao and Taiwan, and how many digits their numbers have."""
@@ -106,7 +107,9 @@ class _Run:
                 yield from _only(self._mobile(start, lead))
             if lead < start:
                 yield from _only(self._landline_from_abroad(start, lead))
-            elif digits[start] == "0":
+            if not self._is_open(start):
+                continue
+            if digits[start] == "0":
                 yield from _only(self._landline(start))
             else:
                 yield from _only(self._local(start), self._identity(start), self._card(start))
@@ -128,10 +131,13 @@ class _Run:
         return start - 1 if is_trunk else None
 
     def _is_fraction(self, lead: int, start: int) -> bool:
-        """Whether the zeros of a prefix stand behind a decimal point: 23.039…"""
+        """Whether the zeros of a prefix stand behind a decimal point: 23.039…
+
+        A number that was masked is one still, so that a masked text is masked no further.
+        """
         place = self._at[lead]
         behind = self._text[max(0, place - 2) : place]
-        return lead < start and len(behind) == 2 and behind[1] == "." and "0" <= behind[0] <= "9"
+        return lead < start and behind[1:] == "." and behind[0] in "0123456789]"
 
     def _shape(self, start: int, end: int) -> Shape:
         text, at = self._text, self._at
@@ -163,13 +169,14 @@ class _Run:
         end = start + 11
         if not is_mobile(self._digits[start:end]) or self._is_fraction(lead, start):
             return None
-        # After a cue digits may follow at once: 电话13800000000栋 has lost a word, not a number.
-        if not self._edges[end] and not self._says(cues.PHONE, lead):
+        text, first, after = self._text, self._at[start], self._at[end - 1] + 1
+        # Digits may follow at once behind a cue or before a room: 电话16100000000302室.
+        is_cut = self._edges[end] or _ROOM.match(text, after) or self._says(cues.PHONE, lead)
+        if not is_cut:
             return None
         # Meters and households have numbers that begin with 0.
         if lead == start - 1 and self._says(cues.SERIAL, lead):
             return None
-        text, first, after = self._text, self._at[start], self._at[end - 1] + 1
         is_listed_on = is_list(text[max(0, first - 3) : first], text[after : after + 2])
         if not is_mobile_shape(self._shape(start, end), is_listed_on=is_listed_on):
             return None

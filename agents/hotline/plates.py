@@ -7,7 +7,7 @@ character for police, learners, trailers and cars that cross to Hong Kong and Ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from agents.hotline.normal_form import Normal
 
@@ -24,8 +24,13 @@ _ENDING = re.compile(
 )
 
 
-def plates(normal: Normal) -> Iterator[tuple[int, int]]:
+def plates(normal: Normal, numbers: Container[int] = ()) -> Iterator[tuple[int, int]]:
     """Starts and ends of all plates.
+
+    Parameters
+    ----------
+    numbers
+        Where other numbers begin: there a plate may end although a digit touches it.
 
     Examples
     --------
@@ -35,40 +40,39 @@ def plates(normal: Normal) -> Iterator[tuple[int, int]]:
     """
     for head in _HEAD.finditer(normal.plain):
         # Letters among Chinese numerals are rare: first as it stands, then with those read.
-        end = _end(normal.plain, normal.plain, head.end())
-        end = end or _end(normal.digits, normal.plain, head.end())
+        end = _end(normal.plain, normal.plain, head.end(), numbers)
+        end = end or _end(normal.digits, normal.plain, head.end(), numbers)
         if end:
             yield head.start(), end
 
 
-def _end(text: str, plain: str, begin: int) -> int:
+def _end(text: str, plain: str, begin: int, numbers: Container[int]) -> int:
     tail = _TAIL.match(text, begin)
     if tail is None:
         return 0
     at = [i for i in range(*tail.span()) if text[i].isascii() and text[i].isalnum()]
     serial = "".join([text[i] for i in at])
-    stop = {
+    stops = [
         size
         for size in (4, 5, 6)
-        if len(at) >= size and _is_edge(plain, at[size - 1], at[size : size + 1], text)
-    }
-    if 6 in stop and _GREEN.fullmatch(serial[:6]):
+        if len(at) >= size and (at[size - 1] + 1 in numbers or _is_edge(text, plain, at[size - 1]))
+    ]
+    if 6 in stops and _GREEN.fullmatch(serial[:6]):
         return at[5] + 1
     for size in (5, 6):
         # At most two letters: the tail of 新B apple is a word.
-        if size in stop and sum(map(str.isdigit, serial[:size])) >= 3:
+        if size in stops and sum(map(str.isdigit, serial[:size])) >= 3:
             return at[size - 1] + 1
-    if 4 in stop and sum(map(str.isdigit, serial[:4])) >= 2:
+    if 4 in stops and sum(map(str.isdigit, serial[:4])) >= 2:
         ending = _ENDING.match(text, at[3] + 1)
         if ending is not None:
             return ending.end()
     return 0
 
 
-def _is_edge(plain: str, last: int, following: list[int], text: str) -> bool:
-    """Whether a plate may end at ``last``: no letter or digit touches it, or it is a numeral."""
-    if not following:
-        after = text[last + 1 : last + 2]
-        return not (after.isascii() and after.isalnum())
-    after_at = following[0]
-    return after_at - last > 1 or not plain[after_at].isascii() or not plain[last].isascii()
+def _is_edge(text: str, plain: str, last: int) -> bool:
+    """Whether nothing touches what ends at ``last`` but a numeral that may be a word."""
+    after = text[last + 1 : last + 2]
+    if not (after.isascii() and after.isalnum()):
+        return True
+    return not plain[last].isascii() or not plain[last + 1].isascii()
