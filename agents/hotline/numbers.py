@@ -36,7 +36,7 @@ from agents.hotline.shapes import (
 # Possessive: what was taken is never given back, so nothing is tried twice.
 _RUN = re.compile(r"[0-9](?:[\W_]{0,4}+[0-9]){6,}+")
 _LAST_X = re.compile(r"[\W_]{0,3}+[XxХх×]")
-_EXTENSION = re.compile(r" ?+(?:转分机|分机|转|-) ?+[0-9]{2,5}+")
+_EXTENSION = re.compile(r" ?+(?:转分机|分机|转|-) ?+[0-9]{2,5}+(?![0-9])")
 _ROOM = re.compile(r"[0-9]{1,4}+[室房栋幢座楼层单]")
 _NUMERAL_DASH = re.compile(r"(?<=[0-9])[一ー](?=[0-9])")
 _ABROAD = (("852", 11), ("853", 11), ("886", 12))
@@ -258,10 +258,10 @@ class _Run:
             x = _LAST_X.match(self._text, self._at[end - 2] + 1)
             if x and (is_identity(digits[start : end - 1] + "X") or self._says_identity(start)):
                 return self._number("identity", start, end - 1, x.end())
-        for size in (18, 17, 16, 15):
-            # With a digit mistaken or left out it still is somebody's, if the text says so.
-            if self._ends(start + size) and self._says_identity(start):
-                return self._number("identity", start, start + size)
+        # With a digit mistaken or left out it still is somebody's, if the text says so.
+        ends = [start + size for size in (18, 17, 16, 15) if self._ends(start + size)]
+        if ends and self._says_identity(start):
+            return self._number("identity", start, ends[0])
         end = start + 15
         if not (self._ends(end) and is_old_identity(digits[start:end])):
             return None
@@ -272,14 +272,14 @@ class _Run:
         return self._says(cues.IDENTITY, start)
 
     def _card(self, start: int) -> Number | None:
-        for size in (19, 18, 17, 16):
-            end = start + size
-            if not self._ends(end):
-                continue
-            is_said = self._says(cues.CARD, start)
+        ends = [start + size for size in (19, 18, 17, 16) if self._ends(start + size)]
+        if not ends:
+            return None
+        is_said = self._says(cues.CARD, start)
+        is_union_pay = self._digits.startswith("62", start)
+        for end in ends:
             if not is_said and not is_card(self._digits[start:end]):
                 continue
-            is_union_pay = self._digits.startswith("62", start)
             if not is_card_shape(self._shape(start, end), is_union_pay=is_union_pay):
                 continue
             if is_said or not self._says(cues.SERIAL, start):
