@@ -1,4 +1,5 @@
-"""What fills the log of an embedded engine: the simulated city, or recorded event logs.
+"""What fills the log of an embedded engine: the simulated city, recorded event logs, or the log of
+another engine.
 
 Feeds append to the log and follow the engine, so that they never run far ahead of it.
 """
@@ -9,6 +10,7 @@ import asyncio
 import sys
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import islice
 from operator import attrgetter
 
@@ -16,22 +18,28 @@ import msgspec
 
 from agents.city import START_MS, City, Emission
 from agents.engine import CONSUMER, Engine
+from agents.outputs import TICKS
 from agents.recordings import (
     BATCH,
     REPLAYED,
     SEED,
     Emitted,
+    Fed,
     FeedError,
     Order,
+    Past,
     Recording,
+    Replayed,
     append,
     append_lines,
     claim_replay,
     end_replay,
     merged,
+    note_replay,
 )
 from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.records import Output
 from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
 
 AHEAD = 10_000
@@ -44,6 +52,10 @@ BACKLOG_MS = 2 * HOUR_MS
 
 POSITION = "city.position"
 """Name under which the log keeps the simulated city's clock, int ms UTC."""
+
+CARRIED = ("secret", "crashes")
+"""Names under which a folder keeps what decides results beside its records: the key that callers
+are hashed with, and the records that stopped the engine."""
 
 DEFAULTSEED = 7
 
@@ -202,36 +214,12 @@ class ReplayFeed:
         end_replay(self.engine.store)
 
     async def _follow(self) -> None:
-        """Let a process of its own feed, and follow what it says."""
-        order = Order(
-            str(self.engine.store.path.absolute()),
-            CONSUMER,
-            [(log.topic, log.partition, str(log.path.absolute())) for log in self.logs],
-            self._partitions,
-            self._skip,
-        )
-        feeder = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "agents.recordings"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for the engine, which ends the feeder
-        )
-        assert feeder.stdin is not None
-        assert feeder.stdout is not None
-        assert feeder.stderr is not None
-        try:
-            feeder.stdin.write(msgspec.json.encode(order))
-            feeder.stdin.close()
-            async for told in feeder.stdout:
-                self.now, self.lines, self.size = msgspec.json.decode(told)
-            fault = (await feeder.stderr.read()).decode(errors="replace").strip()
-            if await feeder.wait() != 0:
-                raise FeedError(fault or "the process that feeds the logs was ended")
-        finally:
-            if feeder.returncode is None:
-                feeder.kill()
-                await feeder.wait()
+        logs = [(log.topic, log.partition, str(log.path.absolute())) for log in self.logs]
+        folder = str(self.engine.store.path.absolute())
+        await follow(Order(folder, CONSUMER, logs, self._partitions, self._skip), self._note)
+
+    def _note(self, fed: Fed) -> None:
+        self.now, self.lines, self.size = fed
 
     async def _pace(self, speed: float) -> None:
         # No ticks here: the same log must give the same results at every speed.
@@ -257,3 +245,129 @@ class ReplayFeed:
             self.lines += len(batch)
             self.size += sum(len(record.value) + 1 for record in batch)
         await keep_behind(self.engine, AHEAD)
+
+
+class PastFeed:
+    """The log of another data folder, record by record where it stood.
+
+    Its ticks are in the engine's log before the engine is opened (`claim_past`), and are obeyed
+    where they stand; the one that ended the log, if it has, is among them.
+
+    Parameters
+    ----------
+    until
+        Event time, int64 ms UTC, after which nothing is asked for: the feed ends where all lanes
+        have passed it, and ``enough`` has come.
+
+    Attributes
+    ----------
+    now
+        Log timestamp of the record fed last, int64 ms UTC.
+    lines, size
+        Lines fed so far, and their bytes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        past: Past,
+        until: int | None = None,
+        enough: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.engine, self.past, self.until, self.enough = engine, past, until, enough
+        self.now = self.lines = self.size = 0
+
+    async def run(self) -> None:
+        """Feed to the end, or until the time has passed.
+
+        Raises
+        ------
+        FeedError
+            Records of the past are gone.
+        """
+        feeding = asyncio.ensure_future(self._feed())
+        try:
+            while not feeding.done() and not self._passed():
+                await asyncio.wait([feeding], timeout=_PAUSE_S)
+        finally:
+            whole = feeding.done()
+            feeding.cancel()
+            await asyncio.wait([feeding])
+        if whole:
+            feeding.result()
+            end_replay(self.engine.store)
+
+    async def _feed(self) -> None:
+        folder = str(self.engine.store.path.absolute())
+        partitions = {name: plan.topic.partitions for name, plan in self.engine.plan.topics.items()}
+        await follow(Order(folder, CONSUMER, [], partitions, 0, self.past), self._note)
+        await keep_behind(self.engine, 0)
+
+    def _note(self, fed: Fed) -> None:
+        self.now, self.lines, self.size = fed
+
+    def _passed(self) -> bool:
+        """Whether no lane can say anything more of the time before."""
+        until, ends = self.until, self.past.ends
+        if until is None or not self.enough():
+            return False
+        return all(
+            intake.watermark.value >= until or intake.next_offset >= ends[lane]
+            for lane, intake in self.engine.lanes.items()
+        )
+
+
+def claim_past(store: LogStore, source: LogStore, past: Past) -> None:
+    """Make an empty data folder ready for the past of another: beside records, what decides.
+
+    Raises
+    ------
+    FeedError
+        The folder holds something.
+    """
+    if store.end_offsets() or store.meta(SEED) is not None or store.meta(REPLAYED) is not None:
+        raise FeedError(f"{store.path} holds data: choose a new folder with --data")
+    store.create_topic(TICKS, 1)
+    ticks = [
+        Output(TICKS, record.key or b"", record.value, record.headers, record.timestamp)
+        for record in source.every_record(TICKS)
+    ]
+    with store.transaction() as tx:
+        tx.send(ticks)
+        for name in CARRIED:
+            value = source.meta(name)
+            if value is not None:
+                tx.set_meta(name, value)
+    note_replay(store, Replayed([("", None, past.folder, 0)]))
+
+
+async def follow(order: Order, note: Callable[[Fed], None]) -> None:
+    """Let a process of its own feed, and note what it says.
+
+    Raises
+    ------
+    FeedError
+        What it could not feed.
+    """
+    feeder = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "agents.recordings"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for the engine, which ends the feeder
+    )
+    assert feeder.stdin is not None
+    assert feeder.stdout is not None
+    assert feeder.stderr is not None
+    try:
+        feeder.stdin.write(msgspec.json.encode(order))
+        feeder.stdin.close()
+        async for told in feeder.stdout:
+            note(msgspec.json.decode(told, type=Fed))
+        fault = (await feeder.stderr.read()).decode(errors="replace").strip()
+        if await feeder.wait() != 0:
+            raise FeedError(fault or "the process that feeds the logs was ended")
+    finally:
+        if feeder.returncode is None:
+            feeder.kill()
+            await feeder.wait()

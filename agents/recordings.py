@@ -1,4 +1,5 @@
-"""Recorded event logs as records to append, and the process that feeds them at full speed.
+"""Recorded event logs, and the log of a data folder, as records to append; and the process that
+feeds them at full speed.
 
 A replay at full speed is read, keyed and appended by a process of its own, ``python -m
 agents.recordings``: as on Kafka, producing is not the engine's work, and the second core does it.
@@ -9,17 +10,17 @@ from __future__ import annotations
 import heapq
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from streams.event_logs import head, partition_of, read_lines, topic_of
 from streams.log_store import LogStore
 from streams.log_transaction import Transaction
-from streams.records import Lane
+from streams.records import Chunk, Lane, split
 
 AHEAD = 1_000_000
 """Records the process may be ahead of what the engine has saved: some seconds of its work."""
@@ -30,6 +31,9 @@ SEED = "city.seed"
 """Names under which a data folder keeps what it was filled with."""
 
 _PAUSE_S = 0.02
+
+Fed: TypeAlias = tuple[int, int, int]
+"""Log timestamp of the record fed last (int64 ms UTC), lines and bytes fed so far."""
 
 
 class Emitted(NamedTuple):
@@ -188,20 +192,117 @@ def append_lines(store: LogStore, batch: list[Emitted]) -> None:
         tx.set_meta(REPLAYED, msgspec.json.encode(replayed))
 
 
+class Past(msgspec.Struct):
+    """The log of another data folder, as far as its engine has come."""
+
+    folder: str
+    lanes: list[tuple[str, int, int]]
+    """Topic, partition and where to stop."""
+
+    @property
+    def ends(self) -> dict[Lane, int]:
+        """Where each lane stops."""
+        return {Lane(topic, partition): end for topic, partition, end in self.lanes}
+
+
+def past_of(store: LogStore, consumer: str, lanes: Iterable[Lane]) -> Past:
+    """What an engine has taken of its log: what stands behind that, nobody has judged.
+
+    Ticks are to be read after this: one that is not durable yet then stands behind every end.
+    """
+    ends = ((lane, store.committed(consumer, lane) or 0) for lane in lanes)
+    return Past(str(store.path.absolute()), [(*lane, end) for lane, end in ends])
+
+
+def copied(store: LogStore, past: Past) -> Iterator[Fed]:
+    """Append a past to a log that has none: lane by lane the same offsets, times and headers.
+
+    Raises
+    ------
+    FeedError
+        From the iterator: records are gone, dropped by the retention of the folder.
+    """
+    source = LogStore(Path(past.folder))
+    try:
+        lanes = (_chunks(source, lane, end) for lane, end in past.ends.items())
+        lines = size = 0
+        chunks = heapq.merge(*lanes, key=lambda chunk: chunk.timestamps[0])
+        for batch in _batches(chunks):
+            with store.transaction() as tx:
+                for chunk in batch:
+                    first = tx.append(
+                        chunk.topic,
+                        chunk.partition,
+                        chunk.timestamps,
+                        chunk.keys,
+                        chunk.values,
+                        chunk.headers,
+                    )
+                    if first != chunk.first_offset:
+                        raise FeedError(
+                            f"{past.folder}: records of {chunk.lane} before offset "
+                            f"{chunk.first_offset} are gone: start the run with more --retain"
+                        )
+            lines += sum(map(len, batch))
+            size += sum(len(value) + 1 for chunk in batch for value in chunk.values)
+            yield batch[-1].timestamps[-1], lines, size
+    finally:
+        source.close()
+
+
+def _chunks(store: LogStore, lane: Lane, end: int) -> Iterator[Chunk]:
+    offset = 0
+    while offset < end and (chunks := store.read(*lane, offset)):
+        for chunk in chunks:
+            offset = chunk.next_offset
+            whole = chunk if offset <= end else split(chunk, end - chunk.first_offset)[0]
+            if len(whole):
+                yield whole
+
+
+def _batches(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Chunks by the batch of at least `BATCH` records, the last one excepted."""
+    batch: list[Chunk] = []
+    count = 0
+    for chunk in chunks:
+        batch.append(chunk)
+        count += len(chunk)
+        if count >= BATCH:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch
+
+
 class Order(msgspec.Struct):
-    """What the feeding process is told on standard input."""
+    """What the feeding process is told on standard input; with a ``past`` the rest is not read."""
 
     folder: str
     consumer: str
     logs: list[tuple[str, int | None, str]]
     partitions: dict[str, int]
     skip: int
+    past: Past | None = None
 
 
 def feed(order: Order) -> None:
-    """Append the logs to the folder's log, and print ``[now, lines, bytes]`` after each batch."""
+    """Append to the folder's log what is ordered, and print ``[now, lines, bytes]`` of each batch.
+
+    Each batch waits until the engine is near.
+    """
     store = LogStore(Path(order.folder))
     lanes = [Lane(topic, p) for topic, count in order.partitions.items() for p in range(count)]
+    for now, lines, size in _fed(store, order):
+        print(f"[{now},{lines},{size}]", flush=True)
+        while _unsaved(store, order.consumer, lanes) > AHEAD:
+            time.sleep(_PAUSE_S)
+    store.close()
+
+
+def _fed(store: LogStore, order: Order) -> Iterator[Fed]:
+    if order.past is not None:
+        yield from copied(store, order.past)
+        return
     records = merged([Recording(t, p, Path(path)) for t, p, path in order.logs], order.partitions)
     lines = order.skip
     size = sum(len(record.value) + 1 for record in islice(records, order.skip))
@@ -209,10 +310,7 @@ def feed(order: Order) -> None:
         append_lines(store, batch)
         lines += len(batch)
         size += sum(len(record.value) + 1 for record in batch)
-        print(f"[{batch[-1].timestamp},{lines},{size}]", flush=True)
-        while _unsaved(store, order.consumer, lanes) > AHEAD:
-            time.sleep(_PAUSE_S)
-    store.close()
+        yield batch[-1].timestamp, lines, size
 
 
 def _unsaved(store: LogStore, consumer: str, lanes: list[Lane]) -> int:
