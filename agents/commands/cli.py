@@ -12,6 +12,7 @@ from agents.commands import (
     deadletters,
     doctor,
     documents,
+    explain,
     generate,
     register,
     replay,
@@ -56,6 +57,7 @@ app.command("replay")(replay.replay)
 app.command("send")(send.send)
 app.command("vitals")(standing.vitals)
 app.command("alerts")(standing.alerts)
+app.command("explain")(explain.explain)
 app.command("check")(check.check)
 app.command("generate")(generate.generate)
 app.add_typer(deadletters.app, name="deadletter")

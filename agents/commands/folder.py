@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -15,11 +15,13 @@ from agents.commands.exits import BAD, ENVIRONMENT, Fault
 from schemas.spelling import guess
 from streams.log_store import LogStore
 from streams.log_types import Record
+from streams.records import Lane
 
 if TYPE_CHECKING:
     from schemas.configuration import Configuration
 
 _ABOUT = "about"
+_FILE = "city.db"
 
 
 class About(msgspec.Struct):
@@ -30,14 +32,17 @@ class About(msgspec.Struct):
     """Input topics and the kind of their events."""
     signs: dict[str, str] = {}
     """Signs and their names for people."""
+    config: str | None = None
+    """Absolute path that the run had in --config; none where it had the shipped catalogue."""
 
 
-def describe(configuration: Configuration) -> About:
-    """What a configuration means to those who read its results."""
+def describe(configuration: Configuration, config: Path | None = None) -> About:
+    """What a configuration, read from a path, means to those who read its results."""
     return About(
         configuration.city.time_zone,
         {topic.name: topic.kind for topic in configuration.topics},
         {sign.id: f"{sign.name.zh} {sign.name.en}" for sign in configuration.signs},
+        None if config is None else str(config.absolute()),
     )
 
 
@@ -52,6 +57,11 @@ def read_about(store: LogStore) -> About:
     return msgspec.json.decode(store.meta(_ABOUT) or b"{}", type=About)
 
 
+def is_data_folder(path: Path) -> bool:
+    """Whether a path is a data folder, and not one of event logs."""
+    return (path / _FILE).is_file()
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[LogStore]:
     """The log of a folder in which an engine has run, or runs.
@@ -61,7 +71,7 @@ def opened(folder: Path) -> Iterator[LogStore]:
     Fault
         There is no log, or it can not be read.
     """
-    if not (folder / "city.db").is_file():
+    if not is_data_folder(folder):
         raise Fault(
             ENVIRONMENT,
             f"{folder}: no data here: start `cityvitals up --data {folder}`, or name another "
@@ -119,3 +129,34 @@ def records(store: LogStore, topic: str) -> Iterator[Record]:
     """Every record kept of the first partition of a topic."""
     if topic in {known.name for known in store.topics()}:
         yield from store.every_record(topic)
+
+
+def keyed(store: LogStore, topic: str, key: bytes) -> Iterator[bytes]:
+    """Values of the records kept under one key in the first partition of a topic, in order."""
+    if topic not in {known.name for known in store.topics()}:
+        return
+    offset = 0
+    while chunks := store.read(topic, 0, offset):
+        for chunk in chunks:
+            yield from (v for k, v in zip(chunk.keys, chunk.values, strict=True) if k == key)
+        offset = chunks[-1].next_offset
+
+
+class Trimmed(NamedTuple):
+    """A lane whose first records are gone: its first offset, and the log timestamp there."""
+
+    lane: Lane
+    first: int
+    since: int | None
+
+
+def trimmed(store: LogStore, topics: Iterable[str]) -> list[Trimmed]:
+    """The lanes of these topics whose first records the retention has dropped."""
+    known = {topic.name: topic.partitions for topic in store.topics()}
+    lanes = [Lane(topic, p) for topic in topics for p in range(known.get(topic, 0))]
+    return [
+        Trimmed(lane, first, kept[0].timestamp if kept else None)
+        for lane in lanes
+        if (first := store.first_offset(*lane)) > 0
+        for kept in [store.records(*lane, first, 1)]
+    ]

@@ -1,8 +1,9 @@
-"""``cityvitals replay``: recorded event logs through the engine."""
+"""``cityvitals replay``: recorded event logs, or the log of a data folder, through the engine."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 
 from agents.commands.exits import BAD, Fault, guarded
 from agents.commands.options import PORT, Config, Json, Port, Retain, TopicName
-from agents.commands.quantities import retention, speed_or_max
+from agents.commands.quantities import Retention, retention, speed_or_max
 from agents.commands.stopping import STOP
 from schemas.spelling import guess
 
@@ -27,7 +28,8 @@ def replay(
     logs: Annotated[
         list[Path],
         typer.Argument(
-            help="Event logs (TOPIC.ndjson, .gz, .zst), or folders of them.", metavar="LOG…"
+            help="Event logs (TOPIC.ndjson, .gz, .zst) or folders of them; or one data folder.",
+            metavar="LOG…",
         ),
     ],
     data: Annotated[
@@ -45,6 +47,22 @@ def replay(
         str,
         typer.Option("--speed", help="Recorded seconds in a second, or max.", metavar="X|max"),
     ] = "max",
+    alert: Annotated[
+        str | None,
+        typer.Option(
+            "--alert",
+            help="Of a data folder: the transitions of this alert alone; its id, or the beginning.",
+            metavar="ID",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="Of a data folder: stop once this event time has passed (RFC 3339).",
+            metavar="TIME",
+        ),
+    ] = None,
     retain: Retain = None,
     as_json: Json = False,
     port: Port = PORT,
@@ -54,6 +72,10 @@ def replay(
     The topic of a log is its file name, unless --topic names it. Several logs are merged by their
     log timestamps. Without --data nothing is kept.
 
+    A data folder of `up` or `replay` is replayed from its own log, as far as its engine has come;
+    it is not changed, and may be in use. With --alert the bytes are compared with those that stand
+    in it: exit code 1 says that they differ.
+
     **Examples**
 
     - `cityvitals replay city.sensor.v1.ndjson.zst`
@@ -61,8 +83,19 @@ def replay(
     - `cityvitals replay ./recorded --speed 60 --data ./replayed`
 
     - `cityvitals replay readings.ndjson --topic city.sensor.v1 --json | tail -1`
+
+    - `cityvitals replay ./cityvitals-data --alert 3f2a9c0d --json`
     """
     kept, rate = retention(retain or []), speed_or_max(pace)
+    folder = _data_folder(logs)
+    if folder is None and (alert or until):
+        raise Fault(BAD, "--alert and --until go with a data folder, not with event logs")
+    if folder is not None and (topic or rate is not None):
+        raise Fault(BAD, f"{folder} is a data folder: leave out --topic and --speed")
+    if folder is not None:
+        with _kept_in(data) as place:
+            _replay_folder(folder, place, config, kept, port, (alert, until), as_json=as_json)
+        return
     STOP.install()
 
     from agents.commands.displays import choose_for_replay
@@ -76,13 +109,7 @@ def replay(
     plan = compile_plan(load(config))
     _require_inputs(plan, found)
 
-    with ExitStack() as held:
-        if data is None:
-            folder = Path(held.enter_context(TemporaryDirectory(prefix="cityvitals-")))
-            shown = "a temporary folder, removed at the end; keep it with --data"
-        else:
-            folder = data.absolute()
-            shown = str(folder)
+    with _kept_in(data) as (folder, shown):
         feeds: list[ReplayFeed] = []
 
         def feed(engine: Engine) -> ReplayFeed:
@@ -95,7 +122,49 @@ def replay(
             total=_size(found),
             as_json=as_json,
         )
-        execute(Run(plan, folder, shown, kept, port, display, STOP), feed)
+        execute(Run(plan, folder, shown, kept, port, display, STOP, config), feed)
+
+
+@contextmanager
+def _kept_in(data: Path | None) -> Iterator[tuple[Path, str]]:
+    """The data folder of a replay, and how it is called in messages."""
+    if data is not None:
+        yield data.absolute(), str(data.absolute())
+        return
+    with TemporaryDirectory(prefix="cityvitals-") as folder:
+        yield Path(folder), "a temporary folder, removed at the end; keep it with --data"
+
+
+def _data_folder(logs: list[Path]) -> Path | None:
+    """The data folder that is to be replayed; none where event logs are."""
+    from agents.commands.folder import is_data_folder
+
+    folders = [path for path in logs if is_data_folder(path)]
+    if folders and len(logs) > 1:
+        raise Fault(BAD, f"{folders[0]} is a data folder: replay it alone")
+    return folders[0] if folders else None
+
+
+def _replay_folder(
+    folder: Path,
+    place: tuple[Path, str],
+    config: Path | None,
+    kept: Retention,
+    port: int,
+    wanted: tuple[str | None, str | None],
+    *,
+    as_json: bool,
+) -> None:
+    STOP.install()
+    from agents.commands.past import Request, instant, replay_folder
+    from agents.plan import compile_plan
+    from schemas.loading import load
+
+    alert, until = wanted
+    time = None if until is None else instant(until)
+    plan = compile_plan(load(config))
+    request = Request(folder, *place, plan, config, kept, port, as_json, alert, time)
+    replay_folder(request, STOP)
 
 
 def _require_inputs(plan: Plan, logs: list[Recording]) -> None:

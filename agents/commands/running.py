@@ -41,6 +41,8 @@ class Run:
         Ends the run when it is wished.
     shown
         How the data folder is called in messages.
+    config
+        Path that the plan was read from; None where it is the shipped one.
     """
 
     plan: Plan
@@ -50,6 +52,7 @@ class Run:
     port: int
     display: Display
     stop: Stop
+    config: Path | None = None
 
 
 def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
@@ -81,7 +84,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
             engine.open()
         except ValueError as error:
             raise Fault(BAD, str(error)) from error
-        write_about(store, describe(run.plan.configuration))
+        write_about(store, describe(run.plan.configuration, run.config))
         feed = make_feed(engine)
         complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
         view = View(engine, lambda: feed.now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from agents.commands.folder import About, describe, opened, read_about, records
+from agents.commands.folder import About, describe, keyed, opened, read_about, records
 from agents.commands.kafka_options import cluster_faults, folder_of, settings_of
 from streams.log_types import Latest, Record
 
@@ -40,6 +40,10 @@ class Source(Protocol):
         """The records of a topic; what was sent twice stands once."""
         ...
 
+    def keyed(self, topic: str, key: bytes) -> Iterator[bytes]:
+        """Values of the records of one key, in order; what was sent twice stands once."""
+        ...
+
     def record(self, topic: str, partition: int, offset: int) -> Record | None:
         """The record at an offset, if it is still there."""
         ...
@@ -65,6 +69,9 @@ class FolderSource:
 
     def records(self, topic: str) -> Iterator[Record]:
         return records(self._store, topic)
+
+    def keyed(self, topic: str, key: bytes) -> Iterator[bytes]:
+        return keyed(self._store, topic, key)
 
     def record(self, topic: str, partition: int, offset: int) -> Record | None:
         found = self._store.records(topic, partition, offset, 1)
@@ -96,6 +103,11 @@ class KafkaSource:
             if row.value is not None:
                 found[row.key] = Record(row.offset, row.timestamp, row.key, row.value, ())
         return iter(found.values())
+
+    def keyed(self, topic: str, key: bytes) -> Iterator[bytes]:
+        rows = self._reader.every(self._prefix + topic)
+        # A repeat has the same bytes (rule R6), and no two statements have.
+        return iter(dict.fromkeys(r.value for r in rows if r.key == key and r.value is not None))
 
     def record(self, topic: str, partition: int, offset: int) -> Record | None:
         row = self._reader.one(self._prefix + topic, partition, offset)

@@ -10,6 +10,7 @@ import typer
 
 from agents.commands.exits import BAD, Fault, complain, guarded
 from agents.commands.kafka_options import Data, KafkaConfig
+from agents.commands.naming import SHOWN
 from agents.commands.options import Json
 from agents.commands.wording import (
     LEVELS,
@@ -96,7 +97,7 @@ def alerts(
     everything: Annotated[bool, typer.Option("--all", help="With cleared alerts.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the alerts that stand, and why.
+    """Show the alerts that stand, and why; `cityvitals explain` with an id says more of one.
 
     **Examples**
 
@@ -211,8 +212,9 @@ def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("始于 raised", "级 level", "报警 alert", "对象 key", "值 value", "状态 state"):
-        table.add_column(head, no_wrap=head.startswith(("始", "级", "状")))
+    heads = ("号 id", "始于 raised", "级 level", "报警 alert", "对象 key", "值 value", "状态 state")
+    for head in heads:
+        table.add_column(head, no_wrap=head.startswith(("号", "始", "级", "状")))
     table.add_column("原因 why", ratio=1)
     for alert in rows:
         why = alert["why"]
@@ -222,6 +224,7 @@ def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
             reasons.append(f"最多 top {', '.join(most)}")
         late = " 迟 late" if alert["late"] else ""
         table.add_row(
+            alert["alert_id"][:SHOWN],
             moment(alert["t_raised"], zone),
             Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
             Text(" ".join(alert["annotations"].values())),

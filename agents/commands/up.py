@@ -88,5 +88,6 @@ def up(
         port=port,
         display=choose(STOP, as_json=as_json),
         stop=STOP,
+        config=config,
     )
     execute(run, feed)

@@ -21,6 +21,15 @@ REASONS = {
     "undefined": "无定义",
 }
 STATES = {"raised": "报警 raised", "clearing": "解除中 clearing", "cleared": "已解除 cleared"}
+TRANSITIONS = {
+    "raised": "报警 raised",
+    "escalated": "升级 escalated",
+    "deescalated": "降级 deescalated",
+    "clearing": "解除中 clearing",
+    "reraised": "再报警 reraised",
+    "cleared": "解除 cleared",
+}
+KINDS = {"threshold": "阈值 threshold", "anomaly": "异常 anomaly", "loss": "丢失 loss"}
 COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 BINS = {
     "accepted": "计入 accepted",

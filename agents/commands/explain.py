@@ -1,0 +1,327 @@
+"""``cityvitals explain``: one alert, and all that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from agents.commands.exits import guarded
+from agents.commands.kafka_options import Data, KafkaConfig, folder_of
+from agents.commands.options import Json
+from agents.commands.wording import (
+    COMPARE,
+    KINDS,
+    LEVELS,
+    REASONS,
+    STATES,
+    STYLES,
+    TRANSITIONS,
+    against,
+    figure,
+    key_with_name,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from agents.commands.plot import Band, Line, Plot
+    from agents.commands.story import Story
+
+_PIPED, _WIDEST = 80, 120
+"""Cells of the plot where standard output is no terminal, and at most."""
+_TABLES = 100
+"""Cells of what stands around it where standard output is no terminal."""
+_RISES = ("raised", "escalated", "reraised")
+
+
+@guarded
+def explain(
+    alert: Annotated[
+        str | None,
+        typer.Argument(
+            help="Id of an alert, or its first digits; the worst that stands if not given.",
+            metavar="ALERT",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    config: KafkaConfig = None,
+    as_json: Json = False,
+) -> None:
+    """Explain an alert: its window, counts, threshold and source, and how to replay it.
+
+    `cityvitals alerts` shows the ids. The printed command replays the log of the data folder and
+    gives the alert's transitions again, byte for byte.
+
+    **Examples**
+
+    - `cityvitals explain`
+
+    - `cityvitals explain 3f2a9c0d`
+
+    - `cityvitals explain 3f2a9c0d --json | jq -r .replay | sh`
+
+    - `cityvitals explain 3f2a9c0d --config kafka.yaml`
+    """
+    folder = folder_of(data, config)
+
+    from agents.commands.naming import alert_named, worst_standing
+    from agents.commands.sources import reading
+    from agents.commands.story import tell
+
+    with reading(data, config) as source:
+        alerts = source.latest("city.alerts.v1")
+        latest = worst_standing(alerts) if alert is None else alert_named(alerts, alert)
+        story = tell(source, latest, folder)
+    if as_json:
+        import sys
+
+        sys.stdout.buffer.write(story.as_json() + b"\n")
+    else:
+        show(story)
+
+
+def show(story: Story) -> None:
+    """Print what a person should know of an alert."""
+    import sys
+
+    from rich.console import Console
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else _TABLES, highlight=False)
+    console.print(_title(story.alert))
+    console.print(_facts(story))
+    _show_transitions(console, story)
+    console.print()
+    for row in plot_of(story, min(console.width, _WIDEST) if terminal else _PIPED):
+        console.print(row, no_wrap=True, overflow="ellipsis")
+    console.print()
+    console.print(Text("重放 replay", "bold"))
+    # A command must be one line, whatever the width: it is copied.
+    console.print(Text(f"{story.replay or '–'}"), soft_wrap=True)
+    console.print(Text(story.note, "dim"))
+
+
+def _title(alert: dict[str, Any]) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(
+        (" ".join(alert["annotations"].values()), "bold"),
+        f"  {key_with_name(alert['key'], alert['place'])}  ",
+        (LEVELS[alert["level"]], STYLES[alert["level"]]),
+        f"  {STATES[alert['state']]}",
+        "  迟到数据 late data" if alert["late"] else "",
+    )
+
+
+def _facts(story: Story) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, what in _lines(story):
+        table.add_row(name, Text(what))
+    return table
+
+
+def _lines(story: Story) -> Iterator[tuple[str, str]]:
+    alert, zone = story.alert, story.about.zone
+    why, unit = alert["why"], alert["unit"]
+    yield "报警 alert", f"{alert['alert_id']} · {alert['rule']} · {KINDS[alert['kind']]}"
+    yield "级别 level", f"{LEVELS[alert['level']]} · 最高 highest {LEVELS[alert['max_level']]}"
+    yield "始于 onset", _second(alert["t_onset"], zone)
+    yield "报警 raised", _second(alert["t_raised"], zone)
+    cleared = alert["t_cleared"]
+    yield "解除 cleared", "– 未解除 not yet" if cleared is None else _second(cleared, zone)
+    yield from _handled(alert, zone)
+    begin, end = _second(why["t_start"], zone), _second(why["t_end"], zone)
+    yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
+    late = "是 yes, by late events alone" if alert["late"] else "否 no"
+    yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
+    yield "值 value", f"{_amount(alert['value'], unit)}{_limit(why, unit)}"
+    yield "来源 source", f"{why['threshold_source']} ({why['standing']})"
+    if why["model"] is not None or why["expected"] is not None:
+        yield "模型 model", " · ".join(_model(why, unit))
+    if why["contributors"]:
+        most = (f"{c['key']} {c['value']:g}" for c in why["contributors"])
+        yield "最多 top", "; ".join(most)
+    yield "配置 config", why["config"]
+
+
+def _handled(alert: dict[str, Any], zone: str) -> Iterator[tuple[str, str]]:
+    """What people and other alerts decided, where they did."""
+    if alert["acked"]:
+        yield "确认 acked", "是 yes"
+    if alert["shelved_until"] is not None:
+        yield "搁置 shelved", f"至 until {_second(alert['shelved_until'], zone)}"
+    if alert["suppressed_by"] is not None:
+        yield "抑制 suppressed", f"由 by {alert['suppressed_by']}"
+
+
+def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
+    yield why["model"] or "–"
+    if why["expected"] is not None:
+        yield f"预期 expected {_amount(why['expected'], unit)}"
+    if why["band"] is not None:
+        low, high = why["band"]
+        yield f"正常 band {low:g}–{high:g}"
+    if why["score"] is not None:
+        yield f"异常分 score {why['score']:.2f}"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{figure(value, unit)} {unit}"
+
+
+def _limit(why: dict[str, Any], unit: str) -> str:
+    """How the value stands to its limit: met, or left."""
+    if why["threshold"] is None:
+        return ""
+    return f" · 阈值 threshold {COMPARE[why['compare']]} {why['threshold']:g} {unit}"
+
+
+def _second(t: int, zone: str) -> str:
+    return f"{datetime.fromtimestamp(t / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
+
+
+def _show_transitions(console: Console, story: Story) -> None:
+    import orjson
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print()
+    if not story.transitions:
+        console.print(Text("经过 transitions: 已不再保存 no longer kept", "dim"))
+        return
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in ("时间 time", "经过 transition", "级 level"):
+        table.add_column(head, no_wrap=True)
+    for head in ("值 value", "阈值 threshold", "条数 n", "覆盖 coverage"):
+        table.add_column(head, no_wrap=True, justify="right")
+    for raw in story.transitions:
+        alert = orjson.loads(raw)
+        why, level = alert["why"], alert["level"]
+        table.add_row(
+            _second(alert["t_update"], story.about.zone),
+            TRANSITIONS[alert["transition"]],
+            Text(LEVELS[level], STYLES[level]),
+            _amount(alert["value"], alert["unit"]),
+            against(why) or "–",
+            f"{why['n']:,}",
+            f"{why['coverage']:.0%}",
+        )
+    console.print(table)
+
+
+def plot_of(story: Story, width: int) -> Iterator[Text]:
+    """The sign around the episode, with a line above that says what is shown, and one below."""
+    from rich.text import Text
+
+    from agents.commands import plot as p
+
+    alert, zone = story.alert, story.about.zone
+    sign = f"{alert['rule']}  {key_with_name(alert['key'], alert['place'])}"
+    if not story.series:
+        yield Text(f"{sign}: 无结果 no results of this time are kept", "dim")
+        return
+    begin, end = (_second(story.series[i]["t_end"], zone)[:16] for i in (0, -1))
+    yield Text(f"{sign}  [{alert['unit']}]  {begin} – {end} {zone}")
+    plot = _plot(story, width)
+    yield from plot.rows()
+    words = {
+        p.VALUE: "值 value",
+        p.EPISODE: "报警期间 episode",
+        p.THRESHOLD: "阈值 threshold",
+        p.EXPECTED: "预期 expected",
+        p.BAND: "正常范围 band",
+        p.UP: "升 up",
+        p.DOWN: "降 down",
+        p.CORRECTED: "更正 corrected",
+        p.MISSING: f"缺测 no value{_reasons(story)}",
+    }
+    used = plot.glyphs
+    legend = [f"{glyph} {word}" for glyph, word in words.items() if glyph in used]
+    yield from _wrapped(legend, width)
+
+
+def _reasons(story: Story) -> str:
+    """Why values are missing, where the results say so."""
+    said = sorted({row["reason"] for row in story.series if row["value"] is None})
+    words = ", ".join(f"{REASONS.get(reason, '')} {reason}".strip() for reason in said)
+    return f" ({words})" if words else ""
+
+
+def _wrapped(parts: list[str], width: int) -> Iterator[Text]:
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    line = ""
+    for part in parts:
+        if line and cell_len(line) + 2 + cell_len(part) > width:
+            yield Text(line, "dim")
+            line = ""
+        line = f"{line}  {part}" if line else part
+    yield Text(line, "dim")
+
+
+def _plot(story: Story, width: int) -> Plot:
+    import orjson
+
+    from agents.commands import plot as p
+
+    alert, series = story.alert, story.series
+    points = [p.Point(row["t_end"], row["value"], row["rev"] == 1) for row in series]
+    transitions = [orjson.loads(raw) for raw in story.transitions] or [alert]
+    span = (series[0]["t_end"], series[-1]["t_end"])
+    marks = [
+        p.Mark(t["t_update"], p.UP if t["transition"] in _RISES else p.DOWN, STYLES[t["level"]])
+        for t in transitions
+    ]
+    expected, bands = _expectations(transitions, span[1])
+    return p.Plot(
+        points,
+        [*expected, *_thresholds(transitions, span)],
+        bands,
+        marks,
+        (alert["t_onset"], alert["t_cleared"] or span[1]),
+        story.about.zone,
+        width,
+    )
+
+
+def _thresholds(transitions: list[dict[str, Any]], span: tuple[int, int]) -> Iterator[Line]:
+    """The limit of each level that the alert has had, the worst first."""
+    from agents.commands.plot import THRESHOLD, Line
+
+    met = {t["level"]: t["why"]["threshold"] for t in transitions if t["kind"] != "anomaly"}
+    for level, threshold in sorted(met.items(), reverse=True):
+        if threshold is not None:
+            name = LEVELS[level].partition(" ")[2]
+            yield Line(threshold, name, THRESHOLD, STYLES[level], *span)
+
+
+def _expectations(transitions: list[dict[str, Any]], last: int) -> tuple[list[Line], list[Band]]:
+    """What a model expected at each transition, and the range it took for normal, to the next."""
+    from agents.commands.plot import EXPECTED, Band, Line
+
+    lines, bands = [], []
+    ends = [t["why"]["t_end"] for t in transitions[1:]] + [last]
+    for transition, end in zip(transitions, ends, strict=True):
+        why = transition["why"]
+        until = max(end, why["t_end"])
+        if why["expected"] is not None:
+            line = Line(why["expected"], "expected", EXPECTED, "green", why["t_start"], until)
+            lines.append(line)
+        if why["band"] is not None:
+            low, high = why["band"]
+            bands.append(Band(low, high, why["t_start"], until))
+    return lines, bands
