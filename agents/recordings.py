@@ -251,13 +251,17 @@ def copied(store: LogStore, past: Past) -> Iterator[Fed]:
 
 
 def _chunks(store: LogStore, lane: Lane, end: int) -> Iterator[Chunk]:
+    """What stands in a lane before an offset, as it was appended."""
     offset = 0
     while offset < end and (chunks := store.read(*lane, offset)):
         for chunk in chunks:
             offset = chunk.next_offset
-            whole = chunk if offset <= end else split(chunk, end - chunk.first_offset)[0]
-            if len(whole):
-                yield whole
+            if offset <= end:
+                yield chunk
+                continue
+            if chunk.first_offset < end:
+                yield split(chunk, end - chunk.first_offset)[0]
+            return
 
 
 def _batches(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

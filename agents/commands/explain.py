@@ -241,8 +241,8 @@ def plot_of(story: Story, width: int) -> Iterator[Text]:
         p.VALUE: "值 value",
         p.EPISODE: "报警期间 episode",
         p.THRESHOLD: "阈值 threshold",
-        p.EXPECTED: "预期 expected",
-        p.BAND: "正常范围 band",
+        p.EXPECTED: "预期 expected, as last said",
+        p.BAND: "正常范围 band, as last said",
         p.UP: "升 up",
         p.DOWN: "降 down",
         p.CORRECTED: "更正 corrected",
@@ -286,13 +286,14 @@ def _plot(story: Story, width: int) -> Plot:
         p.Mark(t["t_update"], p.UP if t["transition"] in _RISES else p.DOWN, STYLES[t["level"]])
         for t in transitions
     ]
-    expected, bands = _expectations(transitions, span[1])
+    until = alert["t_cleared"] or span[1]
+    expected, bands = _expectations(transitions, until)
     return p.Plot(
         points,
         [*expected, *_thresholds(transitions, span)],
         bands,
         marks,
-        (alert["t_onset"], alert["t_cleared"] or span[1]),
+        (alert["t_onset"], until),
         story.about.zone,
         width,
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import typer
 
 from agents.commands.displays import (
     Bar,
@@ -32,7 +30,6 @@ from agents.engine import CONSUMER
 from agents.feeds import PastFeed, claim_past
 from agents.outputs import ALERT_LOG, ALERTS
 from agents.recordings import past_of
-from schemas.times import epoch_ms
 from streams.records import Output
 
 if TYPE_CHECKING:
@@ -70,26 +67,6 @@ class Request:
     as_json: bool
     alert: str | None = None
     until: int | None = None
-
-
-def instant(text: str) -> int:
-    """A time of the command line, int64 ms UTC.
-
-    Raises
-    ------
-    typer.BadParameter
-        Where it is no time, or has no offset.
-
-    Examples
-    --------
-    >>> instant("2026-03-02T06:00:00+08:00")
-    1772402400000
-    """
-    example = "write it as 2026-03-02T06:00:00+08:00"
-    try:
-        return epoch_ms(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time ({error}): {example}") from None
 
 
 def replay_folder(request: Request, stop: Stop) -> None:

@@ -33,7 +33,7 @@ _TICK_CELLS = 9
 
 VALUE, CORRECTED, MISSING = "⠒", "◆", "×"
 THRESHOLD, EXPECTED, BAND, EPISODE = "┄", "─", "░", "━"
-UP, DOWN = "↑", "↓"
+UP, DOWN, BOTH = "↑", "↓", "↕"
 
 
 class Point(NamedTuple):
@@ -93,14 +93,14 @@ class Plot:
     >>> points = [Point(i * 60_000, v) for i, v in enumerate([1.0, 4.0, None, 2.0])]
     >>> limit = Line(3.0, "red", THRESHOLD, "red", 0, 180_000)
     >>> for row in Plot(points, [limit], [], [], (60_000, 180_000), "UTC", 36, 4).rows():
-    ...     print(row.plain.rstrip())
-       4 │         ⡜⠁
-       3 ┤┄┄┄┄┄┄┄⡜┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ red
-         │    ⢀⠎                 ⠈
-       1 │⡠⠔⠁
-         │                ×
-         └┴───────┸━━━━━━━┻━━━━━━━┻
-       00:00    00:01   00:02   00:03
+    ...     print(f"|{row.plain.rstrip()}")
+    |  4 │       ⡠⠊
+    |  3 ┤┄┄┄┄⢀⠔⠉┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ red
+    |    │  ⣀⠔⠁                    ⠠
+    |  1 │⡠⠊
+    |    │         ××××××××××××××××
+    |    └┴───────━━━━━━━━━┻━━━━━━━━
+    |   00:00            00:02
     """
 
     def __init__(
@@ -252,7 +252,9 @@ class Plot:
         cells = [(" ", "")] * self.columns
         for mark in self.marks:
             if self.begin <= mark.t <= self.end:
-                cells[self._column_of(mark.t)] = (mark.glyph, mark.style)
+                column = self._column_of(mark.t)
+                twice = cells[column][0] not in (" ", mark.glyph)
+                cells[column] = (BOTH if twice else mark.glyph, mark.style)
         return cells
 
     def _ruler(self, ticks: set[int]) -> list[tuple[str, str]]:

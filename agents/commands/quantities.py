@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from math import isfinite
 from typing import NamedTuple
 
 import typer
+
+from schemas.times import epoch_ms
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -81,6 +84,26 @@ def speed(text: str) -> float:
 def speed_or_max(text: str) -> float | None:
     """A speed, or None for ``max``: as fast as the engine takes it."""
     return None if text == "max" else speed(text)
+
+
+def instant(text: str) -> int:
+    """A time of the command line, int64 ms UTC.
+
+    Raises
+    ------
+    typer.BadParameter
+        Where it is no time, or has no offset.
+
+    Examples
+    --------
+    >>> instant("2026-03-02T06:00:00+08:00")
+    1772402400000
+    """
+    try:
+        return epoch_ms(datetime.fromisoformat(text))
+    except ValueError as error:
+        example = "write it as 2026-03-02T06:00:00+08:00"
+        raise typer.BadParameter(f"{text!r} is no time ({error}): {example}") from None
 
 
 def _parts(text: str) -> tuple[float, str]:

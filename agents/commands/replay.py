@@ -12,7 +12,7 @@ import typer
 
 from agents.commands.exits import BAD, Fault, guarded
 from agents.commands.options import PORT, Config, Json, Port, Retain, TopicName
-from agents.commands.quantities import Retention, retention, speed_or_max
+from agents.commands.quantities import Retention, instant, retention, speed_or_max
 from agents.commands.stopping import STOP
 from schemas.spelling import guess
 
@@ -93,8 +93,9 @@ def replay(
     if folder is not None and (topic or rate is not None):
         raise Fault(BAD, f"{folder} is a data folder: leave out --topic and --speed")
     if folder is not None:
+        last = None if until is None else instant(until)
         with _kept_in(data) as place:
-            _replay_folder(folder, place, config, kept, port, (alert, until), as_json=as_json)
+            _replay_folder(folder, place, config, kept, port, (alert, last), as_json=as_json)
         return
     STOP.install()
 
@@ -151,20 +152,17 @@ def _replay_folder(
     config: Path | None,
     kept: Retention,
     port: int,
-    wanted: tuple[str | None, str | None],
+    wanted: tuple[str | None, int | None],
     *,
     as_json: bool,
 ) -> None:
     STOP.install()
-    from agents.commands.past import Request, instant, replay_folder
+    from agents.commands.past import Request, replay_folder
     from agents.plan import compile_plan
     from schemas.loading import load
 
-    alert, until = wanted
-    time = None if until is None else instant(until)
     plan = compile_plan(load(config))
-    request = Request(folder, *place, plan, config, kept, port, as_json, alert, time)
-    replay_folder(request, STOP)
+    replay_folder(Request(folder, *place, plan, config, kept, port, as_json, *wanted), STOP)
 
 
 def _require_inputs(plan: Plan, logs: list[Recording]) -> None:
