@@ -54,7 +54,7 @@ class Request:
     alert
         Id of an alert, or its beginning: nothing else is said then.
     until
-        Event time, int64 ms UTC, after which nothing is said.
+        Event time, int64 ms UTC, with which it ends; of an alert nothing later is said.
     """
 
     folder: Path
