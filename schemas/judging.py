@@ -41,7 +41,7 @@ class HourOfWeek(_ModelFields):
     counts: bool = False
     """Whether values are counts of things that happen by chance: a deviation is then at least the
     root of the expected count."""
-    relative_floor: Annotated[float, Field(ge=0, le=1)] = 0.02
+    relative_floor: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The least that is taken as one deviation, as a share of the expected value."""
     least: Annotated[int, Field(ge=3, le=1000)] = 12
     """Values that an hour must have before it answers."""
