@@ -156,7 +156,7 @@ def unknown_devices(
     with opened(data) as store:
         with _faults_told(as_json=as_json):
             known = kept_register(store) if register is None else _read(register)
-        if not known.devices:
+        if register is None and not known.devices:
             raise Fault(BAD, f"{data}: its run had no register: name one with --register")
         hearing = Hearing(known)
         about = read_about(store)

@@ -85,13 +85,14 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         metrics = Metrics()
         held.callback(metrics.stop)
         engine = Engine(run.plan, store, metrics, run.display.publish)
+        # Whose folder it is comes first: a feed refuses that of another.
+        feed = make_feed(engine)
         try:
             engine.open()
         except ValueError as error:
             raise Fault(BAD, str(error)) from error
         write_about(store, describe(run.plan.configuration, run.config))
         keep(store, run.plan.configuration.register)
-        feed = make_feed(engine)
         if run.pace is not None:
             engine.watch(lambda: feed.now, run.pace)
         complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
