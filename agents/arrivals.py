@@ -44,7 +44,13 @@ class Arrivals:
         self.known, self.skew_ms = plan.known, skew_ms
 
     def note(self, event: Any, t: int, logged: int, watermark: int) -> None:
-        """Count an event; times in int64 ms, ``t`` its own and ``watermark`` the one before it."""
+        """Count an event; times in int64 ms, ``t`` its own and ``watermark`` the one before it.
+
+        One that is ahead before the lane's time has begun counts nowhere.
+        """
+        at = watermark if t > logged + self.skew_ms else max(t, watermark)
+        if at == BEFORE_ALL:
+            return
         row = self.known.find(event.device, event.metric, t)
         came = logged if event.t_ingest is None else event.t_ingest
         arrival = Arrival(
@@ -59,7 +65,6 @@ class Arrivals:
             lateness_s=(came - t) / 1000,
         )
         period_s = event.period_s if row is None else row.period_s
-        at = watermark if t > logged + self.skew_ms else max(t, watermark)
         self._count(arrival, at, period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S)
 
     def note_refused(self, raw: bytes, watermark: int) -> None:

@@ -1,6 +1,7 @@
 """What the oracle makes of one lane: bins, watermark, and the rows of every sign.
 
-An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate.
+An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate, or its
+bytes where something of them can be read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LEVEL_OF_DIGITS = {digits: level for level, digits in PLACE_DIGITS.items()}
 HOUR_MS = 3_600_000
 
 LaneName = tuple[str, int]
-Record = tuple[int, dict[str, Any] | None]
+Record = tuple[int, dict[str, Any] | bytes | None]
 KeyName = tuple[str, str]
 
 
