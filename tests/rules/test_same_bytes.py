@@ -176,6 +176,8 @@ def assert_log_stands(configuration: Configuration, log: Log, rng: Random) -> No
             tasks = all_kept(tasks, pipeline.freeze(whole=rng.randrange(2) == 0))
             pipeline = Pipeline(plan)
             pipeline.load(tasks)
+            kept = all_kept({}, pipeline.freeze(whole=True))
+            assert {task: kept[task] for task in tasks} == tasks
         live += pipeline.step(chunk)
         now = max(now, chunk.timestamps[-1])
         if rng.randrange(6) == 0:

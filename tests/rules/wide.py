@@ -25,9 +25,7 @@ def arrivals(name: str, unit: str, **fields: Any) -> dict[str, Any]:
 
 
 def orders(name: str, unit: str, size_s: float, **fields: Any) -> dict[str, Any]:
-    return sign(
-        name, unit, kind="sampled", topic="orders", window=window(size_s, size_s), **fields
-    )
+    return sign(name, unit, kind="sampled", topic="orders", window=window(size_s, size_s), **fields)
 
 
 def created(name: str, unit: str, **fields: Any) -> dict[str, Any]:
