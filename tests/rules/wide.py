@@ -292,6 +292,29 @@ STATE_SIGNS = [
 ]
 """Signs with a state of their own, and what is derived of signs with models."""
 
+DAY_SIGNS = [
+    sensor(
+        "hours.daytime",
+        "dB",
+        "laeq",
+        "station",
+        aggregate={"function": "leq"},
+        limit={"name": "noise_day_db", "how": "excess"},
+        window={"calendar": "daytime"},
+        keys=["station", "city"],
+        rollup="max",
+    ),
+    arrivals(
+        "hours.valid",
+        "%",
+        aggregate={"function": "mean", "of": "valid", "scale": 100},
+        window={"calendar": "day"},
+        keys=["platform*city", "city"],
+        rollup="merge",
+    ),
+]
+"""Daytimes and days."""
+
 HOUR_SIGNS = [
     sensor(
         "hours.mean",
@@ -325,25 +348,7 @@ HOUR_SIGNS = [
             ("past_day", window(86_400, 3600)),
         )
     ),
-    sensor(
-        "hours.daytime",
-        "dB",
-        "laeq",
-        "station",
-        aggregate={"function": "leq"},
-        limit={"name": "noise_day_db", "how": "excess"},
-        window={"calendar": "daytime"},
-        keys=["station", "city"],
-        rollup="max",
-    ),
-    arrivals(
-        "hours.valid",
-        "%",
-        aggregate={"function": "mean", "of": "valid", "scale": 100},
-        window={"calendar": "day"},
-        keys=["platform*city", "city"],
-        rollup="merge",
-    ),
+    *DAY_SIGNS,
     arrivals(
         "hours.online",
         "%",
