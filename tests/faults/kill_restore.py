@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -35,13 +34,13 @@ from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.records import Chunk, Lane
 from tests.faults.settings import catalogue, read, write
+from tests.kafka.checker import verdicts
 
 SCALE = 0.4
 TOPICS = (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER)
 Found = Counter[tuple[bytes, bytes]]
 """Records by digest of topic and id, and by digest of their bytes."""
 
-_JUDGED = re.compile(rb'"model":\{"basis":"(?:hour_of_week|hour_of_day|gaussian)","score":([^,]+)')
 _EVENTS_A_SECOND = 5000
 """About as many as the engine takes."""
 
@@ -103,9 +102,9 @@ class Expected:
             topic, value = output.topic, output.value  # type: ignore[attr-defined]
             if topic in TOPICS:
                 self.found[_named(topic, output.headers, value)] += 1  # type: ignore[attr-defined]
-            if topic == VITALS_LOG and (judged := _JUDGED.search(value)):
-                self.told["judged"] += 1
-                self.told["flagged"] += float(judged[1]) >= 0.5
+            if topic == VITALS_LOG:
+                judged, flagged = verdicts([value])
+                self.told.update(judged=judged, flagged=flagged)
             elif topic == ALERT_LOG:
                 self.told["anomaly_alerts"] += b'"kind":"anomaly"' in value
 
@@ -189,7 +188,7 @@ def run_faults(kills: int, seed: int, minutes: int, *, quickly: bool = True) -> 
     """
     configuration = catalogue(SCALE, quickly=quickly)
     with TemporaryDirectory(prefix="cityvitals-kills-") as name:
-        config = write(Path(name) / "city.yaml", configuration, configuration.register)
+        config = write(Path(name) / "city.yaml", configuration)
         plan, folder = read(config), Path(name) / "data"
         count = fill(folder, plan, minutes)
         longest_s = 1.6 * count / _EVENTS_A_SECOND / kills

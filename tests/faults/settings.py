@@ -10,7 +10,6 @@ from agents.caller_keys import key_of
 from agents.city.register import register_of
 from agents.plan import Plan, compile_plan
 from schemas.configuration import Configuration
-from schemas.devices import Register
 from schemas.loading import load
 from schemas.registers import save_register
 from tests.rules.city_logs import quick
@@ -29,15 +28,15 @@ def catalogue(scale: float, *, quickly: bool) -> Configuration:
     return (quick(shipped) if quickly else shipped).with_register(register_of(scale))
 
 
-def write(path: Path, configuration: Configuration, register: Register, **kafka: Any) -> Path:
-    """Write a configuration with a register and a secret; JSON is YAML."""
+def write(path: Path, configuration: Configuration, **kafka: Any) -> Path:
+    """Write a configuration with its register and a secret; JSON is YAML."""
     listed, key = path.with_suffix(".csv"), path.with_suffix(".key")
     key.write_bytes(SECRET)
     content = configuration.model_dump(mode="json", exclude_none=True)
     content["hotline"]["caller_key_file"] = str(key)
     content["kafka"] |= kafka
-    if register.devices:
-        save_register(register, listed)
+    if configuration.register.devices:
+        save_register(configuration.register, listed)
         content["register_file"] = str(listed)
     path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
     return path
