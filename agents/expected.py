@@ -64,12 +64,21 @@ class Span(NamedTuple):
 
 
 class ExpectedKey:
-    """One key of the register: where it stands, and how many devices it has, at any time."""
+    """One key of the register: where it stands, and how many devices it has, at any time.
 
-    __slots__ = ("_limited", "_since", "_spans", "_until", "constant")
+    Attributes
+    ----------
+    places
+        All places at which it ever stands, each once.
+    constant
+        Whether all its devices count at all times.
+    """
+
+    __slots__ = ("_limited", "_since", "_spans", "_until", "constant", "places")
 
     def __init__(self, spans: list[Span]) -> None:
         self._spans = sorted(spans)
+        self.places = tuple(dict.fromkeys(span.place for span in self._spans))
         self._since = [span.since for span in self._spans]
         self._until = sorted(span.until for span in self._spans)
         self._limited = any(span.limit is not None for span in spans)
