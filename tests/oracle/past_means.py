@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import duckdb
 
-from schemas.signs import DerivedSign
+from schemas.configuration import Configuration
+from schemas.signs import DerivedSign, Sign
 from tests.oracle.results import add_results, level_sql
 
 
-def compute_past_mean(database: duckdb.DuckDBPyConnection, sign: DerivedSign) -> None:
+def compute_past_mean(
+    database: duckdb.DuckDBPyConnection, configuration: Configuration, sign: Sign
+) -> None:
     """First statements read the input's first ones; corrections its corrected ones, if any."""
+    assert isinstance(sign, DerivedSign)
     formula = sign.formula
     assert formula.name == "past_mean"
     lengths = (sign.window.size_s, sign.window.hop_s, formula.step_s)
