@@ -66,9 +66,9 @@ def compute_formula(
     if mark is None:
         return
     said = {end for one in inputs.values() for end in one.first}
-    starts = _starts(sign, ZoneInfo(configuration.city.time_zone), said, mark)
-    first = {end for end in said if end in starts}
     corrected = {end for one in inputs.values() for end in one.corrected}
+    starts = _starts(sign, ZoneInfo(configuration.city.time_zone), said | corrected, mark)
+    first = {end for end in said if end in starts}
     lateness = lateness_of(configuration, sign)
     final = {
         end
