@@ -222,14 +222,15 @@ class Folding:
         if limit is not None:
             how = "measure / lim" if limit.how == "ratio" else "(measure - lim)"
             bounded = f"{how} * {limit.scale!r}::DOUBLE"
-        known = "0"
+        known = "NULL"
         if sign.kind == "sampled":
-            known = "CASE WHEN devices > 0 THEN greatest(devices, coalesce(covered, 0)) END"
+            # Where devices are registered, those that were heard once do not count besides.
+            known = "CASE WHEN devices > 0 THEN greatest(devices, coalesce(n, 0)) END"
         self.table(
             "unmarked",
             f"""WITH filled AS (
                     SELECT * REPLACE (coalesce(n, 0) AS n,
-                        coalesce({known if known != "0" else "NULL"}, covered, 0) AS covered)
+                        coalesce({known}, covered, 0) AS covered)
                     FROM judged),
                 measured AS (
                     SELECT *, {value_sql(sign)} AS measure, {coverage} AS coverage
