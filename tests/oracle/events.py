@@ -53,7 +53,10 @@ def load_events(
     _load_records(database, configuration, folder)
     _find_watermarks(database)
     _find_duplicates(database)
-    takers = [taking(sign) for sign in configuration.signs if isinstance(sign, EventSign)]
+    signs = [sign for sign in configuration.signs if isinstance(sign, EventSign)]
+    takers = [taking(sign) for sign in signs if sign.topic in _KINDS]
+    if any(sign.topic == "orders" for sign in signs):
+        takers.append("(family = 'hotline' AND kind = 'order')")
     database.execute(f"""
         CREATE TABLE events AS
         SELECT *, bin = 'accepted' AND e < w AS late FROM (
@@ -102,7 +105,8 @@ def _columns() -> dict[str, str]:
     fields = {name: f.shape for kind in _KINDS for name, f in fields_of(kind).items()}
     fields["seq"] = "number"  # no sign reads it, but it is part of an identity
     columns = {name: _TYPES[shape] for name, shape in fields.items()}
-    return _OWN | columns | dict.fromkeys(_TIMES, "BIGINT")
+    columns |= dict.fromkeys(("order_id", "text", "caller", "caller_hash"), "VARCHAR")
+    return _OWN | columns | dict.fromkeys((*_TIMES, "t_created", "due"), "BIGINT")
 
 
 def _load_records(

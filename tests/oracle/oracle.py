@@ -17,6 +17,7 @@ from schemas.configuration import Configuration
 from schemas.signs import DerivedSign, HistorySign, LiveSign, Sign, WindowSign
 from schemas.words import split_level
 from tests.oracle.events import load_events
+from tests.oracle.hotline_facts import load_facts
 from tests.oracle.hotline_signs import compute_hotline
 from tests.oracle.past_means import compute_past_mean
 from tests.oracle.places import define_macros
@@ -66,6 +67,7 @@ def compute(configuration: Configuration, folder: Path) -> duckdb.DuckDBPyConnec
     database.execute("SET preserve_insertion_order = false")
     define_macros(database)
     load_events(database, configuration, folder)
+    load_facts(database, configuration)
     make_expected(database)
     # Derived signs read the results of others, and may stand before them in the configuration.
     for sign in sorted(covered_signs(configuration), key=lambda s: isinstance(s, DerivedSign)):
