@@ -60,6 +60,8 @@ class Arrivals:
         )
         period_s = event.period_s if row is None else row.period_s
         at = watermark if t > logged + self.skew_ms else max(t, watermark)
+        if at == BEFORE_ALL:
+            return  # the lane's time has not begun: there is no window to count in
         self._count(arrival, at, period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S)
 
     def note_refused(self, raw: bytes, watermark: int) -> None:

@@ -88,6 +88,10 @@ class Assess:
             derived = DerivedState(sign, windows, zone, lateness[sign.id], self._histories)
             lanes = plan.lanes_of(kinds[sign.id])
             self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
+        # A correction repeats what the model said of the window, whether others read it or not.
+        for name in self.judges:
+            if lateness[name]:
+                self._histories.setdefault(name, History())
         self._readers: dict[str, list[DerivedState]] = {
             name: [
                 s.state
@@ -235,15 +239,17 @@ class Assess:
         if history is None or not entries:
             return
         readers = [r for r in self._readers[assessed.sign.id] if r.wants(end)]
-        if readers:
+        if readers or (assessed.sign.id in self.judges and assessed.lateness_ms):
             history.note(end, entries, final=final)
-            for reader in readers:
-                reader.expect(end, final=final)
+        for reader in readers:
+            reader.expect(end, final=final)
 
     def _prune(self, marks: list[int]) -> None:
         keep = dict.fromkeys(self._histories, AFTER_ALL)
         for assessed, mark in zip(self._signs, marks, strict=True):
-            state = assessed.state
+            state, sign = assessed.state, assessed.sign.id
+            if sign in self.judges and sign in keep:
+                keep[sign] = min(keep[sign], mark - assessed.lateness_ms)
             if isinstance(state, FoldedState):
                 state.prune(mark)
                 continue

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby, pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +24,7 @@ from agents.hotline.topics import Places, Topic, Topics
 from schemas.configuration import Configuration
 from streams.aggregates.distinct import member
 from tests.hotline.plain_orders import SHUT, PlainOrders, last_of, place_of, walk
+from tests.oracle.rows import insert_rows
 from tests.oracle.working_days import WorkingDays
 
 _DAY_MS = 86_400_000
@@ -63,13 +63,13 @@ _Name = tuple[str, str]
 
 
 def load_facts(database: duckdb.DuckDBPyConnection, configuration: Configuration) -> None:
-    """Put what is known past intake into ``events``, and make the table ``spans``.
+    """Put what is known past intake into ``events``, and make the table ``open_orders``.
 
     Of ``events``: place, category, category_code, flag, on_time, since_created_s and citizen (who
     is another one in each month) take the place of what stood there; who (the caller) and hashed
     (a 64-bit hash of the citizen's, where the configuration names a secret) are new.
 
-    A row of ``spans`` is an order that is open, as it is known, at the hops of its lane after
+    A row of ``open_orders`` is an order that is open, as it is known, at the hops of its lane after
     ``since`` up to ``until``, int64 ms.
     """
     admitted = database.execute(f"""
@@ -85,8 +85,8 @@ def load_facts(database: duckdb.DuckDBPyConnection, configuration: Configuration
                 {**{name: row[name] for name in ("topic", "part", "pos")}, **desk.read(row)}
             )
         spans += ({"topic": lane[0], "part": lane[1], **span} for span in desk.spans())
-    _fill(database, "facts", _FACTS, facts)
-    _fill(database, "spans", _SPANS, spans)
+    _make(database, "facts", _FACTS, facts)
+    _make(database, "open_orders", _SPANS, spans)
     for name in ("who", "hashed"):
         database.execute(f"ALTER TABLE events ADD COLUMN {name} {_FACTS[name]}")
     told = ", ".join(f"{name} = facts.{name}" for name in list(_FACTS)[3:])
@@ -95,19 +95,13 @@ def load_facts(database: duckdb.DuckDBPyConnection, configuration: Configuration
         WHERE (events.topic, events.part, events.pos) = (facts.topic, facts.part, facts.pos)""")
 
 
-def _fill(
+def _make(
     database: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str], rows: list[_Row]
 ) -> None:
     described = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     database.execute(f"CREATE TABLE {table} ({described})")
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows"
-        path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-        if rows:
-            kinds = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-            database.execute(f"""
-                INSERT INTO {table} BY NAME SELECT * FROM
-                read_json('{path}', format = 'newline_delimited', columns = {{{kinds}}})""")
+    names = list(columns)
+    insert_rows(database, table, names, ([row.get(name) for name in names] for row in rows))
 
 
 class _Desk:
@@ -180,7 +174,7 @@ class _Desk:
         step = OrderStep(
             order_id=row["order_id"],
             system=row["system"],
-            seq=None if row["seq"] is None else int(row["seq"]),
+            seq=row["seq"],
             status=row["status"],
             t=row["e"],
             t_created=row["t_created"],

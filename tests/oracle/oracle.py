@@ -14,20 +14,25 @@ from typing import TypeAlias
 import duckdb
 
 from schemas.configuration import Configuration
-from schemas.signs import DerivedSign, HistorySign, LiveSign, Sign, WindowSign
-from schemas.words import split_level
+from schemas.signs import DerivedSign, LiveSign, Sign, WindowSign
+from tests.oracle.aggregates import MACROS as AGGREGATE_MACROS
+from tests.oracle.arrivals import make_arrivals
+from tests.oracle.closing import make_closing
+from tests.oracle.estimates import define_estimate
 from tests.oracle.events import load_events
+from tests.oracle.expected_keys import make_register
+from tests.oracle.formulas import compute_derived
 from tests.oracle.hotline_facts import load_facts
 from tests.oracle.hotline_signs import compute_hotline
-from tests.oracle.past_means import compute_past_mean
-from tests.oracle.places import define_macros
+from tests.oracle.models import judge_sign, make_models
+from tests.oracle.places import MACROS as PLACE_MACROS
 from tests.oracle.results import make_expected
+from tests.oracle.sampled_signs import compute_sampled
+from tests.oracle.signs import in_order
 from tests.oracle.window_signs import compute_window
 
 Compute: TypeAlias = Callable[[duckdb.DuckDBPyConnection, Configuration, Sign], None]
 """Adds the results of a sign to the table ``expected``."""
-
-_HOTLINE_FIELDS = ("on_time", "flag", "citizen", "since_created_s")
 
 
 def how_computed(sign: Sign) -> Compute | None:
@@ -35,19 +40,10 @@ def how_computed(sign: Sign) -> Compute | None:
     if isinstance(sign, LiveSign):
         return None
     if isinstance(sign, DerivedSign):
-        return compute_past_mean if sign.formula.name == "past_mean" else None
-    if isinstance(sign, HistorySign) or sign.topic == "orders" or _is_hotline(sign):
+        return compute_derived
+    if sign.topic in ("hotline", "orders"):
         return compute_hotline
-    return compute_window if isinstance(sign, WindowSign) else None
-
-
-def _is_hotline(sign: Sign) -> bool:
-    """Whether a window sign of the hotline needs more than stands in the event itself."""
-    if not isinstance(sign, WindowSign) or sign.topic != "hotline":
-        return False
-    named = {sign.aggregate.of, sign.aggregate.over, *sign.match}
-    dimensions = {split_level(key)[0] for key in sign.keys}
-    return bool(named & set(_HOTLINE_FIELDS)) or dimensions != {None}
+    return compute_window if isinstance(sign, WindowSign) else compute_sampled
 
 
 def covered_signs(configuration: Configuration) -> list[Sign]:
@@ -61,17 +57,24 @@ def compute(configuration: Configuration, folder: Path) -> duckdb.DuckDBPyConnec
     Returns
     -------
     duckdb.DuckDBPyConnection
-        With the tables ``events`` (each with its bin) and ``expected`` (the results).
+        With the tables ``events`` (each with its bin), ``expected`` (the results) and ``models``
+        (what models say of first statements).
     """
     database = duckdb.connect(config={"threads": 2})
     database.execute("SET preserve_insertion_order = false")
-    define_macros(database)
+    for macros in (PLACE_MACROS, AGGREGATE_MACROS):
+        database.execute(macros)
+    define_estimate(database)
     load_events(database, configuration, folder)
     load_facts(database, configuration)
+    make_closing(database, configuration)
+    make_register(database, configuration)
+    make_arrivals(database)
     make_expected(database)
-    # Derived signs read the results of others, and may stand before them in the configuration.
-    for sign in sorted(covered_signs(configuration), key=lambda s: isinstance(s, DerivedSign)):
+    make_models(database)
+    for sign in in_order(covered_signs(configuration)):
         how = how_computed(sign)
         assert how is not None
         how(database, configuration, sign)
+        judge_sign(database, configuration, sign)
     return database
