@@ -88,7 +88,8 @@ def aggregated(sign: EventSign, rows: str) -> str:
     words = "0"
     if function == "distinct":
         words = f"""CASE WHEN count(DISTINCT word) > {SKETCHED}
-            THEN error('too many words for the oracle') ELSE count(DISTINCT word) END"""
+            THEN estimated(list(DISTINCT TRY_CAST(word AS BIGINT)))
+            ELSE count(DISTINCT word) END"""
     return f"""
         SELECT key_level, key, t_start, t_end, sum(c)::BIGINT AS n, sum(x) AS sx, sum(y) AS sy,
             sum(x::HUGEINT * x) AS sxx, min(x) AS lo, max(x) AS hi,

@@ -25,6 +25,9 @@ _FUTURE_MS = 86_400_000
 """An event further ahead of its record is refused."""
 _TYPES = {"number": "DOUBLE", "text": "VARCHAR", "flag": "BOOLEAN"}
 _TIMES = ("t", "t_end", "t_ingest")
+_LIMITS = ("t_created", "due")
+_TOLD = ("text", "caller", "caller_hash")
+"""What hotline events say that no sign reads as it stands."""
 _OWN = {
     "topic": "VARCHAR",
     "family": "VARCHAR",
@@ -130,7 +133,8 @@ def _columns() -> dict[str, str]:
     columns = {name: _TYPES[shape] for name, shape in fields.items()}
     # No sign reads them, but they are part of an identity.
     columns |= {"seq": "BIGINT", "order_id": "VARCHAR"}
-    return _OWN | columns | dict.fromkeys(_TIMES, "BIGINT")
+    columns |= dict.fromkeys(_TOLD, "VARCHAR")
+    return _OWN | columns | dict.fromkeys((*_TIMES, *_LIMITS), "BIGINT")
 
 
 def _load_records(

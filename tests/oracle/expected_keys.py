@@ -75,11 +75,13 @@ def make_expected_keys(
     limit = sign.limit if isinstance(sign, WindowSign) else None
     level, key = base_sql(sign.base, sender)
     dimension = dimension_of(sign.keys)
+    if not told:
+        matching, dimension = "false", None
     database.execute(f"""
         CREATE OR REPLACE TEMP TABLE registered AS
         SELECT {level} AS base_level, {key} AS base_key, place, since, until,
             {dimension or "NULL"} AS divided, {limit.name if limit else "NULL::DOUBLE"} AS lim
-        FROM register WHERE {str(told).lower()} AND topic = '{topic}' AND {matching}""")
+        FROM register WHERE topic = '{topic}' AND {matching}""")
     database.execute(
         "CREATE OR REPLACE TEMP TABLE spans AS " + keys_sql(sign.keys, sign.rollup, "registered")
     )

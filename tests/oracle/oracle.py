@@ -18,9 +18,11 @@ from schemas.signs import DerivedSign, LiveSign, Sign, WindowSign
 from tests.oracle.aggregates import MACROS as AGGREGATE_MACROS
 from tests.oracle.arrivals import make_arrivals
 from tests.oracle.closing import make_closing
+from tests.oracle.estimates import define_estimate
 from tests.oracle.events import load_events
 from tests.oracle.expected_keys import make_register
 from tests.oracle.formulas import compute_derived
+from tests.oracle.hotline_facts import load_facts
 from tests.oracle.hotline_signs import compute_hotline
 from tests.oracle.models import judge_sign, make_models
 from tests.oracle.places import MACROS as PLACE_MACROS
@@ -62,7 +64,9 @@ def compute(configuration: Configuration, folder: Path) -> duckdb.DuckDBPyConnec
     database.execute("SET preserve_insertion_order = false")
     for macros in (PLACE_MACROS, AGGREGATE_MACROS):
         database.execute(macros)
+    define_estimate(database)
     load_events(database, configuration, folder)
+    load_facts(database, configuration)
     make_closing(database, configuration)
     make_register(database, configuration)
     make_arrivals(database)
