@@ -87,7 +87,7 @@ def _readings(
         # High by day, so that an hour of the day is much like that of other days.
         level = (0.2 + 0.6 * (6 <= hour % 24 < 22)) * random.choice((1, 1, 1, 1, 1.2))
         yield {
-            "device": f"{code}-{station}",
+            "device": _device(code, station),
             "site": f"station-{station}",
             "metric": code,
             "value": round(low + (metric.top - low) * level * random.uniform(0.8, 1), 3),
@@ -98,6 +98,11 @@ def _readings(
             "period_s": 3600 / metric.each_h,
             "q": random.choice(("good", "good", "good", "good", "suspect", "bad")),
         }
+
+
+def _device(code: str, station: int) -> str:
+    """One device measures both particles of station 1."""
+    return "particles-1" if (code, station) in (("pm25", 1), ("pm10", 1)) else f"{code}-{station}"
 
 
 def _place(station: int, t: int) -> str:
@@ -112,7 +117,7 @@ def _registered() -> Iterator[Device]:
         if (code, station) == ("laeq", 1):
             continue
         row = Device(
-            device=f"{code}-{station}",
+            device=_device(code, station),
             topic="sensor",
             kind=code,
             platform="",
@@ -129,3 +134,5 @@ def _registered() -> Iterator[Device]:
             yield row._replace(since=START_MS + number * _HOUR if number % 3 == 0 else 0)
     for code in ("pm25", "laeq", "manhole_level"):
         yield Device(f"{code}-9", "sensor", code, "", "440105001", site="station-9", period_s=3600)
+    # A second gauge in a well whose depth the other one's row tells.
+    yield Device("spare-0", "sensor", "manhole_level", "", _STREETS[0], site="station-0")

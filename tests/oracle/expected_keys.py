@@ -79,7 +79,7 @@ def make_expected_keys(
         matching, dimension = "false", None
     database.execute(f"""
         CREATE OR REPLACE TEMP TABLE registered AS
-        SELECT {level} AS base_level, {key} AS base_key, place, since, until,
+        SELECT {level} AS base_level, {key} AS base_key, place, since, until, device,
             {dimension or "NULL"} AS divided, {limit.name if limit else "NULL::DOUBLE"} AS lim
         FROM register WHERE topic = '{topic}' AND {matching}""")
     database.execute(
@@ -90,13 +90,11 @@ def make_expected_keys(
 def expected_at(ends: str) -> str:
     """The query of the keys that must speak in windows, by their ends.
 
-    ``devices`` counts what is registered for the key, ``since`` is when the oldest of it began
-    to count, and ``lim`` the smallest limit among it.
+    ``devices`` counts what is registered for the key, a device once however many things it
+    reports; ``since`` is when the oldest of it began to count, and ``lim`` the smallest limit.
     """
     return f"""
-        SELECT key_level, key, t_end, sum(devices)::BIGINT AS devices, min(since) AS since,
+        SELECT key_level, key, t_end, count(DISTINCT device) AS devices, min(since) AS since,
             arg_max(place, (since, place)) AS stands, min(lim) AS lim
-        FROM (SELECT key_level, key, since, until, place, count(*) AS devices, min(lim) AS lim
-              FROM spans GROUP BY ALL)
-        JOIN {ends} ON since < t_end AND t_end <= until
+        FROM spans JOIN {ends} ON since < t_end AND t_end <= until
         GROUP BY ALL"""
