@@ -163,6 +163,11 @@ class KnownDevices:
             if device.topic == "sensor":
                 self._rows.setdefault(device.device, []).append(device)
 
+    def is_constant(self, device: str) -> bool:
+        """Whether what is known of a device is the same at all times."""
+        rows = self._rows.get(device, ())
+        return all(row.since <= 0 and row.until is None for row in rows)
+
     def find(self, device: str, metric: str | None, t: int) -> Device | None:
         """The row that counts at a time, of the metric if there is one of it; int64 ms."""
         rows = self._rows.get(device)

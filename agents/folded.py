@@ -68,6 +68,7 @@ class FoldedState:
         self._changed: set[tuple[str, int]] = set()
         self._keys_changed = False
         self._kept_from = BEFORE_ALL
+        self._fell_silent = False
         self._sliding: dict[KeyName, Sliding] = {}
         self._names: dict[tuple[str, str, str], tuple[tuple[KeyName, str], ...]] = {}
         self._expected = plan.expected
@@ -195,6 +196,7 @@ class FoldedState:
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         if silent:
             self._alive.difference_update(silent)
+            self._fell_silent = True
             self._keys_changed = True
 
     def _open(self, start: int) -> None:
@@ -302,7 +304,8 @@ class FoldedState:
         if watermark <= BEFORE_ALL // 2:
             return
         open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
-        keep = self._kept_from = self.plan.windows.start(open_end)
+        before, keep = self._kept_from, self.plan.windows.start(open_end)
+        self._kept_from = keep
         kept = min(bisect_left(self._starts, keep), self._entered)
         for start in self._starts[:kept]:
             del self._panes[start]
@@ -313,6 +316,9 @@ class FoldedState:
         for start in self._late_starts[: bisect_left(self._late_starts, keep)]:
             del self._late[start]
         del self._late_starts[: bisect_left(self._late_starts, keep)]
+        if keep == before and not self._fell_silent:
+            return
+        self._fell_silent = False
         gone = keep - self.plan.forget_ms - self.plan.windows.pane_ms
         self._stretches = tuple(s for s in self._stretches if s[1] >= gone)
         for name in [n for n, islands in self._islands.items() if islands[-1][1] < gone]:

@@ -56,7 +56,8 @@ def make_arrivals(database: duckdb.DuckDBPyConnection) -> None:
         CREATE TABLE arrived AS
         WITH came AS (
             SELECT topic, part, pos, logged, k, rejected, device, metric, source, place, site,
-                site_type, q, period_s, t_ingest, e, w, CASE WHEN rejected THEN w ELSE e END AS heard
+                site_type, q, period_s, t_ingest, e, w,
+                CASE WHEN rejected THEN w ELSE e END AS heard
             FROM events WHERE family = 'sensor' AND bin <> 'duplicate' AND device IS NOT NULL)
         SELECT came.*, r.period_s AS own_s, r.platform AS own_platform, r.place AS own_place,
             r.metric AS own_metric, r.registered IS NOT NULL AS registered
@@ -65,10 +66,9 @@ def make_arrivals(database: duckdb.DuckDBPyConnection) -> None:
         QUALIFY row_number() OVER (
             PARTITION BY came.topic, part, pos
             ORDER BY r.metric IS NOT DISTINCT FROM came.metric DESC, r.metric, r.since) = 1""")
-    period = f"""coalesce(
-        nullif(CASE WHEN registered THEN own_s ELSE period_s END, 0),
-        CASE WHEN NOT rejected
-            THEN nullif((SELECT m.period_s FROM metrics m WHERE m.code = metric), 0) END,
+    # Of a record that was refused nothing is believed but who sent it.
+    period = f"""coalesce(nullif(own_s, 0), CASE WHEN NOT rejected THEN coalesce(period_s,
+        nullif((SELECT m.period_s FROM metrics m WHERE m.code = metric), 0)) END,
         {_DEFAULT_PERIOD_S})"""
     database.execute(f"""
         CREATE TABLE arrivals AS

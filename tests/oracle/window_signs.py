@@ -158,21 +158,9 @@ class Folding:
         ``first`` is the pane from which on windows of the key are warm: the first one of its
         island, that is since it was silent for as long as keys are remembered.
         """
-        self.table(
-            "islands",
-            f"""WITH panes AS (
-                    SELECT DISTINCT key_level, key, pane FROM keyed WHERE on_time),
-                steps AS (
-                    SELECT *, coalesce(pane - (lag(pane) OVER each + {self.pane}) > {self.forget},
-                        true) AS begins
-                    FROM panes WINDOW each AS (PARTITION BY key_level, key ORDER BY pane)),
-                numbered AS (
-                    SELECT *, sum(begins::INTEGER) OVER (
-                        PARTITION BY key_level, key ORDER BY pane) AS island
-                    FROM steps)
-                SELECT key_level, key, min(pane) AS first, max(pane) + {self.pane} AS last
-                FROM numbered GROUP BY key_level, key, island""",
-        )
+        self.table("islands", self._islands("key_level, key"))
+        # Keys of the register are missed while any other key is heard, not in a silence of all.
+        self.table("stretches", self._islands("'' AS sign"))
         # Where no event means zero, a key without one was observed as long as any other.
         first = "(SELECT lo FROM span)" if self.sign.empty == "zero" else "first"
         self.table(
@@ -181,7 +169,8 @@ class Folding:
                 FROM islands JOIN ends
                 ON t_end > islands.first AND t_end <= last + {self.forget}""",
         )
-        self.table("expecting", expected_at("ends"))
+        reaching = f"t_end > first AND t_end <= last + {self.forget}"
+        self.table("expecting", expected_at(f"(FROM ends SEMI JOIN stretches ON {reaching})"))
         self.table(
             "places",
             """SELECT key_level, key, pane, arg_max(place, (seen, place)) AS place
@@ -197,6 +186,20 @@ class Folding:
                 ASOF LEFT JOIN places p
                 ON s.key_level = p.key_level AND s.key = p.key AND s.t_end > p.pane""",
         )
+
+    def _islands(self, keys: str) -> str:
+        """Stretches in which there was never silence for as long as keys are remembered."""
+        names = keys.rpartition(" AS ")[2]
+        each = f"PARTITION BY {names} ORDER BY pane"
+        return f"""
+            WITH panes AS (SELECT DISTINCT {keys}, pane FROM keyed WHERE on_time),
+            steps AS (
+                SELECT *, coalesce(pane - (lag(pane) OVER each + {self.pane}) > {self.forget},
+                    true) AS begins
+                FROM panes WINDOW each AS ({each})),
+            numbered AS (SELECT *, sum(begins::INTEGER) OVER ({each}) AS island FROM steps)
+            SELECT {names}, min(pane) AS first, max(pane) + {self.pane} AS last
+            FROM numbered GROUP BY {names}, island"""
 
     def _make_entries(self) -> None:
         """Results of the base keys and what merges from them: ``rev`` 0 and 1 side by side."""
