@@ -6,9 +6,9 @@ An arrival counts where the lane's time is when it comes, so nothing is said twi
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from agents.folds import Router
+from agents.folds import Route, Router
 from agents.plan import Plan, StreamPlan
 from schemas.facts import Arrival
 from schemas.metrics import METRICS
@@ -28,6 +28,19 @@ _DEFAULT_PERIOD_S = 300.0
 """Of a device that neither says nor is registered with how often it reports; a proposal."""
 
 
+_MOST_SENDERS = 1 << 18
+_UNKNOWN: Route = []
+
+
+class _Sender(NamedTuple):
+    """A device as it says the same of itself again and again: all but the reading is known."""
+
+    arrival: Arrival
+    route: Route
+    period_ms: int | None
+    """Of the register; None where each event says its own, or its metric does."""
+
+
 class Arrivals:
     """The signs of one lane that count records rather than what they say.
 
@@ -42,6 +55,10 @@ class Arrivals:
     def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int) -> None:
         self.router = Router(stream)
         self.known, self.skew_ms = plan.known, skew_ms
+        self._senders: dict[tuple[Any, ...], _Sender] = {}
+        # Where a record goes is remembered by its sender, unless what it says decides it.
+        matched = {field for sign in stream.signs for field in sign.sign.match}
+        self._remembers = not matched & {"valid", "lateness_s"}
 
     def note(self, event: Any, t: int, logged: int, watermark: int) -> None:
         """Count an event; times in int64 ms, ``t`` its own and ``watermark`` the one before it.
@@ -51,8 +68,23 @@ class Arrivals:
         at = watermark if t > logged + self.skew_ms else max(t, watermark)
         if at == BEFORE_ALL:
             return
-        row = self.known.find(event.device, event.metric, t)
+        name = (event.device, event.metric, event.place, event.source, event.site, event.site_type)
+        arrival, route, period_ms = self._senders.get(name) or self._sender_of(name, event, t)
         came = logged if event.t_ingest is None else event.t_ingest
+        arrival.valid = None if event.q in _SERVICED else float(event.q != "bad")
+        arrival.lateness_s = (came - t) / 1000
+        if route is _UNKNOWN:
+            route = self.router.takers(arrival)
+        if period_ms is None:
+            period_s = event.period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S
+            period_ms = round(period_s * 1000)
+        for add, slot, measure, _ in route:
+            pair = measure(arrival)
+            if pair is not None:
+                add((at, slot, pair[0], pair[1], period_ms))
+
+    def _sender_of(self, name: tuple[Any, ...], event: Any, t: int) -> _Sender:
+        row = self.known.find(event.device, event.metric, t)
         arrival = Arrival(
             device=event.device,
             metric=event.metric,
@@ -61,11 +93,20 @@ class Arrivals:
             site=event.site,
             site_type=event.site_type,
             registered=row is not None,
-            valid=None if event.q in _SERVICED else float(event.q != "bad"),
-            lateness_s=(came - t) / 1000,
+            valid=None,
+            lateness_s=None,
         )
-        period_s = event.period_s if row is None else row.period_s
-        self._count(arrival, at, period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S)
+        period_ms = round(row.period_s * 1000) or None if row else None
+        route = self.router.takers(arrival) if self._remembers else _UNKNOWN
+        sender = _Sender(arrival, route, period_ms)
+        if len(self._senders) < _MOST_SENDERS and self.known.is_constant(event.device):
+            self._senders[name] = sender
+        return sender
+
+    def reset(self) -> None:
+        """Forget where records go: slots were loaded anew."""
+        self.router.reset()
+        self._senders.clear()
 
     def note_refused(self, raw: bytes, watermark: int) -> None:
         """Count a refused record, where its device is legible and the lane's time has begun."""

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 
 from agents.intake import StepError
+from agents.live import Live
 from agents.metrics import Metrics
-from agents.outputs import claim_record, newest_of_compacted, tick_record
+from agents.outputs import PARTIALS, claim_record, newest_of_compacted, tick_record
 from agents.owned import FrozenTask, Group, Owned, listed
 from agents.plan import Plan
 from agents.tasks import AssessTask, IntakeTask, task_of
@@ -26,6 +27,8 @@ from streams.records import Chunk, Lane, Output
 from streams.snapshots import Restored, SnapshotWriter
 from streams.timeline import BEFORE_ALL, HOUR_MS, MINUTE_MS
 
+_CITY = Lane(PARTIALS, 0)
+"""Whose owner says how the engine does."""
 _REVOKE_S = 20.0
 """A rebalance waits so long for a snapshot; without it the next owner begins a little earlier."""
 _STRIDE_MS = 2 * MINUTE_MS
@@ -109,6 +112,8 @@ class Cluster(Owned):
         self._suspended = True
         self._dirty: set[Lane] = set()
         self._sent: list[Output] = []
+        # Recorded events have no time of day to be late against.
+        self._live = Live(plan) if self.kafka.silence_s else None
         self._last = time.monotonic()
         self._lock = asyncio.Lock()
         self._saving = asyncio.Lock()
@@ -166,6 +171,8 @@ class Cluster(Owned):
 
     async def _send(self, lane: Lane, outputs: list[Output]) -> None:
         self._dirty.add(lane)
+        if self._live is not None and lane == _CITY:
+            outputs = outputs + self._live.take(outputs, time.time_ns() // 1_000_000)
         self._sent += [output for output in outputs if output.topic in self.published]
         self.steps += 1
         await self.outbox.send(newest_of_compacted(outputs), self.kafka.prefix)

@@ -17,8 +17,10 @@ import zstandard
 
 from agents.caller_keys import with_key
 from agents.intake import Intake, StepError
+from agents.judge import Judge
+from agents.live import Live
 from agents.metrics import Metrics
-from agents.outputs import COMPACTED, LOGS, TICKS
+from agents.outputs import COMPACTED, LOGS, TICKS, newest_of_compacted
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from schemas.tick import Tick
@@ -67,6 +69,8 @@ class Engine:
         self.plan, self.store, self.metrics = with_key(plan, store), store, metrics
         self.pipeline = Pipeline(self.plan)
         self.publish = publish
+        self._clock: Callable[[], int] | None = None
+        self._live = Live(self.plan)
         self.checkpoint_s = checkpoint_s
         self.broken = False
         self.busy_s = 0.0
@@ -80,6 +84,18 @@ class Engine:
         self._quarantine: dict[Lane, frozenset[int]] = {}
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._logged: dict[Lane, int] = {}
+
+    def watch(self, clock: Callable[[], int], pace: float) -> None:
+        """Say live signs from now on; where events are recorded ones they mean nothing.
+
+        Parameters
+        ----------
+        clock
+            What time it is in the city, int64 ms UTC.
+        pace
+            Seconds of the city that pass in one of the engine's.
+        """
+        self._clock, self._live = clock, Live(self.plan, pace)
 
     def open(self) -> None:
         """Create the topics, take over the snapshot and the ticks that stand after it.
@@ -192,11 +208,13 @@ class Engine:
         if not self._dirty:
             return
         outputs, self._pending = self._pending, []
+        if self._clock is not None:
+            outputs += self._live.take(outputs, self._clock())
         try:
             tasks = {task: self._encoded(f) for task, f in self.pipeline.freeze().items()}
             self._dump_s = time.monotonic() - self._last
             with self.store.transaction() as tx:
-                tx.send(_newest_of_compacted(outputs))
+                tx.send(newest_of_compacted(outputs))
                 sizes = {task: tx.save_task(task, parts) for task, parts in tasks.items()}
                 tx.commit(CONSUMER, self.pipeline.positions())
         except BaseException:
@@ -262,6 +280,11 @@ class Engine:
         return self.store.end_offset(*lane)
 
     @property
+    def judges(self) -> Iterable[Judge]:
+        """The judges of all signs that have models."""
+        return self.pipeline.judges
+
+    @property
     def open_panes(self) -> int:
         """Panes that hold rows, in all lanes and in the assess task."""
         return self.pipeline.open_panes()
@@ -283,11 +306,3 @@ class Engine:
             "alerts": self.pipeline.alerts,
             "events_per_s": round(read / elapsed_s) if elapsed_s > 0 else 0,
         }
-
-
-def _newest_of_compacted(outputs: list[Output]) -> list[Output]:
-    """The outputs without those of compacted topics that a later one of the batch replaces."""
-    newest = {(o.topic, o.key): i for i, o in enumerate(outputs) if o.topic in COMPACTED}
-    return [
-        o for i, o in enumerate(outputs) if o.topic not in COMPACTED or newest[o.topic, o.key] == i
-    ]

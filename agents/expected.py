@@ -55,10 +55,11 @@ def names_of(key: Key, keys: tuple[str, ...], rollup: str) -> tuple[tuple[KeyNam
 
 
 class Span(NamedTuple):
-    """A stretch of event time, int64 ms, and what holds in it."""
+    """A stretch of event time, int64 ms, in which a device counts, and what holds in it."""
 
     since: int
     until: int
+    device: str
     place: str
     limit: float | None
 
@@ -77,17 +78,18 @@ class ExpectedKey:
     __slots__ = ("_limited", "_since", "_spans", "_until", "constant", "places")
 
     def __init__(self, spans: list[Span]) -> None:
-        self._spans = sorted(spans)
+        self._spans = sorted(spans, key=lambda span: span[:4])
         self.places = tuple(dict.fromkeys(span.place for span in self._spans))
-        self._since = [span.since for span in self._spans]
-        self._until = sorted(span.until for span in self._spans)
+        present = _presences(self._spans)
+        self._since = sorted(since for since, _ in present)
+        self._until = sorted(until for _, until in present)
         self._limited = any(span.limit is not None for span in spans)
         self.constant = self._since[-1] <= 0 and self._until[0] == AFTER_ALL
 
     def devices(self, end: int) -> int:
         """How many of its devices count in windows that end at ``end``."""
         if self.constant:
-            return len(self._spans)
+            return len(self._since)
         return bisect_right(self._since, end - 1) - bisect_right(self._until, end - 1)
 
     def place(self, end: int) -> str:
@@ -107,6 +109,24 @@ class ExpectedKey:
             return None
         found = [s.limit for s in self._spans if s.limit is not None and s.since < end <= s.until]
         return min(found, default=None)
+
+
+def _presences(spans: list[Span]) -> list[tuple[int, int]]:
+    """From when to when each device counts: one that reports several things counts once.
+
+    Parameters
+    ----------
+    spans
+        In the order of their times.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    for since, until, device, *_ in spans:
+        known = found.setdefault(device, [])
+        if known and since <= known[-1][1]:
+            since, last = known.pop()
+            until = max(until, last)
+        known.append((since, until))
+    return [presence for known in found.values() for presence in known]
 
 
 Expected = Mapping[KeyName, ExpectedKey]
@@ -132,7 +152,8 @@ def expect(sign: Folded, dimension: str | None, register: Register) -> Expected:
         until = AFTER_ALL if device.until is None else device.until
         own = None if limit is None else limit(device)
         for name, place in names_of(key, tuple(sign.keys), sign.rollup):
-            spans.setdefault(name, []).append(Span(device.since, until, place, own))
+            span = Span(device.since, until, device.device, place, own)
+            spans.setdefault(name, []).append(span)
     return {name: ExpectedKey(found) for name, found in spans.items()}
 
 
@@ -171,6 +192,11 @@ class KnownDevices:
         for device in register.devices:
             if device.topic == "sensor":
                 self._rows.setdefault(device.device, []).append(device)
+
+    def is_constant(self, device: str) -> bool:
+        """Whether what is known of a device is the same at all times."""
+        rows = self._rows.get(device, ())
+        return all(row.since <= 0 and row.until is None for row in rows)
 
     def find(self, device: str, metric: str | None, t: int) -> Device | None:
         """The row that counts at a time, of the metric if there is one of it; int64 ms."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from agents.entries import Entry, KeyName, judged, places_above
 from agents.evaluation import Evaluation
 from agents.expected import names_of
+from agents.islands import Island, lengthened, reaching
 from agents.levels import scale_of
 from agents.plan import FoldedSign
 from agents.readers import Key
@@ -24,9 +26,6 @@ from streams.timeline import AFTER_ALL, BEFORE_ALL
 
 Cell = tuple[str, Accumulator]
 """``(place of the last row, state)``."""
-Island = tuple[int, int]
-"""First and last pane of a stretch in which the key was never silent for the forget time."""
-
 _NUMBERS = (
     "last_end",
     "last_final",
@@ -63,10 +62,13 @@ class FoldedState:
         # Values are replaced, never changed in place: a freeze copies the tables alone.
         self._islands: dict[KeyName, tuple[Island, ...]] = {}
         self._alive: set[KeyName] = set()
+        # Of the sign as a whole: keys of the register are missed while others are heard.
+        self._stretches: tuple[Island, ...] = ()
         self._places: dict[KeyName, tuple[tuple[int, str], ...]] = {}
         self._changed: set[tuple[str, int]] = set()
         self._keys_changed = False
         self._kept_from = BEFORE_ALL
+        self._fell_silent = False
         self._sliding: dict[KeyName, Sliding] = {}
         self._names: dict[tuple[str, str, str], tuple[tuple[KeyName, str], ...]] = {}
         self._expected = plan.expected
@@ -109,7 +111,7 @@ class FoldedState:
         Above ``limit``, where the log has ended, only a window that holds data has.
         """
         after = max(self.last_end, self._skipped_until)
-        if not self._alive and not (self._expected and self.observed_from < AFTER_ALL):
+        if not self._alive:
             if self._entered == len(self._starts):
                 return AFTER_ALL
             after = max(after, self._starts[self._entered])
@@ -143,8 +145,18 @@ class FoldedState:
 
     def _speaking(self, end: int) -> list[KeyName]:
         """The keys of a window: those that were heard of late, and those of the register."""
+        if not self._alive or not self._expected:
+            return sorted(self._alive)
         expected = {name for name, key in self._expected.items() if key.devices(end)}
-        return sorted(self._alive | expected if expected else self._alive)
+        return sorted(self._alive | expected)
+
+    def _is_missed(self, name: KeyName, end: int) -> bool:
+        """Whether the register expects the key in a window in which others were heard of late."""
+        key = self._expected.get(name)
+        if key is None or not key.devices(end):
+            return False
+        pane_ms = self.plan.windows.pane_ms
+        return reaching(self._stretches, end, pane_ms, self.plan.forget_ms) is not None
 
     def _said_of(self, name: KeyName, start: int, end: int) -> Entry:
         """What the events that were on time say of a key."""
@@ -170,11 +182,10 @@ class FoldedState:
             self._keys_changed = True
             self.observed_from = min(self.observed_from, start)
             self._open(start)
+            if self._panes[start]:
+                self._stretches = lengthened(self._stretches, start, pane, forget)
             for name, (place, state) in self._panes[start].items():
-                islands, begun = self._islands.get(name, ()), start
-                if islands and start - islands[-1][1] - pane <= forget:
-                    begun, islands = islands[-1][0], islands[:-1]
-                self._islands[name] = (*islands, (begun, start))
+                self._islands[name] = lengthened(self._islands.get(name, ()), start, pane, forget)
                 self._move(name, start, place)
                 # Not anew with an island: a long window counts the rows before a silence too.
                 sliding = self._sliding.get(name)
@@ -185,6 +196,7 @@ class FoldedState:
         silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
         if silent:
             self._alive.difference_update(silent)
+            self._fell_silent = True
             self._keys_changed = True
 
     def _open(self, start: int) -> None:
@@ -246,11 +258,8 @@ class FoldedState:
 
     def _island(self, name: KeyName, end: int) -> Island | None:
         """The stretch of the key that reaches to a window's end, or None where it was unknown."""
-        for island in reversed(self._islands.get(name, ())):
-            if island[0] < end:
-                silence = end - island[1] - self.plan.windows.pane_ms
-                return island if silence <= self.plan.forget_ms else None
-        return None
+        pane_ms = self.plan.windows.pane_ms
+        return reaching(self._islands.get(name, ()), end, pane_ms, self.plan.forget_ms)
 
     def _both(self, name: KeyName, start: int, end: int) -> tuple[Entry | None, Entry]:
         """The entry of a key without and with the late events."""
@@ -263,7 +272,7 @@ class FoldedState:
             place = self._place(name, end) if on_time is None else on_time[0]
             state = None if on_time is None else on_time[1]
             before = self._evaluate(name, place, state, start, end, first)
-        elif name in self._expected and self._expected[name].devices(end):
+        elif self._is_missed(name, end):
             place, first = self._unheard(name, end)
             state = None if on_time is None else on_time[1]
             before = self._evaluate(name, place, state, start, end, first)
@@ -295,7 +304,8 @@ class FoldedState:
         if watermark <= BEFORE_ALL // 2:
             return
         open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
-        keep = self._kept_from = self.plan.windows.start(open_end)
+        before, keep = self._kept_from, self.plan.windows.start(open_end)
+        self._kept_from = keep
         kept = min(bisect_left(self._starts, keep), self._entered)
         for start in self._starts[:kept]:
             del self._panes[start]
@@ -306,7 +316,11 @@ class FoldedState:
         for start in self._late_starts[: bisect_left(self._late_starts, keep)]:
             del self._late[start]
         del self._late_starts[: bisect_left(self._late_starts, keep)]
+        if keep == before and not self._fell_silent:
+            return
+        self._fell_silent = False
         gone = keep - self.plan.forget_ms - self.plan.windows.pane_ms
+        self._stretches = tuple(s for s in self._stretches if s[1] >= gone)
         for name in [n for n, islands in self._islands.items() if islands[-1][1] < gone]:
             if name not in self._alive:
                 del self._islands[name], self._places[name], self._sliding[name]
@@ -316,9 +330,10 @@ class FoldedState:
         """Number of panes held."""
         return len(self._panes) + len(self._late)
 
-    def dump(self) -> dict[str, int]:
+    def dump(self) -> dict[str, Any]:
         """What stands beside the parts of `freeze`."""
-        return {name: getattr(self, name) for name in _NUMBERS}
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {**numbers, "stretches": self._stretches}
 
     def freeze(self, *, whole: bool = False) -> Frozen:
         """Parts by pane and window end, and one with the keys."""
@@ -348,10 +363,11 @@ class FoldedState:
             (*name, known, places[name], name in alive) for name, known in islands.items()
         )
 
-    def load(self, data: dict[str, int], parts: Mapping[str, bytes]) -> None:
+    def load(self, data: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
         """Take over the state of an empty one from a dump and all parts of one freeze."""
         for name in _NUMBERS:
             setattr(self, name, data[name])
+        self._stretches = tuple((first, last) for first, last in data["stretches"])
         groups = grouped(parts)
         for kind, panes in (("pane", self._panes), ("late", self._late)):
             for at, part in groups.get(kind, {}).items():

@@ -310,4 +310,4 @@ class Intake:
             fold.load(state["stores"][name], groups.get(name, {}))
         self._events.reset()
         if self._arrivals is not None:
-            self._arrivals.router.reset()
+            self._arrivals.reset()

@@ -14,9 +14,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from agents.intake import Intake
+from agents.judge import Judge
 from streams.accounting import BINS
 from streams.records import Lane
 from streams.timeline import BEFORE_ALL
+
+_MODEL_COUNTS = {
+    "flagged": "Values that were anomalies, and so were not learned",
+    "learned": "Values that were learned",
+    "probes": "Outliers planted before models, once an hour and model",
+    "probes_found": "Planted outliers that the model saw",
+}
 
 LOOPBACK = "127.0.0.1"
 PORT = 9464
@@ -41,6 +49,9 @@ class Watched(Protocol):
     @property
     def lost(self) -> int: ...
 
+    @property
+    def judges(self) -> Iterable[Judge]: ...
+
     def end_offset(self, lane: Lane) -> int | None: ...
 
 
@@ -53,6 +64,8 @@ class _EngineCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from self._events()
         yield from self._progress()
+        yield from self._models()
+        yield from self._orders()
         yield _gauge("open_windows", "Panes that wait or can be corrected", self.engine.open_panes)
         yield _gauge(
             "alerts_standing", "Alerts that are raised or clearing", self.engine.alerts_standing
@@ -82,6 +95,64 @@ class _EngineCollector(Collector):
             for name in BINS:
                 binned.add_metric([*where, name], getattr(intake.accounting, name))
         yield from (read, binned, rest)
+
+    def _models(self) -> Iterator[Metric]:
+        labels = ["sign", "detector"]
+        values = CounterMetricFamily(
+            "cityvitals_model_values",
+            "Values given to models by what became of them",
+            labels=[*labels, "outcome"],
+        )
+        counted = {
+            name: CounterMetricFamily(f"cityvitals_model_{name}", text, labels=labels)
+            for name, text in _MODEL_COUNTS.items()
+        }
+        live = GaugeMetricFamily("cityvitals_models", "Models by sign", labels=labels)
+        blind = GaugeMetricFamily(
+            "cityvitals_models_blind",
+            "Models that did not see the outlier planted before them last",
+            labels=labels,
+        )
+        for where, judges in self._judges_by_sign().items():
+
+            def total(name: str, judges: list[Judge] = judges) -> int:
+                return sum(getattr(judge.counters, name) for judge in judges)
+
+            for outcome in ("scored", "warming", "skipped", "failures"):
+                values.add_metric([*where, outcome], total(outcome))
+            for name, family in counted.items():
+                family.add_metric(where, total(name))
+            live.add_metric(where, sum(map(len, judges)))
+            blind.add_metric(where, sum(len(judge.blind()) for judge in judges))
+        yield from (values, *counted.values(), live, blind)
+
+    def _judges_by_sign(self) -> dict[tuple[str, str], list[Judge]]:
+        """Each shard has models of its own."""
+        found: dict[tuple[str, str], list[Judge]] = {}
+        for judge in self.engine.judges:
+            found.setdefault((judge.sign, judge.name), []).append(judge)
+        return found
+
+    def _orders(self) -> Iterator[Metric]:
+        labels = ["topic", "partition"]
+        flagged = CounterMetricFamily(
+            "cityvitals_order_steps_flagged",
+            "Steps of orders that were not as they should be",
+            labels=[*labels, "flag"],
+        )
+        expired = CounterMetricFamily(
+            "cityvitals_orders_expired", "Orders forgotten while they were open", labels=labels
+        )
+        opened = GaugeMetricFamily("cityvitals_orders_open", "Orders that are open", labels=labels)
+        for lane, intake in self.engine.lanes.items():
+            if intake.desk is None:
+                continue
+            where, orders = [lane.topic, str(lane.partition)], intake.desk.orders
+            for flag, count in orders.counts.items():
+                flagged.add_metric([*where, flag], count)
+            expired.add_metric(where, orders.expired)
+            opened.add_metric(where, orders.open_count)
+        yield from (flagged, expired, opened)
 
     def _progress(self) -> Iterator[Metric]:
         labels = ["topic", "partition"]

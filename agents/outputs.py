@@ -59,7 +59,16 @@ def _send(
 
 
 def vital_results(
-    sign: str, unit: str, entry: Entry, start: int, end: int, *, rev: int, config: str, newest: bool
+    sign: str,
+    unit: str,
+    entry: Entry,
+    start: int,
+    end: int,
+    *,
+    rev: int,
+    config: str,
+    newest: bool,
+    live: bool = False,
 ) -> list[Output]:
     """A result for the log, and for the compacted topic where its window is the key's newest."""
     # The fields of `schemas.vital.VitalResult`, written without it: results are the most frequent
@@ -83,7 +92,7 @@ def vital_results(
             "detail": entry.detail,
             "model": entry.model,
             "config": config,
-            "live": False,
+            "live": live,
         }
     )
     key = f"{sign}|{entry.level}|{entry.key}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agents.intake import Intake
+from agents.judge import Judge
 from agents.tasks import AssessTask, IntakeTask
 from streams.accounting import Accounting
 from streams.frozen import Frozen
@@ -104,6 +105,10 @@ class Owned:
     @property
     def alerts_standing(self) -> int:
         return sum(task.assess.alerts.raised() for task in self._assessed())
+
+    @property
+    def judges(self) -> list[Judge]:
+        return [one.judge for task in self._assessed() for one in task.assess.judges.values()]
 
     @property
     def lost(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from agents.assess import Assess
 from agents.intake import Intake, IntakeStep, StepError
+from agents.judge import Judge
 from agents.lanes import LaneTask
 from agents.outputs import tick_record
 from agents.plan import Plan
@@ -131,6 +132,11 @@ class Pipeline:
     def alerts_standing(self) -> int:
         """How many alerts are raised or clearing."""
         return sum(assess.alerts.raised() for assess in self.shards)
+
+    @property
+    def judges(self) -> list[Judge]:
+        """The judges of all signs that have models, shard by shard."""
+        return [found.judge for assess in self.shards for found in assess.judges.values()]
 
     def freeze(self, whole: bool = False) -> dict[str, Frozen]:
         """The state of every task that changed since the last freeze (or of all), by name."""

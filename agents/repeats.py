@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from agents.entries import KeyName
 from agents.folded import FoldedState
@@ -68,7 +69,7 @@ class RepeatState(FoldedState):
         self._noted_changed.clear()
         return {**frozen, **under("noted", parts)}
 
-    def load(self, data: dict[str, int], parts: Mapping[str, bytes]) -> None:
+    def load(self, data: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
         super().load(data, parts)
         noted = grouped(parts).get("noted", {})
         for start, part in sorted((int(start), part) for start, part in noted.items()):

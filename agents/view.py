@@ -69,7 +69,7 @@ class View:
         configuration = engine.plan.configuration
         self.city, self.zone = configuration.city, configuration.city.time_zone
         self.signs = sorted(
-            (s for s in configuration.signs if {"city", "district"} & set(s.keys)), key=_rank
+            (s for s in configuration.signs if {"city", "district"} <= set(s.keys)), key=_rank
         )
         self._lock = Lock()
         self._values: dict[bytes, bytes] = {}

@@ -7,6 +7,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import date
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from importlib.util import find_spec
@@ -183,6 +184,7 @@ def secrets(configuration: Configuration, config: Path | None) -> Iterator[Check
     files = [
         ("kafka.security.password_file", security.password_file),
         ("kafka.security.key_file", security.key_file),
+        ("hotline.caller_key_file", configuration.hotline.caller_key_file),
     ]
     if security.password is not None and config and _PASSWORD_VARIABLE not in os.environ:
         listed = sorted(config.glob("*.yaml")) if config.is_dir() else [config]
@@ -190,6 +192,15 @@ def secrets(configuration: Configuration, config: Path | None) -> Iterator[Check
     for setting, file in files:
         if file is not None:
             yield _secret(setting, Path(file))
+
+
+def holidays(configuration: Configuration, today: date) -> Check:
+    """Whether the calendar knows this year: limits of orders are counted in working days."""
+    years = sorted({day[:4] for day in configuration.calendar.holidays})
+    if str(today.year) in years or not configuration.orders.due:
+        return Check("ok", "working days", f"holidays of {', '.join(years) or 'no year'}")
+    mend = "add the year's holidays and made-up days to calendar: in the configuration"
+    return Check("warning", "working days", f"no holidays of {today.year} are listed", mend)
 
 
 def _tells(path: Path) -> bool:

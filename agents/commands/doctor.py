@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def _configured(config: Path | None) -> Iterator[Check]:
     yield Check("ok", "configuration", f"{config or 'the shipped one'}, {configuration.label}")
     yield from checks.zone(configuration.city.time_zone)
     yield from checks.secrets(configuration, config)
+    yield checks.holidays(configuration, date.today())
     meant = config is not None or any(name.startswith("CITYVITALS__KAFKA") for name in os.environ)
     for check in _kafka(compile_plan(configuration), config, brief=not meant):
         # Nobody has asked for the Kafka that is only the default.

@@ -10,6 +10,7 @@ import msgspec
 
 from agents.readers import time_of
 from schemas.events import decode
+from schemas.metrics import METRICS
 from schemas.refusal import Refused
 from schemas.register import KINDS, Device, Register
 from streams.log_store import LogStore
@@ -32,6 +33,13 @@ class _Legible(msgspec.Struct, gc=False):
 
 
 _legible = msgspec.json.Decoder(_Legible).decode
+
+
+HAPPENINGS = frozenset(
+    {"incident", "vehicle_event", "remote_sensing"}
+    | {code for code, metric in METRICS.items() if metric.period_s == 0}
+)
+"""Kinds of report that come when something happens."""
 
 
 @dataclass(slots=True)
@@ -138,8 +146,17 @@ class Hearing:
             self._legible.add(said)
 
     def unknown(self) -> list[Unknown]:
-        """Devices that no row covers, by device and kind."""
-        return [self._unknown[name] for name in sorted(self._unknown)]
+        """Devices that no row covers, by device and kind.
+
+        Happenings are nothing that a register expects: a device that is listed with another kind
+        may report them.
+        """
+        listed = {device.device for device in self.register.devices}
+        return [
+            self._unknown[device, kind]
+            for device, kind in sorted(self._unknown)
+            if not (kind in HAPPENINGS and device in listed)
+        ]
 
     def silent(self) -> Silent:
         """Registered devices that should have spoken at least `PERIODS` times, and did not."""

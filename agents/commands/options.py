@@ -20,6 +20,15 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+RegisterFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--register",
+        help="CSV of the expected devices, in place of the configuration's.",
+        metavar="CSV",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 Port = Annotated[
     int,

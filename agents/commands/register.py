@@ -118,8 +118,14 @@ def diff_registers(
 @guarded
 def unknown_devices(
     register: Annotated[
-        Path, typer.Option("--register", help="Register to hold it against.", metavar="FILE")
-    ] = DEFAULT,
+        Path | None,
+        typer.Option(
+            "--register",
+            help="Register to hold it against.",
+            metavar="FILE",
+            show_default="register.csv, else that of the folder's last run",
+        ),
+    ] = None,
     data: Data = FOLDER,
     as_json: Json = False,
 ) -> None:
@@ -139,14 +145,20 @@ def unknown_devices(
 
     - `cityvitals register unknown --json | jq -r '.never_heard[].device'`
     """
+    from agents.commands.expectations import kept_register
     from agents.commands.folder import opened, read_about
     from agents.commands.heard import Hearing, listen
 
-    if not register.exists():
+    if register is None and DEFAULT.exists():
+        register = DEFAULT
+    if register is not None and not register.exists():
         raise Fault(BAD, f"{register}: no such file: make it with `cityvitals register import`")
-    with _faults_told(as_json=as_json):
-        hearing = Hearing(_read(register))
     with opened(data) as store:
+        with _faults_told(as_json=as_json):
+            known = kept_register(store) if register is None else _read(register)
+        if register is None and not known.devices:
+            raise Fault(BAD, f"{data}: its run had no register: name one with --register")
+        hearing = Hearing(known)
         about = read_about(store)
         with _bar("查找 look", "记录 records") as progress:
             listen(store, about.kinds, hearing, progress)

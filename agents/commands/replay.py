@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.commands.exits import BAD, Fault, guarded
-from agents.commands.options import PORT, Config, Json, Port, Retain, TopicName
+from agents.commands.options import PORT, Config, Json, Port, RegisterFile, Retain, TopicName
 from agents.commands.quantities import Retention, instant, retention, speed_or_max
 from agents.commands.stopping import STOP
 from schemas.spelling import guess
@@ -42,6 +42,7 @@ def replay(
         ),
     ] = None,
     config: Config = None,
+    register: RegisterFile = None,
     topic: TopicName = None,
     pace: Annotated[
         str,
@@ -70,7 +71,8 @@ def replay(
     """Replay recorded event logs: the same logs give the same signs and alerts.
 
     The topic of a log is its file name, unless --topic names it. Several logs are merged by their
-    log timestamps. Without --data nothing is kept.
+    log timestamps. Without --data nothing is kept. A `register.csv` in the folder of the logs says
+    which devices are expected, where neither --register nor the configuration does.
 
     A data folder of `up` or `replay` is replayed from its own log, as far as its engine has come;
     it is not changed, and may be in use. With --alert the bytes are compared with those that stand
@@ -90,8 +92,8 @@ def replay(
     folder = _data_folder(logs)
     if folder is None and (alert or until):
         raise Fault(BAD, "--alert and --until go with a data folder, not with event logs")
-    if folder is not None and (topic or rate is not None):
-        raise Fault(BAD, f"{folder} is a data folder: leave out --topic and --speed")
+    if folder is not None and (topic or register or rate is not None):
+        raise Fault(BAD, f"{folder} is a data folder: leave out --topic, --register and --speed")
     if folder is not None:
         last = None if until is None else instant(until)
         with _kept_in(data) as place:
@@ -99,7 +101,9 @@ def replay(
         return
     STOP.install()
 
+    from agents.caller_keys import key_of
     from agents.commands.displays import choose_for_replay
+    from agents.commands.expectations import with_named
     from agents.commands.running import Run, execute
     from agents.feeds import ReplayFeed
     from agents.plan import compile_plan
@@ -107,7 +111,9 @@ def replay(
     from schemas.loading import load
 
     found = logs_of(logs, topic)
-    plan = compile_plan(load(config))
+    beside = [path for path in logs if path.is_dir()]
+    configuration = with_named(load(config), register, beside)
+    plan = compile_plan(configuration, key_of(configuration))
     _require_inputs(plan, found)
 
     with _kept_in(data) as (folder, shown):
@@ -157,11 +163,16 @@ def _replay_folder(
     as_json: bool,
 ) -> None:
     STOP.install()
+    from agents.caller_keys import key_of
+    from agents.commands.expectations import kept as with_kept
+    from agents.commands.folder import opened
     from agents.commands.past import Request, replay_folder
     from agents.plan import compile_plan
     from schemas.loading import load
 
-    plan = compile_plan(load(config))
+    with opened(folder) as store:
+        configuration = with_kept(store, load(config))
+    plan = compile_plan(configuration, key_of(configuration))
     replay_folder(Request(folder, *place, plan, config, kept, port, as_json, *wanted), STOP)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from agents.commands.displays import Display
 from agents.commands.exits import BAD, Fault, complain
+from agents.commands.expectations import keep
 from agents.commands.folder import describe, open_log, write_about
 from agents.commands.quantities import Retention
 from agents.commands.stopping import Stop
@@ -39,6 +40,9 @@ class Run:
     ----------
     stop
         Ends the run when it is wished.
+    pace
+        Seconds of the feed's clock in a second, where that clock is the time of day; the engine's
+        own signs then mean something.
     shown
         How the data folder is called in messages.
     config
@@ -53,6 +57,7 @@ class Run:
     display: Display
     stop: Stop
     config: Path | None = None
+    pace: float | None = None
 
 
 def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
@@ -80,12 +85,16 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         metrics = Metrics()
         held.callback(metrics.stop)
         engine = Engine(run.plan, store, metrics, run.display.publish)
+        # Whose folder it is comes first: a feed refuses that of another.
+        feed = make_feed(engine)
         try:
             engine.open()
         except ValueError as error:
             raise Fault(BAD, str(error)) from error
         write_about(store, describe(run.plan.configuration, run.config))
-        feed = make_feed(engine)
+        keep(store, run.plan.configuration.register)
+        if run.pace is not None:
+            engine.watch(lambda: feed.now, run.pace)
         complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
         view = View(engine, lambda: feed.now)
         view.preload()

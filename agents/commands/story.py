@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from agents.commands.expectations import kept
 from agents.commands.folder import opened, trimmed
 from agents.commands.wording import moment
 from agents.outputs import ALERT_LOG, TICKS, VITALS_LOG
@@ -144,15 +145,15 @@ def judged_by_other(judged_by: str, found: str, config: str | None) -> str:
 def _replay(folder: Path, alert: dict[str, Any], about: About) -> tuple[str | None, str]:
     from schemas.loading import load
 
-    with opened(folder) as store:
-        fault = gone(store, about.kinds, folder, about.zone)
-    if fault is not None:
-        return None, fault
     judged_by, config = alert["why"]["config"], about.config
     try:
-        found = load(None if config is None else Path(config)).label
+        with opened(folder) as store:
+            fault = gone(store, about.kinds, folder, about.zone)
+            found = kept(store, load(None if config is None else Path(config))).label
     except ConfigurationError as error:
         return None, f"the configuration of the run can not be read any more: {error}"
+    if fault is not None:
+        return None, fault
     if found != judged_by:
         return None, judged_by_other(judged_by, found, config)
     words = ["cityvitals", "replay", str(folder.absolute()), "--alert", alert["alert_id"]]

@@ -89,5 +89,6 @@ def up(
         display=choose(STOP, as_json=as_json),
         stop=STOP,
         config=config,
+        pace=rate,
     )
     execute(run, feed)

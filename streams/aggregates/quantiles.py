@@ -7,7 +7,7 @@ no bucket is ever collapsed and merging stays exact.
 
 from __future__ import annotations
 
-from functools import reduce
+from collections import Counter
 from math import ceil, floor, log
 from typing import Any
 
@@ -44,9 +44,10 @@ class Quantiles:
         return (1, t, covered, (value,), None)
 
     def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
-        if len(rows) > EXACT:
-            return reduce(self.merge, (self.row(*row) for row in rows))
         times, values, _, covered = zip(*rows, strict=True)
+        if len(rows) > EXACT:
+            counts = Counter(map(_bucket, values))
+            return (len(rows), max(times), sum(covered), None, tuple(sorted(counts.items())))
         return (len(rows), max(times), sum(covered), tuple(sorted(values)), None)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -166,6 +166,7 @@ def lanes_of(store: LogStore) -> list[Lane]:
 def test_ticks_of_a_live_city_are_obeyed(city: CityRun, cli: Cli) -> None:
     with opened(city.data) as store:
         said = Counter(r.value for t in (VITALS_LOG, ALERT_LOG) for r in store.every_record(t))
+        said = Counter({value: n for value, n in said.items() if b'"live":true' not in value})
         assert store.end_offset("city.ticks.v1", 0) > 0
     ended = cli("replay", city.data, "--json")
     assert ended.code == 0, ended.err

@@ -24,7 +24,9 @@ _OBSERVED_MS = 300_000
 _LINK_M = 1000
 
 
-def write_beijing_air(data: Path, folder: Path, days: tuple[tuple[str, str], ...]) -> Path:
+def write_beijing_air(
+    data: Path, folder: Path, days: tuple[tuple[str, str], ...], years: int = 0
+) -> Path:
     """Write the hourly readings of twelve air stations.
 
     Parameters
@@ -35,6 +37,8 @@ def write_beijing_air(data: Path, folder: Path, days: tuple[tuple[str, str], ...
         Where the log goes.
     days
         Local dates ``(first, last)``, both included; months may lie between two of them.
+    years
+        By how much all times are moved on, such as into the days of another standard.
 
     Returns
     -------
@@ -51,7 +55,8 @@ def write_beijing_air(data: Path, folder: Path, days: tuple[tuple[str, str], ...
             number = len(places)
             street = f"{_DISTRICTS[number % len(_DISTRICTS)]}{number + 1:03d}"
             place = places.setdefault(station, street)
-            t = _ms(datetime.fromisoformat(row["ts"]).replace(tzinfo=zone))
+            local = datetime.fromisoformat(row["ts"]).replace(tzinfo=zone)
+            t = _ms(local.replace(year=local.year + years))
             for metric, value in _measured(row):
                 event = {
                     "device": f"{station}-{metric}",

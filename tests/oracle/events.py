@@ -14,12 +14,20 @@ from schemas.events import decode
 from schemas.fields import fields_of
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
-from schemas.signs import EventSign
+from schemas.signs import EventSign, HistorySign, Sign
+from tests.oracle.arrivals import legible
 from tests.oracle.logs import read_records, topics_in
 
-_KINDS = ("sensor", "traffic", "hotline")
+_KINDS = ("sensor", "traffic", "hotline", "external")
+_READ = ("sensor", "traffic", "hotline")
+"""Kinds of which signs are stated; of the others it is only told what became of the records."""
+_FUTURE_MS = 86_400_000
+"""An event further ahead of its record is refused."""
 _TYPES = {"number": "DOUBLE", "text": "VARCHAR", "flag": "BOOLEAN"}
 _TIMES = ("t", "t_end", "t_ingest")
+_LIMITS = ("t_created", "due")
+_TOLD = ("text", "caller", "caller_hash")
+"""What hotline events say that no sign reads as it stands."""
 _OWN = {
     "topic": "VARCHAR",
     "family": "VARCHAR",
@@ -53,7 +61,7 @@ def load_events(
     _load_records(database, configuration, folder)
     _find_watermarks(database)
     _find_duplicates(database)
-    takers = [taking(sign) for sign in configuration.signs if isinstance(sign, EventSign)]
+    takers = [taker for sign in configuration.signs if (taker := _taker(sign))] or ["false"]
     database.execute(f"""
         CREATE TABLE events AS
         SELECT *, bin = 'accepted' AND e < w AS late FROM (
@@ -69,22 +77,44 @@ def load_events(
             FROM seen)""")
 
 
+def _taker(sign: Sign) -> str | None:
+    """The condition under which an event is accepted for a sign; None where none is."""
+    if isinstance(sign, HistorySign):
+        return f"(family = '{sign.topic}' AND {matching(sign)})"
+    if not isinstance(sign, EventSign) or sign.topic == "arrivals":
+        return None  # to arrive is not to be taken
+    if sign.topic == "orders":
+        return "(family = 'hotline' AND kind = 'order')"  # whatever it says, the order is kept
+    return taking(sign)
+
+
 def taking(sign: EventSign) -> str:
     """The condition under which a sign takes an event."""
-    conditions = [f"family = '{sign.topic}'"]
+    conditions = [f"family = '{sign.topic}'", matching(sign)]
+    if sign.topic in ("sensor", "traffic"):
+        conditions.append("q NOT IN ('bad', 'calib', 'maint')")
+    fields = needed(sign)
+    conditions += [f'"{field}" IS NOT NULL' for field in fields]
+    if sign.aggregate.over is not None and sign.aggregate.function != "ratio":
+        # Nothing is divided by zero, and a quotient beyond 10^12 means nothing.
+        of, over = fields
+        conditions += [f'"{over}" <> 0', f'abs("{of}" / "{over}"::DOUBLE) <= 1e12::DOUBLE']
+    return "(" + " AND ".join(conditions) + ")"
+
+
+def matching(sign: EventSign | HistorySign) -> str:
+    """The condition that a sign's ``match`` makes."""
+    conditions = ["true"]
     for field, wanted in sign.match.items():
         values = wanted if isinstance(wanted, list) else [wanted]
         conditions.append(f'"{field}" IN ({", ".join(map(_literal, values))})')
-    if sign.topic in ("sensor", "traffic"):
-        conditions.append("q NOT IN ('bad', 'calib', 'maint')")
-    conditions += [f'"{field}" IS NOT NULL' for field in needed(sign)]
     return "(" + " AND ".join(conditions) + ")"
 
 
 def needed(sign: EventSign) -> list[str]:
     """The fields that a sign's aggregate reads."""
     aggregate = sign.aggregate
-    if aggregate.function == "count":
+    if aggregate.function in ("count", "online"):
         return []
     if aggregate.function == "tpi":
         return ["link_len_m", "speed_kmh", "free_flow_kmh"]
@@ -99,10 +129,12 @@ def _literal(value: object) -> str:
 
 
 def _columns() -> dict[str, str]:
-    fields = {name: f.shape for kind in _KINDS for name, f in fields_of(kind).items()}
-    fields["seq"] = "number"  # no sign reads it, but it is part of an identity
+    fields = {name: f.shape for kind in _READ for name, f in fields_of(kind).items()}
     columns = {name: _TYPES[shape] for name, shape in fields.items()}
-    return _OWN | columns | dict.fromkeys(_TIMES, "BIGINT")
+    # No sign reads them, but they are part of an identity.
+    columns |= {"seq": "BIGINT", "order_id": "VARCHAR"}
+    columns |= dict.fromkeys(_TOLD, "VARCHAR")
+    return _OWN | columns | dict.fromkeys((*_TIMES, *_LIMITS), "BIGINT")
 
 
 def _load_records(
@@ -118,7 +150,8 @@ def _load_records(
     described = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     database.execute(f"""
         CREATE TABLE records AS
-        SELECT *, CASE WHEN family = 'hotline' THEN t ELSE coalesce(t_end, t) END AS e
+        SELECT *,
+            CASE WHEN family IN ('hotline', 'external') THEN t ELSE coalesce(t_end, t) END AS e
         FROM read_json('{path}', format = 'newline_delimited', columns = {{{described}}})""")
     path.unlink()
 
@@ -136,11 +169,20 @@ def _rows(topic: Topic, log: Path, columns: dict[str, str]) -> Any:
         try:
             event = decode(topic.kind, record.value)
         except Refused:
+            event = None
+        if event is None or _time_of(topic.kind, event) > record.logged + _FUTURE_MS:
             row["rejected"] = True
+            row |= legible(record.value) if topic.kind == "sensor" else {}
         else:
-            names = (name for name in event.__struct_fields__ if name in columns)
+            wanted = columns if topic.kind in _READ else (*_TIMES, "source", "id")
+            names = (name for name in event.__struct_fields__ if name in wanted)
             row |= {name: value for name in names if (value := getattr(event, name)) is not None}
         yield row
+
+
+def _time_of(kind: str, event: Any) -> int:
+    lasts = kind in ("sensor", "traffic") and event.t_end is not None
+    return int(event.t_end if lasts else event.t)
 
 
 def _find_watermarks(database: duckdb.DuckDBPyConnection) -> None:
@@ -153,6 +195,8 @@ def _find_watermarks(database: duckdb.DuckDBPyConnection) -> None:
                 AND 1 PRECEDING) AS w,
             CASE
                 WHEN rejected THEN NULL
+                WHEN family = 'external' AND id IS NOT NULL
+                    THEN to_json([source, id, t::VARCHAR])
                 WHEN id IS NOT NULL THEN to_json(['id', source, id])
                 WHEN family = 'sensor' THEN to_json([device, metric, t::VARCHAR, seq::VARCHAR])
                 WHEN family = 'traffic'

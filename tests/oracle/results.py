@@ -7,20 +7,34 @@ import duckdb
 from schemas.signs import Levels
 
 _COMPARE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-_SEVERITY = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
-_RESULT = (
-    "vital, key_level, key, place, t_start, t_end, rev, value, n, coverage, level, reason, "
-    "child, children"
-)
+SEVERITY = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
+_COLUMNS = {
+    "vital": "VARCHAR",
+    "key_level": "VARCHAR",
+    "key": "VARCHAR",
+    "place": "VARCHAR",
+    "t_start": "BIGINT",
+    "t_end": "BIGINT",
+    "rev": "INTEGER",
+    "value": "DOUBLE",
+    "n": "BIGINT",
+    "coverage": "DOUBLE",
+    "level": "INTEGER",
+    "reason": "VARCHAR",
+    "child": "VARCHAR",
+    "children": "INTEGER",
+    "detail": "VARCHAR",
+}
+_KEY = ("vital", "key_level", "key", "t_start", "t_end", "rev")
 
 
 def make_expected(database: duckdb.DuckDBPyConnection) -> None:
-    """Make the table ``expected``, empty."""
-    database.execute("""
-        CREATE TABLE expected (
-            vital VARCHAR, key_level VARCHAR, key VARCHAR, place VARCHAR, t_start BIGINT,
-            t_end BIGINT, rev INTEGER, value DOUBLE, n BIGINT, coverage DOUBLE, level INTEGER,
-            reason VARCHAR, child VARCHAR, children INTEGER)""")
+    """Make the table ``expected``, empty.
+
+    ``detail`` is the result's, as JSON; of roll-ups ``child`` and ``children`` stand for it.
+    """
+    columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+    database.execute(f"CREATE TABLE expected ({columns})")
 
 
 def level_sql(levels: Levels | None) -> str:
@@ -29,21 +43,46 @@ def level_sql(levels: Levels | None) -> str:
         return "NULL::INTEGER"
     sign = _COMPARE[levels.compare]
     worst_first = reversed(levels.thresholds.given())
-    steps = (f"WHEN value {sign} {x!r}::DOUBLE THEN {_SEVERITY[name]}" for name, x in worst_first)
+    steps = (f"WHEN value {sign} {x!r}::DOUBLE THEN {SEVERITY[name]}" for name, x in worst_first)
     return f"CASE WHEN value IS NULL THEN NULL {' '.join(steps)} ELSE 0 END"
 
 
-def add_results(database: duckdb.DuckDBPyConnection, table: str, wanted: str) -> None:
-    """Add the first statements, and the corrections that differ from them."""
+def mark_told(database: duckdb.DuckDBPyConnection, table: str, marked: str) -> None:
+    """Copy a table of statements, with ``told``: whether each of them is made.
+
+    First statements are made where ``closes`` is true, or always without such a column;
+    corrections where they differ from the first statement, made or not.
+    """
+    said = [name for name in _columns_of(database, table) if name in _COLUMNS and name not in _KEY]
+    same = " AND ".join(f"old.{name} IS NOT DISTINCT FROM new.{name}" for name in said)
+    closes = "new.closes" if "closes" in _columns_of(database, table) else "true"
     database.execute(f"""
-        INSERT INTO expected SELECT {_RESULT} FROM {table} new
-        WHERE {wanted} AND (rev = 0 OR NOT EXISTS (
-            SELECT 1 FROM {table} old
-            WHERE old.rev = 0 AND old.key_level = new.key_level AND old.key = new.key
-                AND old.t_end = new.t_end AND old.n = new.n AND old.coverage = new.coverage
-                AND old.value IS NOT DISTINCT FROM new.value
-                AND old.reason IS NOT DISTINCT FROM new.reason
-                AND old.level IS NOT DISTINCT FROM new.level
-                AND old.place IS NOT DISTINCT FROM new.place
-                AND old.child IS NOT DISTINCT FROM new.child
-                AND old.children IS NOT DISTINCT FROM new.children))""")
+        CREATE OR REPLACE TEMP TABLE {marked} AS
+        SELECT new.*, CASE WHEN new.rev = 0 THEN {closes}
+            ELSE NOT coalesce({same}, false) OR old.key IS NULL END AS told
+        FROM {table} new LEFT JOIN (SELECT * FROM {table} WHERE rev = 0) old
+        ON new.rev = 1 AND old.key_level = new.key_level AND old.key = new.key
+            AND old.t_end = new.t_end""")
+
+
+def add_results(database: duckdb.DuckDBPyConnection, table: str, wanted: str) -> None:
+    """Add the statements of a table that are made to ``expected``.
+
+    Parameters
+    ----------
+    table
+        With columns of ``expected``; one without ``told`` is marked here.
+    wanted
+        A condition on its rows.
+    """
+    if "told" not in _columns_of(database, table):
+        mark_told(database, table, "marked")
+        table = "marked"
+    names = ", ".join(name for name in _columns_of(database, table) if name in _COLUMNS)
+    database.execute(
+        f"INSERT INTO expected BY NAME SELECT {names} FROM {table} WHERE told AND {wanted}"
+    )
+
+
+def _columns_of(database: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    return [str(row[0]) for row in database.execute(f"DESCRIBE {table}").fetchall()]

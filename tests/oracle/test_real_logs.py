@@ -10,6 +10,7 @@ import pytest
 
 from schemas.configuration import Configuration
 from schemas.loading import load
+from tests.oracle.configurations import eager
 from tests.oracle.convert import write_aarhus_traffic, write_beijing_air
 from tests.oracle.replays import check
 
@@ -24,18 +25,55 @@ def data() -> Path:
     return Path(folder)
 
 
-def test_beijing_air(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two days of July rain, then the coldest of January: half a year of silence between."""
+def test_beijing_air_by_the_old_standard(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two days of July, then the coldest of January: half a year of silence between."""
     days = (("2015-07-17", "2015-07-18"), ("2016-01-22", "2016-01-24"))
     log = write_beijing_air(data, tmp_path, days)
-    database, compared = check(load(environ={}), tmp_path)
-    _say(capsys, f"Beijing air: {compared} results compared")
+    database, compared = check(_of_stations("air.", "meteo.temp_max", "meteo.rain_24h"), tmp_path)
+    _say(capsys, f"Beijing air, 2012: {compared} results compared")
     cold = (
         f"SELECT count(*) FROM read_json('{log}') WHERE metric = 'air_temperature' AND value < -15"
     )
     rejected = _count(database, "SELECT count(*) FROM events WHERE bin = 'rejected'")
     assert rejected == _count(database, cold) > 0
     assert _count(database, "SELECT count(*) FROM expected WHERE level > 0") > 100
+    assert _indices(database) == {("HJ 633-2012", name) for name in _INDICES}
+    for basis in ("hour_of_week", "hour_of_day"):
+        judged = f"SELECT count(*) FROM models WHERE basis = '{basis}' AND score >= 0.5"
+        assert _count(database, judged) > 0
+
+
+def test_beijing_air_by_the_new_standard(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same July with its rain, moved into the days of the standard of 2026."""
+    write_beijing_air(data, tmp_path, (("2015-07-17", "2015-07-18"),), years=12)
+    signs = ("air.", "meteo.", "city.", "traffic.tpi", "drain.depth")
+    database, compared = check(_of_stations(*signs), tmp_path)
+    _say(capsys, f"Beijing air, 2026: {compared} results compared")
+    assert _indices(database) == {("HJ 633-2026", name) for name in _INDICES}
+    assert _count(database, "SELECT count(*) FROM expected WHERE vital = 'meteo.rain_1h'") > 1000
+
+
+_INDICES = ("air.aqi", "air.aqi_24h", "air.aqi_day")
+
+
+def _of_stations(*prefixes: str) -> Configuration:
+    """The shipped signs that begin so, with models that answer within two days."""
+    content = load(environ={}).model_dump()
+    content["signs"] = [sign for sign in content["signs"] if sign["id"].startswith(prefixes)]
+    eager(content, least=8, every_s=300.0)
+    return Configuration.model_validate(content)
+
+
+def _indices(database: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """The standards and signs of the indices that have a value."""
+    rows = database.execute("""
+        SELECT DISTINCT detail->>'$.table', vital FROM expected
+        WHERE vital LIKE 'air.aqi%' AND value IS NOT NULL""")
+    return {(standard, vital) for standard, vital in rows.fetchall()}
 
 
 @pytest.mark.parametrize(

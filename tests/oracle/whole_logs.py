@@ -1,8 +1,9 @@
 """The long form of the real-log tests: whole logs, compared result by result.
 
 ``python -m tests.oracle.whole_logs`` with ``CITYVITALS_TEST_DATA`` set; minutes, not seconds.
-Fourteen months of Beijing's air are judged by the air signs alone: a minute's hop of rain over
-all that time would be thirty million results.
+Fourteen months of Beijing's air are judged by the air signs alone, once as they were and once as
+in the days of the next standard: a minute's hop of rain over all that time would be thirty million
+results.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from schemas.configuration import Configuration
 from schemas.loading import load
 from tests.oracle.convert import write_aarhus_traffic, write_beijing_air
 from tests.oracle.replays import check
+
+_ALL = (("2015-01-01", "2016-12-31"),)
 
 
 def only(*prefixes: str) -> Configuration:
@@ -45,11 +48,12 @@ def main() -> None:
         load(environ={}),
         lambda folder: write_aarhus_traffic(data, folder, slice(None)),
     )
-    compare(
-        "Beijing air, 2015-01 to 2016-02",
-        only("air."),
-        lambda folder: write_beijing_air(data, folder, (("2015-01-01", "2016-12-31"),)),
-    )
+    for years, standard in ((0, "HJ 633-2012"), (12, "HJ 633-2026")):
+        compare(
+            f"Beijing air, 2015-01 to 2016-02, {standard}",
+            only("air."),
+            lambda folder, years=years: write_beijing_air(data, folder, _ALL, years),  # type: ignore[misc]
+        )
 
 
 if __name__ == "__main__":
