@@ -42,8 +42,8 @@ class Hotline(Model):
     ]
     """Names of districts and streets, with their codes: they make a coarse place finer."""
     caller_key_file: str | None = None
-    """A file with the secret under which callers become hashes; without one a data folder makes
-    its own, and workers on Kafka do not tell callers apart."""
+    """A file with the secret under which callers become hashes, relative to the file that names it;
+    without one a data folder makes its own, and workers on Kafka do not tell callers apart."""
 
 
 class DueLimit(Model):

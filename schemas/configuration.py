@@ -132,6 +132,8 @@ class Configuration(Model):
             dict(enumerate(self.signs)),
             dict(enumerate(self.shards)),
             hotline=self.hotline,
+            orders=self.orders,
+            calendar=self.calendar,
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import gcd
 from zoneinfo import ZoneInfo
 
-from schemas.citizens import Hotline
+from schemas.citizens import Calendar, Hotline, Orders
 from schemas.configuration import City, Growth, Shard, Topic
 from schemas.durations import whole_ms
 from schemas.fields import fields_of
@@ -31,6 +31,8 @@ def find_problems(
     shards: Mapping[int, Shard],
     *,
     hotline: Hotline | None = None,
+    orders: Orders | None = None,
+    calendar: Calendar | None = None,
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -40,8 +42,8 @@ def find_problems(
     ----------
     city, topics, signs, shards
         The readable parts of a configuration, by their place in its lists.
-    hotline
-        What is said of the hotline, where that is readable.
+    hotline, orders, calendar
+        What is said of the hotline, of orders and of working days, where that is readable.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -63,6 +65,8 @@ def find_problems(
         problems += [(("topics", index, *path), message) for path, message in _grown(topic)]
     problems += _shards(shards)
     problems += _hotline(hotline) if hotline else []
+    problems += _orders(orders) if orders else []
+    problems += _calendar(calendar) if calendar else []
     for index, sign in signs.items():
         found = [*_windows(sign), *_keys(sign), *_levels(sign), *_empty(sign), *_model(sign)]
         if isinstance(sign, DerivedSign):
@@ -211,15 +215,40 @@ def _live(sign: LiveSign) -> Iterator[Finding]:
 
 
 def _hotline(hotline: Hotline) -> Iterator[Finding]:
-    names = [topic.name for topic in hotline.topics]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            yield ("hotline", "topics", i, "name"), f"'{name}' is defined twice: remove one"
+    for field in ("name", "code"):
+        told = [getattr(topic, field) for topic in hotline.topics]
+        for i, one in enumerate(told):
+            if one in told[:i]:
+                path = ("hotline", "topics", i, field)
+                yield path, f"'{one}' is defined twice: give each topic its own"
+    for i, topic in enumerate(hotline.topics):
+        for j, word in enumerate(topic.keywords):
+            if not _has_letters(word):
+                yield ("hotline", "topics", i, "keywords", j), "has no letter or digit to look for"
     for name, code in hotline.places.items():
+        if not _has_letters(name):
+            yield ("hotline", "places", name), "the name has no letter or digit to look for"
         try:
             normalise(code)
         except ValueError as error:
             yield ("hotline", "places", name), str(error)
+
+
+def _has_letters(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _orders(orders: Orders) -> Iterator[Finding]:
+    types = [limit.type for limit in orders.due]
+    for i, one in enumerate(types):
+        if one in types[:i]:
+            yield ("orders", "due", i, "type"), f"'{one}' has a limit already: remove one"
+
+
+def _calendar(calendar: Calendar) -> Iterator[Finding]:
+    for i, day in enumerate(calendar.workdays):
+        if day in calendar.holidays:
+            yield ("calendar", "workdays", i), f"{day} is a holiday too: take it out of one list"
 
 
 def _levels(sign: Sign) -> Iterator[Finding]:

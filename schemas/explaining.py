@@ -102,10 +102,13 @@ def explain(fault: ErrorDetails, path: Steps) -> str:
     if kind == "string_pattern_mismatch":
         return f"expected {_PATTERNS[context['pattern']]}"
     if kind in ("string_too_short", "too_short"):
-        return "must not be empty"
+        least = context["min_length"]
+        return "must not be empty" if least == 1 else f"must have at least {least} characters"
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
-    return fault["msg"]
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} items"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _choice(given: Any, choices: list[str]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.citizens import Hotline
+from schemas.citizens import Calendar, Hotline, Orders
 from schemas.configuration import City, Configuration, Shard, Topic
 from schemas.consistency import find_problems
+from schemas.devices import Register
 from schemas.documents import (
     ConfigurationError,
     Document,
@@ -24,6 +25,7 @@ from schemas.documents import (
 )
 from schemas.explaining import document_path, explain
 from schemas.overrides import apply_overrides
+from schemas.register import RegisterError
 from schemas.registers import read_register
 from schemas.signs import Sign
 
@@ -35,9 +37,14 @@ _JOINED = ("topics", "signs")
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
-_CITY: TypeAdapter[Any] = TypeAdapter(City)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
-_HOTLINE: TypeAdapter[Any] = TypeAdapter(Hotline)
+_WHOLE: dict[str, TypeAdapter[Any]] = {
+    "city": TypeAdapter(City),
+    "hotline": TypeAdapter(Hotline),
+    "orders": TypeAdapter(Orders),
+    "calendar": TypeAdapter(Calendar),
+}
+"""The parts that are no lists."""
 
 _DEPLOYMENT = {"kafka", "shards"}
 """What a configuration may hold alone: the shipped catalogue then stands for the rest."""
@@ -82,10 +89,29 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     configuration = _validate(document, problems)
     if problems or configuration is None:
         raise ConfigurationError(problems)
+    key_file = configuration.hotline.caller_key_file
+    if key_file is not None:
+        beside = Path(document.place(("hotline", "caller_key_file")).file).parent
+        told = {"caller_key_file": str(beside / key_file)}
+        hotline = configuration.hotline.model_copy(update=told)
+        configuration = configuration.model_copy(update={"hotline": hotline})
     if configuration.register_file is None:
         return configuration
-    beside = Path(document.place(("register_file",)).file).parent
-    return configuration.with_register(read_register(beside / configuration.register_file))
+    return configuration.with_register(_register(configuration.register_file, document))
+
+
+def _register(name: str, document: Document) -> Register:
+    """The register that a configuration names, relative to the file that names it."""
+    place = document.place(("register_file",))
+    path = Path(place.file).parent / name
+    try:
+        return read_register(path)
+    except RegisterError as error:
+        (first, *_) = error.problems
+        if first.line:
+            raise
+        message = f"{path} {first.message}: name a register, or none"
+        raise ConfigurationError([Problem(*place, "register_file", message)]) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -205,14 +231,21 @@ def _inconsistencies(
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
     shards = readable("shards", _SHARD)
-    right = {part for part in ("city", "hotline") if part in tree} - {at[0] for at in faulty}
+    wrong = {at[0] for at in faulty}
+    whole = {
+        part: adapter.validate_python(tree[part])
+        for part, adapter in _WHOLE.items()
+        if part in tree and part not in wrong
+    }
     listed = tree.get("topics")
     yield from find_problems(
-        _CITY.validate_python(tree["city"]) if "city" in right else None,
+        whole.get("city"),
         topics,
         signs,
         shards,
-        hotline=_HOTLINE.validate_python(tree["hotline"]) if "hotline" in right else None,
+        hotline=whole.get("hotline"),
+        orders=whole.get("orders"),
+        calendar=whole.get("calendar"),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

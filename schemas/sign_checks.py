@@ -76,6 +76,8 @@ def _repeats(sign: HistorySign) -> Iterator[Finding]:
     known = fields_of(sign.topic)
     if sign.topic != "hotline":
         yield ("topic",), "a history is kept of hotline events alone"
+    if whole_ms(sign.repeats.within_s) is None:
+        yield ("repeats", "within_s"), "expected a whole number of milliseconds"
     for i, names in enumerate(sign.repeats.of):
         for j, name in enumerate(names):
             if name not in known:

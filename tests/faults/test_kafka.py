@@ -36,6 +36,6 @@ def test_nothing_is_lost_wrong_or_different_after_kills_and_poison(
     assert found["kills"] == len(POINTS) + 1
     assert found["poisoned"] == 1
     assert found["expected"] > 3000
-    assert found["judged"] > 500, "models did not leave their warming"
+    assert found["judged"] > 100, "models did not leave their warming"
     bad = {name: found[name] for name in ("lost", "wrong", "differing", "remainder")}
     assert bad == dict.fromkeys(bad, 0), found["examples"]

@@ -493,9 +493,16 @@ def _paths(node, path=()):
 OPTIONAL = {
     "alert", "levels", "coverage", "empty", "forget_s", "deadband", "on_delay_s", "off_delay_s",
     "q", "scale", "blue", "yellow", "orange", "red", "rollup", "penalties", "of", "over", "hop_s",
-    "size_s", "calendar", "metric", "kind", "system", "status", "urgency",
+    "size_s", "calendar", "metric", "kind", "system", "status", "urgency", "period_s",
+    "registered", "past_due", "floor", "and_of", "and_at_least",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
+PARTS = {"model", "hotline", "orders", "calendar", "limit"}
+"""Parts in which, and without which, a configuration is complete."""
+
+
+def _may_be_missing(path: tuple) -> bool:
+    return path[-1] in OPTIONAL or not PARTS.isdisjoint(path)
 
 
 def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
@@ -508,13 +515,13 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
             parent = parent[step]
         scalar = not isinstance(node, dict | list)
         match rng.choice(("remove", "type", "unknown", "nan", "deep", "null", "twice", "bool")):
-            case "remove" if isinstance(parent, dict) and name not in OPTIONAL:
+            case "remove" if isinstance(parent, dict) and not _may_be_missing(path):
                 del parent[name]
                 return path[:-1], f"'{name}' is missing"
-            case "type" if name not in OPTIONAL:
+            case "type" if not _may_be_missing(path):
                 parent[name] = {"x": 1} if scalar or isinstance(node, list) else 7
                 return path, ""
-            case "unknown" if isinstance(node, dict) and name != "match":
+            case "unknown" if isinstance(node, dict) and name not in ("match", "places"):
                 node["zzzz"] = 1
                 return (*path, "zzzz"), "unknown field 'zzzz'"
             case "nan" if isinstance(node, int | float):
@@ -523,7 +530,7 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
             case "deep" if scalar:
                 parent[name] = [[[[node]]]]
                 return path, "expected"
-            case "null" if name not in OPTIONAL:
+            case "null" if not _may_be_missing(path):
                 parent[name] = None
                 return path, "expected"
             case "bool" if isinstance(node, int | float):
