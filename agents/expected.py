@@ -72,7 +72,7 @@ class ExpectedKey:
     places
         All places at which it ever stands, each once.
     constant
-        Whether all its devices count at all times.
+        Whether all that is said of it holds at all times.
     """
 
     __slots__ = ("_limited", "_since", "_spans", "_until", "constant", "places")
@@ -84,7 +84,8 @@ class ExpectedKey:
         self._since = sorted(since for since, _ in present)
         self._until = sorted(until for _, until in present)
         self._limited = any(span.limit is not None for span in spans)
-        self.constant = self._since[-1] <= 0 and self._until[0] == AFTER_ALL
+        # Of a device that was moved the rows are not: the later one counts since then.
+        self.constant = all(s.since <= 0 and s.until == AFTER_ALL for s in spans)
 
     def devices(self, end: int) -> int:
         """How many of its devices count in windows that end at ``end``."""

@@ -379,11 +379,13 @@ def answer(
         closed = end <= watermark or start <= last_data
         first: dict[KeyName, Said] = {}
         final: dict[KeyName, Said] = {}
+        # Who is listed is missed as long as others are heard of late.
+        heard = island([row.pane for row in on_time], pane, forget, end) is not None
         for name, (punctual, late) in keyed.items():
             since = island([row.pane for row in punctual], pane, forget, end)
             known = [row for row in punctual if row.e < end]
             corrections = [row for row in late if start <= row.e < end]
-            missed = listed[name].counting(end) if name in listed and beginning < end else []
+            missed = listed[name].counting(end) if name in listed and heard else []
             limit = listed[name].limit(sign, end) if name in listed and sign.limit else None
             unheard = max(beginning, min((row.since for row in missed), default=inf))
             if since is not None and closed:

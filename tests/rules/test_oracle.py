@@ -100,7 +100,7 @@ def test_arrivals_dimensions_limits_and_registers(unit: int, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_arrivals_and_daytimes(seed: int) -> None:
-    log = WideWriter(Random(seed), MIDNIGHT, 240_000, 7_200_000).write(DAYS, 300)
+    log = WideWriter(Random(seed), MIDNIGHT, 240_000, 7_200_000).write(DAYS, 700)
     assert assert_agree(DAYS, log) > 20
 
 
