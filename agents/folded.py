@@ -111,7 +111,10 @@ class FoldedState:
         Above ``limit``, where the log has ended, only a window that holds data has.
         """
         after = max(self.last_end, self._skipped_until)
-        if not self._alive and not (self._expected and self._is_heard(self.last_end)):
+        speaks = bool(self._alive)
+        if not speaks and self._expected and self._stretches:
+            speaks = self._misses(self.plan.windows.first_end_after(after))
+        if not speaks:
             if self._entered == len(self._starts):
                 return AFTER_ALL
             after = max(after, self._starts[self._entered])
@@ -145,20 +148,25 @@ class FoldedState:
 
     def _speaking(self, end: int) -> list[KeyName]:
         """The keys of a window: those that were heard of late, and those of the register."""
-        if not self._expected or not self._is_heard(end):
+        if not self._misses(end):
             return sorted(self._alive)
         expected = {name for name, key in self._expected.items() if key.devices(end)}
         return sorted(self._alive | expected)
 
-    def _is_missed(self, name: KeyName, end: int) -> bool:
-        """Whether the register expects the key in a window in which others were heard of late."""
-        key = self._expected.get(name)
-        return key is not None and key.devices(end) > 0 and self._is_heard(end)
+    def _misses(self, end: int) -> bool:
+        """Whether keys of the register are missed in a window: others were heard of late.
 
-    def _is_heard(self, end: int) -> bool:
-        """Whether any key was heard of late, be it another shard's."""
-        pane_ms = self.plan.windows.pane_ms
-        return reaching(self._stretches, end, pane_ms, self.plan.forget_ms) is not None
+        Others are those of all shards, for a pane is known wherever its rows went.
+        """
+        if not self._expected:
+            return False
+        pane_ms, forget_ms = self.plan.windows.pane_ms, self.plan.forget_ms
+        return reaching(self._stretches, end, pane_ms, forget_ms) is not None
+
+    def _is_missed(self, name: KeyName, end: int) -> bool:
+        """Whether the register expects the key in a window."""
+        key = self._expected.get(name)
+        return key is not None and key.devices(end) > 0 and self._misses(end)
 
     def _said_of(self, name: KeyName, start: int, end: int) -> Entry:
         """What the events that were on time say of a key."""
@@ -184,7 +192,6 @@ class FoldedState:
             self._keys_changed = True
             self.observed_from = min(self.observed_from, start)
             self._open(start)
-            # A pane without a row here has rows in another shard.
             self._stretches = lengthened(self._stretches, start, pane, forget)
             for name, (place, state) in self._panes[start].items():
                 self._islands[name] = lengthened(self._islands.get(name, ()), start, pane, forget)
