@@ -88,10 +88,10 @@ class Assess:
             derived = DerivedState(sign, windows, zone, lateness[sign.id], self._histories)
             lanes = plan.lanes_of(kinds[sign.id])
             self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
-        # A correction repeats what the model said of the window, whether others read it or not.
-        for name in self.judges:
-            if lateness[name]:
-                self._histories.setdefault(name, History())
+        for assessed in self._signs:
+            # A correction says what the model said of the window when it was closed.
+            if assessed.sign.id in self.judges and assessed.lateness_ms:
+                self._histories.setdefault(assessed.sign.id, History())
         self._readers: dict[str, list[DerivedState]] = {
             name: [
                 s.state
@@ -216,8 +216,7 @@ class Assess:
 
     def _with_model(self, sign: str, entry: Entry, end: int) -> Entry:
         """A corrected entry with what the model said of the window when it was closed."""
-        history = self._histories.get(sign)
-        first = None if history is None else history.at(end, final=False).get(entry.name)
+        first = self._histories[sign].at(end, final=False).get(entry.name)
         return entry if first is None else entry._replace(model=first.model)
 
     def _owns(self, entry: Entry) -> bool:
@@ -239,17 +238,19 @@ class Assess:
         if history is None or not entries:
             return
         readers = [r for r in self._readers[assessed.sign.id] if r.wants(end)]
-        if readers or (assessed.sign.id in self.judges and assessed.lateness_ms):
+        if readers:
             history.note(end, entries, final=final)
-        for reader in readers:
-            reader.expect(end, final=final)
+            for reader in readers:
+                reader.expect(end, final=final)
+        elif not final and (judged := [entry for entry in entries if entry.model is not None]):
+            history.note(end, judged)
 
     def _prune(self, marks: list[int]) -> None:
         keep = dict.fromkeys(self._histories, AFTER_ALL)
         for assessed, mark in zip(self._signs, marks, strict=True):
-            state, sign = assessed.state, assessed.sign.id
-            if sign in self.judges and sign in keep:
-                keep[sign] = min(keep[sign], mark - assessed.lateness_ms)
+            state = assessed.state
+            if assessed.sign.id in keep:
+                keep[assessed.sign.id] = min(keep[assessed.sign.id], mark - assessed.lateness_ms)
             if isinstance(state, FoldedState):
                 state.prune(mark)
                 continue

@@ -65,12 +65,21 @@ class Span(NamedTuple):
 
 
 class ExpectedKey:
-    """One key of the register: where it stands, and how many devices it has, at any time."""
+    """One key of the register: where it stands, and how many devices it has, at any time.
 
-    __slots__ = ("_limited", "_since", "_spans", "_until", "constant")
+    Attributes
+    ----------
+    places
+        All places at which it ever stands, each once.
+    constant
+        Whether all its devices count at all times.
+    """
+
+    __slots__ = ("_limited", "_since", "_spans", "_until", "constant", "places")
 
     def __init__(self, spans: list[Span]) -> None:
         self._spans = sorted(spans, key=lambda span: span[:4])
+        self.places = tuple(dict.fromkeys(span.place for span in self._spans))
         present = _presences(self._spans)
         self._since = sorted(since for since, _ in present)
         self._until = sorted(until for _, until in present)

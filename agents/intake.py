@@ -98,6 +98,7 @@ class Intake:
             *(self._arrivals.router.folds if self._arrivals else ()),
             *(self.desk.folds if self.desk else ()),
         ]
+        self._expected = {fold.plan.sign.id: fold.plan.expected for fold in self._folds}
         # A topic without signs is cut by the minute all the same: it forgets as it goes.
         self._panes = sorted({f.store.pane_ms for f in self._folds} or {MINUTE_MS})
         self._next_cut = BEFORE_ALL
@@ -245,8 +246,12 @@ class Intake:
         cuts: list[list[Partial]] = [[] for _ in range(self.shards.count)]
         for partial in partials:
             rows: list[list[Row]] = [[] for _ in cuts]
+            expected = self._expected[partial.sign]
             for row in partial.rows:
-                for shard in self.shards.wanted_by(partial.sign, row.place):
+                # Where the register puts a key it would be missed, though it speaks elsewhere.
+                known = expected.get((row.level, row.key))
+                places = (row.place,) if known is None else {row.place, *known.places}
+                for shard in self.shards.wanted_by(partial.sign, *places):
                     rows[shard].append(row)
             for shard, cut in enumerate(cuts):
                 cut.append(partial._replace(rows=rows[shard]))

@@ -19,7 +19,8 @@ class Shards:
     """The places of each shard, by their prefixes.
 
     A row goes to the shard that owns its place, and to the city's as well where its sign has a key
-    above that shard's places: both then merge the same rows, and each says only what it owns.
+    above that shard's places: both then merge the same rows, and each says only what it owns.  The
+    same holds for places where the register puts the row's key.
 
     Examples
     --------
@@ -50,12 +51,15 @@ class Shards:
         """The shard that owns a place, and says what is said of it."""
         return self._find(place)[0]
 
-    def wanted_by(self, sign: str, place: str) -> tuple[int, ...]:
-        """The shards that need the rows of a sign at a place."""
-        shard, length = self._find(place)
-        if shard == CITY or self._reach[sign] >= length:
-            return (shard,)
-        return (CITY, shard)
+    def wanted_by(self, sign: str, *places: str) -> tuple[int, ...]:
+        """The shards that need the rows of a sign at these places."""
+        wanted: set[int] = set()
+        for place in places:
+            shard, length = self._find(place)
+            wanted.add(shard)
+            if self._reach[sign] < length:
+                wanted.add(CITY)
+        return tuple(sorted(wanted))
 
     def _find(self, place: str) -> tuple[int, int]:
         for length in self._lengths:

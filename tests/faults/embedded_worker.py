@@ -10,16 +10,15 @@ from agents.app import run
 from agents.engine import Engine
 from agents.feeds import behind
 from agents.metrics import Metrics
-from agents.plan import compile_plan
-from schemas.loading import load
 from streams.log_store import LogStore
 from streams.timeline import BEFORE_ALL
+from tests.faults.settings import read
 
 
 def main(folder: Path, config: Path) -> None:
     store = LogStore(folder)
     store.own()
-    engine = Engine(compile_plan(load(config)), store, Metrics())
+    engine = Engine(read(config), store, Metrics())
     engine.open()
 
     async def tick_some() -> None:

@@ -23,25 +23,25 @@ from agents.city import City
 from agents.engine import Engine
 from agents.metrics import Metrics
 from agents.outputs import TICKS
-from agents.plan import compile_plan
 from agents.recordings import Emitted, append
 from schemas.configuration import Configuration
-from schemas.loading import load
 from streams.accounting import Accounting
 from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.records import Lane
 from tests.faults.kafka_faults import Site
+from tests.faults.settings import catalogue, read
 from tests.kafka import checker
 from tests.kafka.broker import Broker
 
 PARTITIONS = 4
+SCALE = 1.0
 _FED = ("city.sensor.v1", "city.traffic.v1", "city.hotline.v1")
 
 
 def emitted(seed: int, events: int) -> Iterator[Emitted]:
     """Records of a small city in the order of their arrival."""
-    city = City(seed, scale=1.0)
+    city = City(seed, scale=SCALE)
     found = (
         Emitted(e.arrival_ms, e.topic, partition_of(e.key, PARTITIONS), e.key, e.value)
         for minute in count()
@@ -56,9 +56,12 @@ class Said:
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.records = self.differing = 0
+        self.records = self.differing = self.judged = self.flagged = 0
 
     def add(self, topic: str, name: bytes, value: bytes) -> None:
+        judged, flagged = checker.verdicts([value])
+        self.judged += judged
+        self.flagged += flagged
         key, digest = _digest(topic.encode() + b"|" + name), _digest(value)
         self.records += 1
         if self.values.setdefault(key, digest) != digest:
@@ -71,7 +74,7 @@ def _digest(data: bytes) -> bytes:
 
 def run_embedded(folder: Path, config: Path, records: Iterable[Emitted]) -> float:
     """Fill a log and let the engine run over it; seconds of the run."""
-    plan = compile_plan(load(config))
+    plan = read(config)
     store = LogStore(folder)
     Engine(plan, store, Metrics()).open()
     waiting = iter(records)
@@ -96,7 +99,7 @@ def said_embedded(folder: Path) -> Said:
 
 def accounts_embedded(folder: Path, config: Path) -> dict[Lane, Accounting]:
     store = LogStore(folder)
-    engine = Engine(compile_plan(load(config)), store, Metrics())
+    engine = Engine(read(config), store, Metrics())
     engine.open()
     accounts = {lane: intake.accounting for lane, intake in engine.lanes.items()}
     store.close()
@@ -137,7 +140,7 @@ def feed(site: Site, records: Iterable[Emitted], folder: Path) -> None:
 
 
 def configured(broker: str, prefix: str) -> Configuration:
-    """The shipped catalogue, by workers that write no ticks of their own."""
+    """The shipped catalogue with quick models, by workers that write no ticks of their own."""
     kafka = {
         "broker": broker,
         "prefix": prefix,
@@ -145,9 +148,9 @@ def configured(broker: str, prefix: str) -> Configuration:
         "checkpoint_s": 1.0,
         "retention_s": 31_622_400.0,
     }
-    return Configuration.model_validate(
-        load(None, environ={}).model_dump(mode="json") | {"kafka": kafka}
-    )
+    made = catalogue(SCALE, quickly=True)
+    other = Configuration.model_validate(made.model_dump(mode="json") | {"kafka": kafka})
+    return other.with_register(made.register)
 
 
 def run_on_kafka(
@@ -184,6 +187,7 @@ def run(broker: Broker, events: int, seed: int, prefix: str) -> dict[str, Any]:
         found["embedded_s"] = round(run_embedded(folder, config, log), 1)
         expected, accounts = said_embedded(folder), accounts_embedded(folder, config)
         found["said"] = len(expected.values)
+        found["judged"], found["flagged"] = expected.judged, expected.flagged
         found["ticks"] = _ticks(folder)
         found["accounting"] = _total(accounts)
         for label, workers, restart in (

@@ -35,9 +35,11 @@ from streams.kafka.snapshots import SnapshotTopic
 from streams.records import Chunk, Lane
 from tests.faults.kafka_log import Feed, configuration
 from tests.faults.kafka_worker import POINTS, POISON
+from tests.faults.settings import write
 from tests.kafka import checker
 from tests.kafka.broker import Broker
 from tests.kafka.checker import Report
+from tests.rules.wide import SECRET
 
 _REST_S = 2.0
 
@@ -55,19 +57,16 @@ class Site:
 
     @property
     def plan(self) -> Plan:
-        return compile_plan(self.configuration)
+        return compile_plan(self.configuration, SECRET)
 
     @property
     def settings(self) -> dict[str, Any]:
         return dict(self.broker.client())
 
     def config_file(self, **kafka: Any) -> Path:
-        """The configuration as a file; JSON is YAML."""
-        content = self.configuration.model_dump(mode="json", exclude_none=True)
-        content["kafka"] |= kafka
+        """The configuration as a file, with the callers' secret and the register beside it."""
         path = self.folder / f"config-{len(list(self.folder.iterdir()))}.yaml"
-        path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
-        return path
+        return write(path, self.configuration, **kafka)
 
     def create_topics(self) -> None:
         command = ["topics", "create", "--config", str(self.config_file())]
@@ -214,7 +213,9 @@ def check(site: Site) -> Report:
     ticks = checker.standing_ticks(settings, plan)
     _, outputs = checker.outputs_of(plan, lanes, ticks, quarantined)
     found = checker.found_in(settings, plan.configuration.kafka.prefix)
-    report = checker.compare(checker.by_id(outputs), found)
+    expected = checker.by_id(outputs)
+    report = checker.compare(expected, found)
+    report.judged, report.flagged = checker.verdicts(expected.values())
     report.remainder = checker.check_counts(lanes, site.accounts(), found)
     return report
 

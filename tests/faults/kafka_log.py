@@ -12,9 +12,11 @@ from confluent_kafka import Producer
 
 from agents.plan import Plan
 from schemas.configuration import Configuration
+from schemas.devices import Device, Register
 from streams.event_logs import partition_of
 from tests.faults.kafka_worker import POISON
-from tests.rules.configurations import past_mean, sensor, traffic, window
+from tests.rules.configurations import past_mean, sensor, sign, traffic, window
+from tests.rules.wide import arrivals, by_hours, created, gaussian, orders
 
 TOPICS = [
     {"name": "run.sensor", "kind": "sensor", "allowed_lateness_s": 20.0},
@@ -31,6 +33,7 @@ SIGNS: list[dict[str, Any]] = [
         window=window(20, 5),
         keys=["device", "street", "district", "city"],
         rollup="mean",
+        model=gaussian(floor=1, keys=["street", "city"]),
         levels={
             "compare": "ge",
             "thresholds": {"blue": 20, "yellow": 60},
@@ -67,29 +70,73 @@ SIGNS: list[dict[str, Any]] = [
         window=window(20, 5),
         keys=["district", "city"],
     ),
-    {
-        "id": "run.orders",
-        "kind": "window",
-        "domain": "run",
-        "name": {"zh": "run", "en": "run"},
-        "unit": "count",
-        "source": "tests",
-        "topic": "hotline",
-        "match": {"kind": "order", "status": "created"},
-        "base": "grid",
-        "aggregate": {"function": "count"},
-        "window": window(10, 5),
-        "keys": ["grid", "district", "city"],
-        "rollup": "merge",
-        "empty": "zero",
-    },
+    created(
+        "run.orders",
+        "count",
+        base="grid",
+        aggregate={"function": "count"},
+        window=window(10, 5),
+        keys=["category*street", "grid", "district", "city"],
+        empty="zero",
+        model=by_hours(side="high", counts=True, keys=["category*street", "city"]),
+    ),
+    created(
+        "run.callers",
+        "count",
+        base="street",
+        aggregate={"function": "distinct", "of": "citizen"},
+        window=window(10, 5),
+        keys=["street", "city"],
+        empty="zero",
+    ),
+    sign(
+        "run.repeats",
+        "%",
+        kind="history",
+        topic="hotline",
+        match={"kind": "order", "status": "created"},
+        base="street",
+        repeats={"of": [["citizen", "category"]], "within_s": 30},
+        window=window(10, 5),
+        keys=["street", "city"],
+    ),
+    orders(
+        "run.open",
+        "count",
+        5,
+        match={},
+        base="street",
+        aggregate={"function": "count"},
+        keys=["category*city", "street", "city"],
+        empty="zero",
+        model=by_hours(counts=True),
+    ),
+    arrivals(
+        "run.valid",
+        "%",
+        aggregate={"function": "mean", "of": "valid", "scale": 100},
+        window=window(15, 5),
+        keys=["platform*city", "street", "city"],
+        rollup="merge",
+        model=gaussian(side="low", floor=1, probe_times=1.5),
+    ),
+    arrivals(
+        "run.online",
+        "%",
+        kind="sampled",
+        match={"registered": True},
+        aggregate={"function": "online", "scale": 100},
+        window=window(5, 5),
+        keys=["district", "city"],
+    ),
 ]
+_DEVICES = 40
 _PLACES = [f"44011100{street}0010{grid:02}" for street in (1, 2) for grid in range(1, 4)]
 
 
 def configuration(kafka: dict[str, Any], **more: Any) -> Configuration:
-    """Signs with short windows, so that minutes are enough for many of them."""
-    return Configuration.model_validate(
+    """Signs with short windows, so that minutes are enough for many of them; with a register."""
+    made = Configuration.model_validate(
         {
             "version": "faults",
             "city": {
@@ -104,6 +151,12 @@ def configuration(kafka: dict[str, Any], **more: Any) -> Configuration:
             **more,
         }
     )
+    # Two of them never speak.
+    devices = [
+        Device(f"d{n}", "sensor", "pm25", "tests", _PLACES[n % len(_PLACES)], period_s=5.0)
+        for n in range(_DEVICES + 2)
+    ]
+    return made.with_register(Register(devices))
 
 
 class Feed(threading.Thread):
@@ -164,7 +217,7 @@ class Feed(threading.Thread):
             return topic, b"bad", b'{"t":'
         now = round(time.time() * 1000)
         t = now - rng.choice((0, 0, 0, 500, 2000, 4900, 5100, 9000, 14_000, 30_000))
-        number = rng.randrange(40)
+        number = rng.randrange(_DEVICES)
         name, body = self._body(topic, number, t)
         body |= {"t": t, "place": _PLACES[number % len(_PLACES)], "source": "tests"}
         body["id"] = f"{self.sent}-{rng.randrange(10**6)}"
@@ -183,6 +236,9 @@ class Feed(threading.Thread):
             segment = f"r{number}"
             flow = {"link_len_m": 250, "speed_kmh": rng.randrange(5, 60), "free_flow_kmh": 50}
             return segment, {"kind": "segment_flow", "source_id": segment, **flow}
-        order = f"o{rng.randrange(10**6)}"
-        step = {"status": "created", "seq": 0, "category": ["x"], "t_created": t}
+        order = f"o{number}-{rng.randrange(200)}"
+        status, seq = rng.choice((("created", 0), ("dispatched", 1), ("closed", 2)))
+        step = {"status": status, "seq": seq, "category": [rng.choice(("x", "y"))]}
+        step |= {"t_created": t - 1000, "text": "not for others"}
+        step["caller"] = f"1610000{rng.randrange(500):04}"
         return order, {"kind": "order", "system": "12345", "order_id": order, **step}

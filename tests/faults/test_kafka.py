@@ -19,6 +19,8 @@ def test_one_worker_and_three_say_what_the_embedded_engine_says(
     print(found)
     assert found["said"] > 20_000
     assert found["ticks"] > 12
+    assert found["judged"] > 500, "models did not leave their warming"
+    assert found["flagged"] > 10
     for label in ("one", "three", "other_fetch_size"):
         assert not any(found[label][name] for name in BAD), label
 
@@ -34,5 +36,6 @@ def test_nothing_is_lost_wrong_or_different_after_kills_and_poison(
     assert found["kills"] == len(POINTS) + 1
     assert found["poisoned"] == 1
     assert found["expected"] > 3000
+    assert found["judged"] > 500, "models did not leave their warming"
     bad = {name: found[name] for name in ("lost", "wrong", "differing", "remainder")}
     assert bad == dict.fromkeys(bad, 0), found["examples"]

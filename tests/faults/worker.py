@@ -10,27 +10,27 @@ from agents.app import run
 from agents.engine import Engine
 from agents.feeds import keep_behind
 from agents.metrics import Metrics
-from agents.plan import compile_plan
-from schemas.loading import load
 from streams.log_store import LogStore
+from tests.faults.settings import read
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, config: Path) -> None:
     store = LogStore(folder)
     store.own()
-    plan = compile_plan(load(None))
-    engine = Engine(plan, store, Metrics(), checkpoint_s=0.1)
+    engine = Engine(read(config), store, Metrics(), checkpoint_s=0.1)
     engine.open()
 
     async def source() -> None:
+        # Whoever is about to kill this process waits for it.
+        (folder / "began").touch()
         await keep_behind(engine, 0)
         await engine.finish()
         with store.transaction() as tx:
             tx.set_meta("finished", b"1")
 
-    asyncio.run(run(plan, engine, folder, source))
+    asyncio.run(run(engine.plan, engine, folder, source))
     store.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -7,6 +7,7 @@ counts are made here again without it.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from agents.detectors.protocol import ALARM
 from agents.outputs import ALERT_LOG, CLAIM, DEAD_LETTER, LATE, TICKS, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import Plan
@@ -31,9 +33,13 @@ Id = tuple[str, bytes]
 
 @dataclass
 class Report:
-    """What was found; all but ``expected`` and ``repeated`` must be 0."""
+    """What was found; ``lost``, ``wrong``, ``differing`` and ``remainder`` must be 0."""
 
     expected: int = 0
+    judged: int = 0
+    """Results that a model judged which had left its warming."""
+    flagged: int = 0
+    """Those of them that it calls an anomaly."""
     lost: int = 0
     wrong: int = 0
     differing: int = 0
@@ -163,6 +169,15 @@ def compare(expected: dict[Id, bytes], found: dict[Id, Counter[bytes]]) -> Repor
             _note(report, "differing", name)
         report.repeated += values.total() - 1
     return report
+
+
+_JUDGED = re.compile(rb'"model":\{"basis":"(?:hour_of_week|hour_of_day|gaussian)","score":([^,]+)')
+
+
+def verdicts(values: Iterable[bytes]) -> tuple[int, int]:
+    """How many results models judged, and how many of these they flagged."""
+    scores = [float(found[1]) for value in values if (found := _JUDGED.search(value))]
+    return len(scores), sum(score >= ALARM for score in scores)
 
 
 def _note(report: Report, what: str, name: Id) -> None:

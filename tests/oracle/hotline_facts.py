@@ -89,6 +89,11 @@ def load_facts(database: duckdb.DuckDBPyConnection, configuration: Configuration
     _make(database, "open_orders", _SPANS, spans)
     for name in ("who", "hashed"):
         database.execute(f"ALTER TABLE events ADD COLUMN {name} {_FACTS[name]}")
+    unlike = database.execute("""
+        SELECT count(DISTINCT citizen), count(DISTINCT hashed), count(DISTINCT (citizen, hashed))
+        FROM facts WHERE hashed IS NOT NULL""").fetchone()
+    assert unlike is not None
+    assert len(set(unlike)) == 1, f"citizens and their hashes do not belong one to one: {unlike}"
     told = ", ".join(f"{name} = facts.{name}" for name in list(_FACTS)[3:])
     database.execute(f"""
         UPDATE events SET {told} FROM facts

@@ -113,7 +113,7 @@ def write_day(data: Path, folder: Path, last: str, delay: Delay = at_once) -> No
     """Write one day of requests to all agencies, and closures up to a local date.
 
     The data do not say who works on a request, nor until when: types of requests have departments
-    here, some are of city management, and heat is due within a day.
+    here, some are of city management, and heat and traffic are due within a day.
     """
     steps = _steps(data / DAY, "2013-12-25", last, _of_the_day)
     _send(folder, steps, delay)
@@ -126,6 +126,8 @@ def _of_the_day(kind: str) -> dict[str, Any]:
     fields: dict[str, Any] = {} if department is None else {"department": department}
     if department in _CITY_MANAGEMENT:
         fields["system"] = "cgj"
+    if kind == "HEATING" or kind.startswith("Traffic"):
+        fields["due_h"] = 24
     return fields
 
 
@@ -154,8 +156,9 @@ def _steps(
         if complaint:
             # Nobody knows who called: each complaint is another's.
             step |= {"type": "complaint", "caller": f"resident {number}"}
-            if kind == "HEATING":
-                step["due"] = t + 24 * _HOUR_MS
+        due_h = step.pop("due_h", None)
+        if complaint and due_h is not None:
+            step["due"] = t + due_h * _HOUR_MS
         yield step
 
 

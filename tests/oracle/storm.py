@@ -99,15 +99,26 @@ def alerts(data: Path, first: str, last: str) -> list[Raised]:
         folder = Path(name)
         nyc.write_flood(data, folder, first, last)
         configuration = in_city(nyc.CITY, nyc.ZONE, folder, signs=SIGNS, partitions={"sensor": 1})
-        found = [_raised(alert) for alert in _alert_log(configuration, folder)]
-    return sorted((one for one in found if one), key=lambda one: (one.t, one.rule, one.key))
+        return raised(_alert_log(configuration, folder))
 
 
-def _raised(alert: dict[str, Any]) -> Raised | None:
-    if alert["transition"] != "raised":
-        return None
-    named = (alert[name] for name in ("rule", "kind", "key", "t_raised", "level", "value"))
-    return Raised(*named, alert["why"]["expected"])
+def raised(transitions: Iterable[dict[str, Any]]) -> list[Raised]:
+    """Alerts as they were raised, in the order of time."""
+    names = ("rule", "kind", "key", "t_raised", "level", "value")
+    found = [
+        Raised(*(one[name] for name in names), one["why"]["expected"])
+        for one in transitions
+        if one["transition"] == "raised"
+    ]
+    return sorted(found, key=lambda one: (one.t, one.rule, one.key))
+
+
+def printed(path: Path) -> Iterator[dict[str, Any]]:
+    """Transitions of alerts among what a replay has printed."""
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b'{"alert_id"'):
+                yield msgspec.json.decode(line)
 
 
 def _alert_log(configuration: Configuration, folder: Path) -> Iterator[dict[str, Any]]:
@@ -194,9 +205,10 @@ def _say_false(data: Path, found: list[Raised]) -> None:
     no_heavy = [row for row in light if row[1] < HEAVY_MM]
     no_soak = [row for row in light if row[2] < SOAKED_MM]
     both = [row for row in no_heavy if row in no_soak]
+    happenings = len({one.t // HOUR_MS for one, *_ in both})
     print(f"  without an hour of {HEAVY_MM} mm in the 24 h before: {len(no_heavy)}")
     print(f"  without {SOAKED_MM:g} mm in the 24 h before: {len(no_soak)}")
-    print(f"  without either: {len(both)}")
+    print(f"  without either: {len(both)}, at {happenings} hours")
     for one, hour, day in (row for row in light if row in no_heavy or row in no_soak):
         print(
             f"    {local(one.t)} {one.key}: {one.value:g} times the expected, level {one.level}; "

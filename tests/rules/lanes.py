@@ -1,6 +1,7 @@
 """What the oracle makes of one lane: bins, watermark, and the rows of every sign.
 
-An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate.
+An event is ``(logged, fields)``; ``fields`` is None where the record cannot pass the gate, or its
+bytes where something of them can be read.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from math import gcd, inf
 from typing import Any, NamedTuple
 
 from schemas.configuration import Topic
+from schemas.devices import Register
 from schemas.metrics import METRICS
 from schemas.signs import WindowSign
+from tests.rules.facts import arrival_of, fact_of, refused_arrival
 
 PLACE_DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
 LEVEL_OF_DIGITS = {digits: level for level, digits in PLACE_DIGITS.items()}
 HOUR_MS = 3_600_000
 
 LaneName = tuple[str, int]
-Record = tuple[int, dict[str, Any] | None]
+Record = tuple[int, dict[str, Any] | bytes | None]
 KeyName = tuple[str, str]
 
 
@@ -91,10 +94,14 @@ def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str]
         return None
     if what.function == "distinct":
         return (0, 0, str(of))
+    if what.function == "leq":
+        return (round(10 ** (of / 10) * 1000), 0, "")
+    if what.over is None:
+        return (micro(of), 0, "")
+    over = event.get(what.over)
     if what.function == "ratio":
-        over = event.get(what.over or "")
         return None if over is None else (micro(of), micro(over), "")
-    return (micro(of), 0, "")
+    return (micro(of / over), 0, "") if over and of / over <= 1e12 else None
 
 
 def takes(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> bool:
@@ -116,14 +123,21 @@ def covered_ms(kind: str, event: Mapping[str, Any]) -> int:
     return 0
 
 
+def dimension_of(sign: WindowSign) -> str | None:
+    """The field by which the keys of places are divided, if they are."""
+    return next((key.partition("*")[0] for key in sign.keys if "*" in key), None)
+
+
 def base_key(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> KeyName:
-    reporter = event.get("device" if kind == "sensor" else "source_id")
+    reporter = event.get("device" if kind in ("sensor", "arrivals") else "source_id")
     if sign.base in ("station", "site"):
         return sign.base, event.get("site") or str(reporter)
     if sign.base not in PLACE_DIGITS:
         return sign.base, str(reporter)
     place = str(event["place"])[: PLACE_DIGITS[sign.base]]
-    return LEVEL_OF_DIGITS[len(place)], place
+    level, dimension = LEVEL_OF_DIGITS[len(place)], dimension_of(sign)
+    divided = dimension and event.get(dimension)
+    return (f"{dimension}*{level}", f"{divided}*{place}") if divided else (level, place)
 
 
 def pane_ms(sign: Any) -> int:
@@ -132,37 +146,59 @@ def pane_ms(sign: Any) -> int:
     return gcd(ms(sign.window.size_s), ms(sign.window.hop_s))
 
 
-def read_lane(topic: Topic, signs: Sequence[WindowSign], records: Iterable[Record]) -> Lane:
+def row_of(
+    sign: WindowSign, kind: str, event: Mapping[str, Any], e: int, covered: int, before: float
+) -> Row:
+    level, key = base_key(sign, kind, event)
+    value, weight, member = measured(sign, event) or (0, 0, "")
+    pane = e // pane_ms(sign) * pane_ms(sign)
+    late = pane + pane_ms(sign) <= before
+    return Row(e, pane, late, level, key, str(event["place"]), value, weight, member, covered)
+
+
+def read_lane(
+    topic: Topic, signs: Sequence[WindowSign], records: Iterable[Record], register: Register
+) -> Lane:
     lane, noted = Lane(), dict[tuple[Any, ...], int]()
     lateness, skew = ms(topic.allowed_lateness_s), ms(topic.skew_s)
+    of_events = [sign for sign in signs if sign.topic != "arrivals"]
+    of_arrivals = [sign for sign in signs if sign.topic == "arrivals"]
+
+    def arrive(arrival: Mapping[str, Any] | None, at: float) -> None:
+        if arrival is not None and at > -inf:
+            for sign in of_arrivals:
+                if takes(sign, "arrivals", arrival):
+                    lane.rows[sign.id].append(row_of(sign, "arrivals", arrival, int(at), 0, -inf))
+
     for offset, (logged, event) in enumerate(records):
         lane.bins["read"] += 1
-        if event is None:
+        before = lane.watermark
+        if event is None or isinstance(event, bytes):
             lane.bins["rejected"] += 1
+            if isinstance(event, bytes) and before > -inf:
+                arrive(refused_arrival(event, int(before), register), before)
             continue
-        e, before = event_time(topic.kind, event), lane.watermark
+        e = event_time(topic.kind, event)
         if e <= logged + skew:
             lane.watermark = max(lane.watermark, e - ms(topic.disorder_s))
         who = identity(topic.kind, event)
         if who is not None and who in noted and noted[who] >= before - lateness:
             lane.bins["duplicate"] += 1
             continue
+        if topic.kind == "sensor":
+            counts_at = before if e > logged + skew else max(e, before)
+            arrive(arrival_of(event, e, logged, register), counts_at)
         if e < before - lateness:
             lane.bins["late"] += 1
             lane.late.append((offset, int(before - e)))
             continue
         if who is not None:
             noted[who] = e
-        taking = [sign for sign in signs if takes(sign, topic.kind, event)]
+        fact = fact_of(event, e) if topic.kind == "hotline" else event
+        taking = [sign for sign in of_events if takes(sign, topic.kind, fact)]
         lane.bins["accepted" if taking else "filtered"] += 1
         lane.bins["accepted_late"] += bool(taking and e < before)
         for sign in taking:
-            level, key = base_key(sign, topic.kind, event)
-            value, weight, member = measured(sign, event) or (0, 0, "")
-            pane = e // pane_ms(sign) * pane_ms(sign)
-            late, covered = pane + pane_ms(sign) <= before, covered_ms(topic.kind, event)
-            place = str(event["place"])
-            lane.rows[sign.id].append(
-                Row(e, pane, late, level, key, place, value, weight, member, covered)
-            )
+            covered = covered_ms(topic.kind, event)
+            lane.rows[sign.id].append(row_of(sign, topic.kind, fact, e, covered, before))
     return lane

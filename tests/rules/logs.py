@@ -126,11 +126,18 @@ class Writer:
         return event
 
 
+def raw_of(event: dict[str, Any] | bytes | None) -> bytes:
+    """A record's bytes."""
+    if isinstance(event, bytes):
+        return event
+    return MALFORMED if event is None else json.dumps(event).encode()
+
+
 def chunks_of(log: Mapping[LaneName, Sequence[Record]], size: int = 10**6) -> list[Chunk]:
     """The log in chunks of one lane after another."""
     chunks = []
     for (topic, partition), records in log.items():
-        values = [MALFORMED if e is None else json.dumps(e).encode() for _, e in records]
+        values = [raw_of(event) for _, event in records]
         times = [logged for logged, _ in records]
         for at in range(0, len(records), size):
             part = slice(at, at + size)

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from math import fsum, inf, sqrt
+from math import fsum, inf, log10, sqrt
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.configuration import Configuration
+from schemas.devices import Device
 from schemas.signs import WindowSign
+from schemas.words import TOPIC_OF
 from tests.rules.lanes import (
     PLACE_DIGITS,
     KeyName,
@@ -24,10 +26,14 @@ from tests.rules.lanes import (
     LaneName,
     Record,
     Row,
+    base_key,
     ms,
     pane_ms,
     read_lane,
 )
+
+NOISE_LIMITS = {"0": (50, 40), "1": (55, 45), "2": (60, 50), "3": (65, 55), "4a": (70, 55)}
+"""dB by day and by night, GB 3096-2008, Table 1."""
 
 
 class Said(NamedTuple):
@@ -59,6 +65,11 @@ def calendar_windows(unit: str, zone: str, low: int, high: int) -> Iterator[tupl
         midnight = local_ms(after.year, after.month, after.day, 0, zone)
         if unit == "day":
             yield local_ms(date.year, date.month, date.day, 0, zone), midnight
+        elif unit == "daytime":
+            yield (
+                local_ms(date.year, date.month, date.day, 6, zone),
+                local_ms(date.year, date.month, date.day, 22, zone),
+            )
         elif unit == "night":
             yield (
                 local_ms(date.year, date.month, date.day, 22, zone),
@@ -102,6 +113,16 @@ def delay_index(delay: Fraction) -> Fraction:
     return Fraction(10)
 
 
+def slope(rows: list[Row]) -> Fraction | None:
+    """Least squares, a second: the covariance with time over the variance of time."""
+    n = len(rows)
+    mean_t, mean_v = Fraction(sum(r.e for r in rows), n), Fraction(sum(r.value for r in rows), n)
+    spread = sum((row.e - mean_t) ** 2 for row in rows)
+    if spread == 0:
+        return None
+    return sum((r.e - mean_t) * (r.value - mean_v) for r in rows) / spread * 1000 / 10**6
+
+
 def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None:
     """The value of at least one row, scaled; None where it is undefined."""
     function, values = sign.aggregate.function, [row.value for row in rows]
@@ -117,6 +138,10 @@ def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None
         found = Fraction(total * 1000, length_ms * 10**6)
     elif function == "ratio":
         found = Fraction(total, weight) if weight else None
+    elif function == "leq":
+        return 10 * log10(total / (n * 1000))
+    elif function == "slope":
+        found = slope(rows)
     elif function == "tpi":
         found = delay_index(1 - Fraction(weight, total)) if total else None
     elif function == "stddev":
@@ -173,6 +198,8 @@ def place_above(place: str, level: str, own: str) -> str | None:
 
 
 def names_of(sign: WindowSign, row: Row) -> list[KeyName]:
+    if "*" in row.level:
+        return names_divided(sign, row)
     names = [(row.level, row.key)]
     if sign.rollup == "merge":
         for level in sign.keys:
@@ -180,6 +207,64 @@ def names_of(sign: WindowSign, row: Row) -> list[KeyName]:
                 above = place_above(row.place, level, row.level)
                 names += [(level, above)] if above else []
     return names
+
+
+def names_divided(sign: WindowSign, row: Row) -> list[KeyName]:
+    """Keys of the places above a row, in all and by the row's own category."""
+    dimension, own = row.level.split("*")
+    names = []
+    for level in sign.keys:
+        by, _, at = level.rpartition("*")
+        if by in ("", dimension) and PLACE_DIGITS[at] <= PLACE_DIGITS[own]:
+            place = row.place[: PLACE_DIGITS[at]]
+            names.append((level, f"{row.key.rpartition('*')[0]}*{place}" if by else place))
+    return names
+
+
+@dataclass
+class Listed:
+    """What the register says of one key."""
+
+    rows: list[Device] = field(default_factory=list)
+
+    def counting(self, end: int) -> list[Device]:
+        """The rows that count when a window ends."""
+        return [r for r in self.rows if r.since < end and (r.until is None or r.until >= end)]
+
+    def place(self, end: int, name: KeyName) -> str:
+        if name[0].rpartition("*")[2] in PLACE_DIGITS:
+            return name[1].rpartition("*")[2]
+        return max(self.counting(end), key=lambda row: (row.since, row.place)).place
+
+    def limit(self, sign: WindowSign, end: int) -> float | None:
+        assert sign.limit is not None
+        if sign.limit.name == "well_depth_m":
+            found = [r.well_depth_m for r in self.counting(end) if r.well_depth_m is not None]
+            return min(found, default=None)
+        by_night = sign.limit.name == "noise_night_db"
+        zones = [row.noise_zone for row in self.counting(end) if row.noise_zone]
+        return min((NOISE_LIMITS[zone][by_night] for zone in zones), default=None)
+
+
+def listed_of(configuration: Configuration, sign: WindowSign) -> dict[KeyName, Listed]:
+    """The keys of a sign that the register says must speak."""
+    found: dict[KeyName, Listed] = defaultdict(Listed)
+    if sign.topic not in ("sensor", "traffic", "arrivals"):
+        return found
+    for row in configuration.register.devices:
+        if row.topic != TOPIC_OF[sign.topic]:
+            continue
+        told: dict[str, Any] = {"device": row.device, "source_id": row.device, "metric": row.kind}
+        told |= {"kind": row.kind, "place": row.place, "site": row.site or None}
+        told |= {"platform": row.platform or None, "registered": True}
+        accepted = {n: v if isinstance(v, list) else [v] for n, v in sign.match.items()}
+        if not all(told[name] in values for name, values in accepted.items()):
+            continue
+        level, key = base_key(sign, sign.topic, told)
+        empty = Row(0, 0, False, level, key, row.place, 0, 0, "", 0)
+        for name in names_of(sign, empty):
+            found[name].rows.append(row)
+    return found
 
 
 def island(panes: list[int], pane: int, forget: int, end: int) -> int | None:
@@ -204,7 +289,15 @@ class Answers:
         return {**self.first.get(end, {}), **self.final.get(end, {})}
 
 
-def say(sign: WindowSign, rows: list[Row], start: int, end: int, first: float, place: str) -> Said:
+def say(
+    sign: WindowSign,
+    rows: list[Row],
+    start: int,
+    end: int,
+    first: float,
+    place: str,
+    limit: float | None,
+) -> Said:
     inside = [row for row in rows if start <= row.e < end]
     coverage, enough = coverage_of(sign, inside, end - start)
     value, reason = None, None
@@ -212,14 +305,21 @@ def say(sign: WindowSign, rows: list[Row], start: int, end: int, first: float, p
         reason = "warming"
     elif not enough:
         reason = "uncovered"
+    elif sign.limit is not None and limit is None:
+        reason = "no_limit"
     else:
         value = aggregate(sign, inside, end - start) if inside else 0.0
         reason = "undefined" if value is None else None
+    if value is not None and sign.limit is not None and limit is not None:
+        value = value / limit if sign.limit.how == "ratio" else value - limit
+        value *= sign.limit.scale
     return Said(value, len(inside), coverage, reason, place, None)
 
 
 def place_of(name: KeyName, rows: list[Row]) -> str:
-    return name[1] if name[0] in PLACE_DIGITS else max((row.e, row.place) for row in rows)[1]
+    if name[0].rpartition("*")[2] in PLACE_DIGITS:
+        return name[1].rpartition("*")[2]
+    return max((row.e, row.place) for row in rows)[1]
 
 
 def roll_up(sign: WindowSign, children: Mapping[KeyName, Said]) -> dict[KeyName, Said]:
@@ -263,6 +363,9 @@ def answer(
             (keyed[name].late if row.late else keyed[name].on_time).append(row)
     if not rows:
         return said
+    listed = listed_of(configuration, sign)
+    for name in listed:
+        keyed[name]  # a key that is listed may have no row
     on_time = [row for row in rows if not row.late]
     beginning = min((row.pane for row in on_time), default=inf)
     last_data = max((row.pane for row in rows if row.pane + pane <= horizon), default=-inf)
@@ -280,14 +383,23 @@ def answer(
             since = island([row.pane for row in punctual], pane, forget, end)
             known = [row for row in punctual if row.e < end]
             corrections = [row for row in late if start <= row.e < end]
+            missed = listed[name].counting(end) if name in listed and beginning < end else []
+            limit = listed[name].limit(sign, end) if name in listed and sign.limit else None
+            unheard = max(beginning, min((row.since for row in missed), default=inf))
             if since is not None and closed:
                 opening = beginning if sign.empty == "zero" else since
-                first[name] = say(sign, punctual, start, end, opening, place_of(name, known))
+                place = place_of(name, known)
+                first[name] = say(sign, punctual, start, end, opening, place, limit)
+            elif missed and closed:
+                place = listed[name].place(end, name)
+                first[name] = say(sign, punctual, start, end, unheard, place, limit)
             if corrections:
-                opening = beginning if sign.empty == "zero" else (inf if since is None else since)
+                opening = (
+                    beginning if sign.empty == "zero" else (unheard if since is None else since)
+                )
                 opening = min([opening, *(row.pane for row in corrections)])
                 place = place_of(name, known + corrections)
-                final[name] = say(sign, punctual + corrections, start, end, opening, place)
+                final[name] = say(sign, punctual + corrections, start, end, opening, place, limit)
         if over:
             parents = roll_up(sign, first)
             if final:
@@ -341,7 +453,7 @@ def horizon_of(configuration: Configuration, kind: str, farthest: float) -> floa
     zone, t = configuration.city.time_zone, int(farthest)
     last = []
     for sign in configuration.signs:
-        if isinstance(sign, WindowSign) and sign.topic == kind:
+        if isinstance(sign, WindowSign) and TOPIC_OF[sign.topic] == kind:
             ends = [end for start, end in windows(sign, zone, t, t) if start <= t < end]
             last += ends or [min(e for _, e in windows(sign, zone, t, t + 2 * 86_400_000))]
     lateness = max(ms(t.allowed_lateness_s) for t in configuration.topics if t.kind == kind)
@@ -356,17 +468,21 @@ def run(
     signs = [sign for sign in configuration.signs if isinstance(sign, WindowSign)]
     lanes = {
         name: read_lane(
-            topics[name[0]], [s for s in signs if s.topic == topics[name[0]].kind], records
+            topics[name[0]],
+            [s for s in signs if TOPIC_OF[s.topic] == topics[name[0]].kind],
+            records,
+            configuration.register,
         )
         for name, records in log.items()
     }
     answers: dict[str, Answers] = {}
     farthest = max(lane.watermark + ms(topics[name[0]].disorder_s) for name, lane in lanes.items())
     for sign in signs:
-        mine = [lane for name, lane in lanes.items() if topics[name[0]].kind == sign.topic]
+        kind = TOPIC_OF[sign.topic]
+        mine = [lane for name, lane in lanes.items() if topics[name[0]].kind == kind]
         rows = [row for lane in mine for row in lane.rows[sign.id]]
         watermark = max(lane.watermark for lane in mine)
-        horizon = horizon_of(configuration, sign.topic, farthest)
+        horizon = horizon_of(configuration, kind, farthest)
         answers[sign.id] = answer(configuration, sign, rows, watermark, horizon)
     for derived in configuration.signs:
         if derived.kind == "derived":

@@ -18,6 +18,9 @@ from streams.records import Chunk, Lane
 from tests.kept import kept
 from tests.rules.city_logs import city_lanes, city_plan, interleaved
 from tests.rules.configurations import SMALL
+from tests.rules.logs import chunks_of, replay, results_of
+from tests.rules.wide import SECRET, WIDE
+from tests.rules.wide_logs import written
 
 T = 1_772_294_400_000
 LANE = Lane("sensor", 0)
@@ -140,6 +143,42 @@ def test_the_city_is_accounted_for() -> None:
     total = pipeline.total()
     assert min(total.rejected, total.duplicate, total.late, total.filtered) > 0
     assert total.remainder == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_records_of_states_are_accounted_for(seed: int) -> None:
+    """Orders that are only sampled count as accepted, arrivals in no bin beside the event's own."""
+    rng = Random(seed)
+    log, pipeline = written(WIDE, rng, 150), Pipeline(compile_plan(WIDE, SECRET))
+    for part in chunks_of(log, 7):
+        pipeline.step(part)
+        assert pipeline.lanes[part.lane].accounting.remainder == 0
+    for (name, partition), records in log.items():
+        found = pipeline.lanes[Lane(name, partition)].accounting
+        refused = sum(event is None or isinstance(event, bytes) for _, event in records)
+        assert (found.read, found.rejected) == (len(records), refused)
+        if name == "hotline":
+            calls = sum(isinstance(e, dict) and e["kind"] == "call" for _, e in records)
+            assert found.filtered <= calls
+    assert pipeline.total().remainder == 0
+
+
+def test_a_record_before_the_lane_has_a_time_counts_as_no_arrival() -> None:
+    """A clock ahead of its first record once put an arrival 146 million years back.
+
+    Every window since then was closed, and a register's keys have no end.
+    """
+    ahead = json.dumps({**reading(120_000), "metric": "pm25", "unit": "ug/m3"}).encode()
+    later = [json.dumps({**reading(t, seq=t), "value": 2}).encode() for t in (0, 70_000, 400_000)]
+    for first in (ahead, ahead[:-3]):
+        values = [first, *later]
+        times = [T, T, T + 70_000, T + 400_000]
+        whole = Chunk("sensor", 0, range(4), times, [None] * 4, values)
+        _, outputs = replay(compile_plan(WIDE, SECRET), [whole])
+        ends = {r["t_end"] for r in results_of(outputs).values()}
+        assert T <= min(ends) <= max(ends) < T + 1_200_000
+        counted = [r for n, r in results_of(outputs).items() if n[:2] == ("wide.heard", "device")]
+        assert sum(r["n"] for r in counted if r["t_end"] % 300_000 == 0 and r["key"] == "d") == 3
 
 
 def cuts_of_a_lane() -> list[Cut]:

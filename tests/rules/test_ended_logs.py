@@ -13,13 +13,12 @@ import pytest
 from agents.city import City
 from agents.intake import StepError
 from agents.pipeline import Pipeline
-from agents.plan import compile_plan
-from schemas.loading import load
 from streams.event_logs import partition_of
 from streams.records import Chunk, Lane, Output
 from tests.kept import all_kept
+from tests.rules.city_logs import city_plan
 
-PLAN = compile_plan(load(environ={}))
+PLAN = city_plan()
 
 
 def feed(pipeline: Pipeline, minutes: range, topics: tuple[str, ...]) -> list[Output]:

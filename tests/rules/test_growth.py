@@ -33,6 +33,8 @@ from tests.rules.city_logs import assert_same, said
 from tests.rules.configurations import FULL, configuration, sensor, topic, window
 from tests.rules.logs import Writer, chunks_of
 from tests.rules.test_two_hops import NONE, encoded
+from tests.rules.wide import SECRET, WIDE
+from tests.rules.wide_logs import WideWriter
 
 START = 1_772_294_400_000
 UNIT = 12_000
@@ -46,7 +48,7 @@ def grown(since: int, of: Configuration = FULL) -> Configuration:
     tree = of.model_dump()
     zoned = datetime.fromtimestamp(since / 1000, UTC).isoformat()
     tree["topics"][0]["grown"] = [{"partitions": 3, "since": zoned}]
-    return Configuration.model_validate(tree)
+    return Configuration.model_validate(tree).with_register(of.register)
 
 
 class Worker:
@@ -100,12 +102,13 @@ class Worker:
         return found
 
 
-def some_log(rng: Random, since: int) -> tuple[list[Chunk], list[Chunk]]:
+def some_log(rng: Random, since: int, of: Configuration = FULL) -> tuple[list[Chunk], list[Chunk]]:
     """Chunks of the old lanes and of the new one, by time of arrival.
 
     Senders know of the new partition some time before or after it counts.
     """
-    log = Writer(rng, START, UNIT, LATENESS_MS).write(FULL, rng.randrange(20, 120))
+    writer = WideWriter if of is WIDE else Writer
+    log = writer(rng, START, UNIT, LATENESS_MS).write(of, rng.randrange(20, 120))
     known = since + rng.choice((-20, -2, 0, 5)) * MINUTE_MS
     moved: list[Any] = []
     for (name, _), records in log.items():
@@ -134,18 +137,20 @@ def finished(worker: Worker) -> Worker:
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
-@given(st.randoms(use_true_random=False))
-def test_a_worker_that_learns_of_a_lane_says_what_one_says_that_always_knew(rng: Random) -> None:
+@given(st.sampled_from([FULL, WIDE]), st.randoms(use_true_random=False))
+def test_a_worker_that_learns_of_a_lane_says_what_one_says_that_always_knew(
+    of: Configuration, rng: Random
+) -> None:
     since = START + rng.randrange(5, 60) * MINUTE_MS
-    old, new = some_log(rng, since)
-    plan = compile_plan(grown(since))
+    old, new = some_log(rng, since, of)
+    plan = compile_plan(grown(since, of), SECRET)
     always = Worker(plan)
     for chunk in in_any_order(old + new, rng):
         always.step(chunk)
     # No watermark is ahead of a record's own time by more than the skew.
     before = [chunk for chunk in old if chunk.timestamps[-1] + MINUTE_MS <= since]
     stop = rng.randrange(len(before) + 1)
-    worker = Worker(compile_plan(FULL))
+    worker = Worker(compile_plan(of, SECRET))
     for chunk in old[:stop]:
         worker.step(chunk)
     worker = worker.restarted(plan)
@@ -156,11 +161,11 @@ def test_a_worker_that_learns_of_a_lane_says_what_one_says_that_always_knew(rng:
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
-@given(st.randoms(use_true_random=False))
-def test_what_ends_by_then_is_what_the_old_lanes_say(rng: Random) -> None:
+@given(st.sampled_from([FULL, WIDE]), st.randoms(use_true_random=False))
+def test_what_ends_by_then_is_what_the_old_lanes_say(of: Configuration, rng: Random) -> None:
     since = START + rng.randrange(5, 60) * MINUTE_MS
-    old, new = some_log(rng, since)
-    alone, worker = Worker(compile_plan(FULL)), Worker(compile_plan(grown(since)))
+    old, new = some_log(rng, since, of)
+    alone, worker = (Worker(compile_plan(c, SECRET)) for c in (of, grown(since, of)))
     for chunk in old:
         alone.step(chunk)
         worker.step(chunk)

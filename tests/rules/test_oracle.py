@@ -13,19 +13,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.outputs import LATE
+from agents.plan import compile_plan
 from schemas.configuration import Configuration
 from tests.rules import oracle
 from tests.rules.configurations import CALENDAR, NEW_YORK, SMALL
 from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import Writer, chunks_of, lane_of, replay, results_of
+from tests.rules.wide import DAY_SIGNS, EVENT_SIGNS, SECRET, wide
+from tests.rules.wide import START as MIDNIGHT
+from tests.rules.wide_logs import WideWriter
 
-MIDNIGHT = 1_772_294_400_000
-"""2026-03-01 00:00 in Shanghai, where a month begins."""
+EVENTS = wide(EVENT_SIGNS, 300, 1800)
+DAYS = wide(DAY_SIGNS, 7200, 21_600)
 
 
 def assert_agree(configuration: Configuration, log: Mapping[LaneName, Sequence[Record]]) -> int:
     lanes, expected = oracle.run(configuration, log)
-    pipeline, outputs = replay(configuration, chunks_of(log))
+    pipeline, outputs = replay(compile_plan(configuration, SECRET), chunks_of(log))
     for name, lane in lanes.items():
         counts = pipeline.lanes[lane_of(name)].accounting.as_dict()
         assert counts == {**dict.fromkeys(counts, 0), **lane.bins}, name
@@ -85,3 +89,22 @@ def test_any_small_log(rng: Random, count: int) -> None:
 @given(st.randoms(use_true_random=False), st.integers(1, 40))
 def test_any_small_log_of_days(rng: Random, count: int) -> None:
     assert_agree(CALENDAR, Writer(rng, MIDNIGHT, 900_000, 7_200_000).write(CALENDAR, count))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("unit", [1500, 6000])
+def test_arrivals_dimensions_limits_and_registers(unit: int, seed: int) -> None:
+    log = WideWriter(Random(seed), MIDNIGHT, unit, 300_000).write(EVENTS, 300)
+    assert assert_agree(EVENTS, log) > 1000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_arrivals_and_daytimes(seed: int) -> None:
+    log = WideWriter(Random(seed), MIDNIGHT, 240_000, 7_200_000).write(DAYS, 300)
+    assert assert_agree(DAYS, log) > 20
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False), st.integers(1, 60))
+def test_any_small_log_of_arrivals(rng: Random, count: int) -> None:
+    assert_agree(EVENTS, WideWriter(rng, MIDNIGHT, 6000, 300_000).write(EVENTS, count))

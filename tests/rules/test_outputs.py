@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from math import isfinite
+from random import Random
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from agents.outputs import (
     VITALS,
     VITALS_LOG,
 )
+from agents.plan import Plan, compile_plan
 from schemas.alert import Alert
 from schemas.deadletter import DeadLetter
 from schemas.late import LateEvent
@@ -28,7 +31,9 @@ from schemas.vital import VitalResult
 from streams.records import Chunk, Output
 from tests.rules.city_logs import city_plan, interleaved
 from tests.rules.configurations import configuration, sensor, topic, window
-from tests.rules.logs import replay, results_of
+from tests.rules.logs import chunks_of, replay, results_of
+from tests.rules.wide import HOURS, SECRET, WIDE
+from tests.rules.wide_logs import written
 
 TYPES = {
     VITALS: VitalResult,
@@ -48,10 +53,26 @@ def outputs() -> list[Output]:
     return replay(city_plan(), interleaved(500))[1]
 
 
-@pytest.fixture(scope="module")
-def results(outputs: list[Output]) -> list[VitalResult]:
+def results_in(outputs: Iterable[Output]) -> list[VitalResult]:
     decoder = msgspec.json.Decoder(VitalResult)
     return [decoder.decode(o.value) for o in outputs if o.topic == VITALS_LOG]
+
+
+@pytest.fixture(scope="module")
+def results(outputs: list[Output]) -> list[VitalResult]:
+    return results_in(outputs)
+
+
+@pytest.fixture(scope="module")
+def of_states() -> list[tuple[Plan, list[Output]]]:
+    """What small logs say of arrivals, orders, repeats, limits, indices and models."""
+    plans = {name: compile_plan(made, SECRET) for name, made in (("w", WIDE), ("h", HOURS))}
+    logs = [("w", WIDE, seed, 150) for seed in range(6)]
+    logs += [("h", HOURS, seed, 600) for seed in range(3)]
+    return [
+        (plans[name], replay(plans[name], chunks_of(written(made, Random(seed), count)))[1])
+        for name, made, seed, count in logs
+    ]
 
 
 def test_ids_are_unique_and_repeats_alike(outputs: list[Output]) -> None:
@@ -81,7 +102,13 @@ def test_the_newest_window_is_the_one_compacted(outputs: list[Output]) -> None:
     assert compacted == newest
 
 
-def test_everything_reads_back(outputs: list[Output]) -> None:
+def test_everything_reads_back(
+    outputs: list[Output], of_states: list[tuple[Plan, list[Output]]]
+) -> None:
+    read_back([*outputs, *(o for _, said in of_states for o in said)])
+
+
+def read_back(outputs: list[Output]) -> None:
     decoders = {topic: msgspec.json.Decoder(kind, strict=True) for topic, kind in TYPES.items()}
     for o in outputs:
         read = decoders[o.topic].decode(o.value)
@@ -92,7 +119,9 @@ def test_everything_reads_back(outputs: list[Output]) -> None:
     assert {o.topic for o in outputs} == set(TYPES)
 
 
-def test_every_number_is_finite(outputs: list[Output]) -> None:
+def test_every_number_is_finite(
+    outputs: list[Output], of_states: list[tuple[Plan, list[Output]]]
+) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
@@ -103,7 +132,7 @@ def test_every_number_is_finite(outputs: list[Output]) -> None:
             for item in value.values() if isinstance(value, dict) else value:
                 walk(item)
 
-    for o in outputs:
+    for o in (*outputs, *(o for _, said in of_states for o in said)):
         walk(json.loads(o.value, parse_constant=refuse))
 
 
@@ -130,8 +159,20 @@ def test_a_value_beyond_all_numbers_is_null() -> None:
     assert said["a.worst", "city"] == (None, "uncovered", 1)
 
 
-def test_a_null_has_a_reason_and_no_level(results: list[VitalResult]) -> None:
-    signs = city_plan().configuration.sign
+def test_a_null_has_a_reason_and_no_level(
+    results: list[VitalResult], of_states: list[tuple[Plan, list[Output]]]
+) -> None:
+    assert_reasoned(city_plan(), results)
+    assert {r.reason for r in results} >= {None, "warming", "uncovered"}
+    reasons = set()
+    for plan, said in of_states:
+        assert_reasoned(plan, results_in(said))
+        reasons |= {r.reason for r in results_in(said)}
+    assert reasons == {None, "warming", "uncovered", "no_limit", "undefined"}
+
+
+def assert_reasoned(plan: Plan, results: list[VitalResult]) -> None:
+    signs = plan.configuration.sign
     for r in results:
         assert (r.value is None) == (r.reason is not None)
         judged = r.value is not None and signs[r.vital].levels is not None
@@ -140,7 +181,9 @@ def test_a_null_has_a_reason_and_no_level(results: list[VitalResult]) -> None:
         assert r.final == (r.rev == 1)
         assert r.t_start < r.t_end
         assert r.key_level in signs[r.vital].keys
-    assert {r.reason for r in results} >= {None, "warming", "uncovered"}
+        rule = signs[r.vital].model
+        judged = rule is not None and r.key_level in (rule.keys or signs[r.vital].keys)
+        assert (r.model is not None) == judged or r.rev == 1
 
 
 def test_a_key_warms_up_once(results: list[VitalResult]) -> None:
@@ -153,6 +196,29 @@ def test_a_key_warms_up_once(results: list[VitalResult]) -> None:
         elif city_plan().configuration.sign[r.vital].kind == "window":
             assert name not in warm
     assert warm
+
+
+def test_what_is_said_once_has_no_correction(of_states: list[tuple[Plan, list[Output]]]) -> None:
+    """Arrivals, repeats and open orders that come late count when they come."""
+    for plan, said in of_states:
+        once = {s.sign.id for s in plan.folded if s.at_arrival or s.sign.kind == "sampled"}
+        assert len(once) >= 4
+        assert not [r for r in results_in(said) if r.vital in once and r.rev]
+
+
+def test_a_correction_says_what_the_model_said(
+    results: list[VitalResult], of_states: list[tuple[Plan, list[Output]]]
+) -> None:
+    """It was once said of the signs alone that another sign reads."""
+    corrected = set()
+    for said in (results, *(results_in(said) for _, said in of_states)):
+        first = {(r.vital, r.key_level, r.key, r.t_end): r for r in said if r.rev == 0}
+        for r in said:
+            before = first.get((r.vital, r.key_level, r.key, r.t_end))
+            if r.rev and before is not None:
+                assert r.model == before.model
+                corrected.update([r.vital] if r.model else [])
+    assert corrected >= {"wide.leq", "wide.mean", "wide.burst", "wide.topic_orders"}
 
 
 def test_a_final_says_something_else(results: list[VitalResult]) -> None:

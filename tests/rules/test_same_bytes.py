@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 import msgspec
@@ -11,16 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.detectors.protocol import ALARM
 from agents.outputs import ALERT_LOG, DEAD_LETTER, LATE, TICKS, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import compile_plan
+from schemas.alert import Alert
 from schemas.configuration import Configuration
 from schemas.tick import Tick
+from schemas.vital import VitalResult
 from streams.records import Chunk, Output
 from tests.kept import Parts, all_kept
 from tests.rules.city_logs import Said, assert_same, city_plan, interleaved, said
 from tests.rules.configurations import CALENDAR, FULL
+from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import Writer, chunks_of
+from tests.rules.wide import HOURS, SECRET, START, WIDE
+from tests.rules.wide_logs import written
 
 
 def replay(chunks: Iterable[Chunk]) -> list[Output]:
@@ -36,7 +42,24 @@ def expected() -> Said:
     outputs = replay(interleaved(500))
     topics = Counter(output.topic for output in outputs)
     assert all(topics[t] > 10 for t in (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER)), topics
+    assert_judged(outputs)
     return said(outputs)
+
+
+def assert_judged(outputs: Iterable[Output]) -> None:
+    """Models of both kinds have left their warming, have flagged values and alerted."""
+    bases, flagged, kinds = Counter[str](), 0, Counter[str]()
+    for output in outputs:
+        if output.topic == VITALS_LOG:
+            model = msgspec.json.decode(output.value, type=VitalResult).model
+            if model is not None:
+                bases[model.basis] += 1
+                flagged += model.score is not None and model.score >= ALARM
+        elif output.topic == ALERT_LOG:
+            kinds[msgspec.json.decode(output.value, type=Alert).kind] += 1
+    assert all(bases[basis] > 100 for basis in ("hour_of_week", "gaussian", "warming")), bases
+    assert flagged > 100
+    assert kinds["anomaly"] > 10
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -135,23 +158,31 @@ def mixed(chunks: list[Chunk], rng: Random) -> list[Chunk]:
     return [waiting[lane].pop(0) for lane in order]
 
 
-def assert_small_log_stands(configuration: Configuration, rng: Random, unit: int) -> None:
+Log = Mapping[LaneName, Sequence[Record]]
+
+
+def small_log(configuration: Configuration, rng: Random, unit: int) -> Log:
+    writer = Writer(rng, START, unit, 25 * unit)
+    return writer.write(configuration, rng.randrange(5, 90))
+
+
+def assert_log_stands(configuration: Configuration, log: Log, rng: Random) -> None:
     """Chopped, mixed, ticked and restored at random: what one lane after another gives."""
-    start, lateness = 1_772_294_400_000, 25 * unit
-    log = Writer(rng, start, unit, lateness).write(configuration, rng.randrange(5, 90))
-    plan = compile_plan(configuration)
-    pipeline, live, now = Pipeline(plan), list[Output](), start
+    plan = compile_plan(configuration, SECRET)
+    pipeline, live, now = Pipeline(plan), list[Output](), START
     tasks: dict[str, Parts] = {}
     for chunk in mixed(chunks_of(log, 1 + rng.randrange(4)), rng):
         if rng.randrange(3) == 0:
             tasks = all_kept(tasks, pipeline.freeze(whole=rng.randrange(2) == 0))
             pipeline = Pipeline(plan)
             pipeline.load(tasks)
+            kept = all_kept({}, pipeline.freeze(whole=True))
+            assert {task: kept[task] for task in tasks} == tasks
         live += pipeline.step(chunk)
         now = max(now, chunk.timestamps[-1])
         if rng.randrange(6) == 0:
             lane = rng.choice(list(pipeline.lanes))
-            live += pipeline.tick(lane, now + rng.choice((-unit, 0, unit, 10 * unit)))
+            live += pipeline.tick(lane, now + rng.choice((-60_000, 0, 12_000, 600_000)))
     ticks = [msgspec.json.decode(o.value, type=Tick) for o in live if o.topic == TICKS]
     live += pipeline.end()
     again = Pipeline(plan)
@@ -160,17 +191,38 @@ def assert_small_log_stands(configuration: Configuration, rng: Random, unit: int
     assert_same(live, said(outputs + again.settle() + again.end()))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_any_small_log(rng: Random) -> None:
-    assert_small_log_stands(FULL, rng, 12_000)
+    assert_log_stands(FULL, small_log(FULL, rng, 12_000), rng)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_any_small_log_of_states(rng: Random) -> None:
+    assert_log_stands(WIDE, written(WIDE, rng), rng)
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_small_logs(seed: int) -> None:
-    assert_small_log_stands(FULL, Random(seed), 12_000)
+    rng = Random(seed)
+    assert_log_stands(FULL, small_log(FULL, rng, 12_000), rng)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(12))
+def test_small_logs_of_states(seed: int) -> None:
+    """Arrivals, orders, repeats, dimensions, limits, models: with a register that changes."""
+    rng = Random(seed)
+    assert_log_stands(WIDE, written(WIDE, rng, 150), rng)
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_small_logs_of_days(seed: int) -> None:
-    assert_small_log_stands(CALENDAR, Random(seed), 900_000)
+    rng = Random(seed)
+    assert_log_stands(CALENDAR, small_log(CALENDAR, rng, 900_000), rng)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_small_logs_of_states_and_days(seed: int) -> None:
+    rng = Random(seed)
+    assert_log_stands(HOURS, written(HOURS, rng, 400), rng)

@@ -22,7 +22,10 @@ from streams.partials import read_piece
 from streams.records import Chunk, Lane, Output, split
 from tests.rules.city_logs import Said, assert_same, city_lanes, city_plan, interleaved, said
 from tests.rules.configurations import CALENDAR, FULL
+from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import Writer, chunks_of
+from tests.rules.wide import HOURS, SECRET, START, WIDE
+from tests.rules.wide_logs import written
 
 Sent = dict[Lane, list[Output]]
 """What each lane sends, in order."""
@@ -269,11 +272,11 @@ def test_a_missing_record_stops_the_shard(
             assessed(plan, records, rng)
 
 
-def assert_small_log_stands(configuration: Configuration, rng: Random, unit: int) -> None:
+def assert_log_stands(
+    configuration: Configuration, log: Mapping[LaneName, Sequence[Record]], rng: Random
+) -> None:
     """Chopped, ticked, killed, restored, sent again and mixed at random."""
-    start = 1_772_294_400_000
-    log = Writer(rng, start, unit, 25 * unit).write(configuration, rng.randrange(5, 90))
-    plan = compile_plan(configuration)
+    plan = compile_plan(configuration, SECRET)
     expected = in_one_process(plan, chunks_of(log, 1 + rng.randrange(4)), rng)
     whole = {chunk.lane: chunk for chunk in chunks_of(log)}
     sent = killed_and_restored(plan, whole, ticks_of(expected), rng, 1 + rng.randrange(12))
@@ -282,14 +285,41 @@ def assert_small_log_stands(configuration: Configuration, rng: Random, unit: int
     assert_same(once(others_of(sent)) + outputs, said(expected))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+def small_log(configuration: Configuration, rng: Random, unit: int) -> dict[LaneName, list[Record]]:
+    writer = Writer(rng, START, unit, 25 * unit)
+    return writer.write(configuration, rng.randrange(5, 90))
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False), st.integers(30, 3000))
 def test_any_small_log(rng: Random, bytes_of_a_piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streams.partials.PIECE_BYTES", bytes_of_a_piece)
-        assert_small_log_stands(FULL, rng, 12_000)
+        assert_log_stands(FULL, small_log(FULL, rng, 12_000), rng)
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False), st.integers(30, 3000))
+def test_any_small_log_of_states(rng: Random, bytes_of_a_piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.partials.PIECE_BYTES", bytes_of_a_piece)
+        assert_log_stands(WIDE, written(WIDE, rng), rng)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_small_logs_of_days(seed: int) -> None:
-    assert_small_log_stands(CALENDAR, Random(seed), 900_000)
+    rng = Random(seed)
+    assert_log_stands(CALENDAR, small_log(CALENDAR, rng, 900_000), rng)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_small_logs_of_states(seed: int) -> None:
+    """Arrivals, orders, repeats, dimensions, limits, models: with a register that changes."""
+    rng = Random(seed)
+    assert_log_stands(WIDE, written(WIDE, rng, 150), rng)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_logs_of_states_and_days(seed: int) -> None:
+    rng = Random(seed)
+    assert_log_stands(HOURS, written(HOURS, rng, 300), rng)
