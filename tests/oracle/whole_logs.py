@@ -9,6 +9,8 @@ results.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,13 @@ def compare(name: str, configuration: Configuration, write: Callable[[Path], obj
     print(f"{name}: {compared} results compared, all equal; {counts}; {took:.0f} s", flush=True)
 
 
+def _generate(folder: Path) -> None:
+    """A city of some size with its register; models are as shipped."""
+    command = [str(Path(sys.executable).with_name("cityvitals")), "generate", str(folder)]
+    options = ["--minutes", "480", "--scale", "0.3", "--json"]
+    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     data = Path(os.environ["CITYVITALS_TEST_DATA"])
     compare(
@@ -48,6 +57,7 @@ def main() -> None:
         load(environ={}),
         lambda folder: write_aarhus_traffic(data, folder, slice(None)),
     )
+    compare("generated city, eight hours", load(environ={}), _generate)
     for years, standard in ((0, "HJ 633-2012"), (12, "HJ 633-2026")):
         compare(
             f"Beijing air, 2015-01 to 2016-02, {standard}",
