@@ -198,6 +198,9 @@ REPLACED = [
     ("source: proposal\n", "source: ''\n", "signs.0.levels.source", "must not be empty"),
     ("deadband: 2", "deadband: -2", "signs.0.alert.deadband", "at least 0"),
     ("deadband: 2", "deadband: 2, off_delay_s: -1", "signs.0.alert.off_delay_s", "at least 0"),
+    ("deadband: 2", "keys: [street]", "signs.0.alert.keys.0", "has no key street"),
+    ("deadband: 2", "least_level: pink", "signs.0.alert.least_level", "expected one of"),
+    ("deadband: 2", "least_level: red", "signs.0.alert.least_level", "it would never alert"),
     ("id: meteo.rain_1h", "id: Rain", "signs.0.id", "domain.name"),
     ("id: meteo.rain_1h", "id: meteo.雨", "signs.0.id", "domain.name"),
     ("id: meteo.rain_24h", "id: meteo.rain_1h", "signs.1.id", "defined twice"),
@@ -493,7 +496,8 @@ def _paths(node, path=()):
 OPTIONAL = {
     "alert", "levels", "coverage", "empty", "forget_s", "deadband", "on_delay_s", "off_delay_s",
     "q", "scale", "blue", "yellow", "orange", "red", "rollup", "penalties", "of", "over", "hop_s",
-    "size_s", "calendar", "metric", "kind", "system", "status", "urgency",
+    "size_s", "calendar", "metric", "kind", "system", "status", "urgency", "at_least", "floor",
+    "and_of", "and_at_least",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
 
@@ -507,8 +511,10 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
         for step in path[:-1]:
             parent = parent[step]
         scalar = not isinstance(node, dict | list)
+        # What models, alerts and the lists of the hotline have is optional, all of it.
+        fixed = name not in OPTIONAL and not {"alert", "model", "hotline"} & set(path)
         match rng.choice(("remove", "type", "unknown", "nan", "deep", "null", "twice", "bool")):
-            case "remove" if isinstance(parent, dict) and name not in OPTIONAL:
+            case "remove" if isinstance(parent, dict) and fixed:
                 del parent[name]
                 return path[:-1], f"'{name}' is missing"
             case "type" if name not in OPTIONAL:
@@ -517,13 +523,13 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
             case "unknown" if isinstance(node, dict) and name != "match":
                 node["zzzz"] = 1
                 return (*path, "zzzz"), "unknown field 'zzzz'"
-            case "nan" if isinstance(node, int | float):
+            case "nan" if isinstance(node, int | float) and "match" not in path:
                 parent[name] = float("nan")
                 return path, "expected a"
             case "deep" if scalar:
                 parent[name] = [[[[node]]]]
                 return path, "expected"
-            case "null" if name not in OPTIONAL:
+            case "null" if fixed:
                 parent[name] = None
                 return path, "expected"
             case "bool" if isinstance(node, int | float):
