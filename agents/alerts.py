@@ -58,23 +58,34 @@ class Alerts:
         """Take the key's episodes on to a window of events that were on time."""
         if entry.value is None:
             return []
-        found = self._rules.get(sign)
+        found = self._rule(sign, entry)
         outputs: list[Output] = []
         if found is not None:
             outputs += self._take(*found, sign, entry, entry.value, (start, end))
         surprise = self._surprises.get(sign)
         if surprise is not None and entry.model is not None and entry.model["score"] is not None:
-            outputs += self._take_surprise(*surprise, entry, (start, end))
+            outputs += self._take_surprise(*surprise, entry, entry.value, (start, end))
         return outputs
 
+    def _rule(self, sign: str, entry: Entry) -> tuple[Sign, Rule] | None:
+        """The sign's thresholds, if keys of this level raise alerts."""
+        found = self._rules.get(sign)
+        if found is None:
+            return None
+        assert found[0].alert is not None
+        keys = found[0].alert.keys
+        return found if keys is None or entry.level in keys else None
+
     def _take_surprise(
-        self, spec: Sign, rule: Rule, entry: Entry, window: tuple[int, int]
+        self, spec: Sign, rule: Rule, entry: Entry, value: float, window: tuple[int, int]
     ) -> list[Output]:
         """An anomaly is told where no threshold is met: what meets one has its own alert."""
         assert entry.model is not None
         name = f"{spec.id}{ANOMALY}"
         known = self._episodes.get((name, entry.name))
-        if entry.severity and (known is None or known.phase in ("normal", "pending")):
+        limits = self._rules.get(spec.id)
+        met = entry.severity if limits is None else limits[1].scale.level(value)
+        if met and (known is None or known.phase in ("normal", "pending")):
             return []
         return self._take(spec, rule, name, entry, entry.model["score"], window)
 
@@ -111,15 +122,18 @@ class Alerts:
 
         A late alert is over when it is sent: the windows after it were judged by themselves.
         """
-        found = self._rules.get(sign)
-        if found is None or entry.value is None or not entry.severity:
+        found = self._rule(sign, entry)
+        if found is None or entry.value is None:
             return []
         spec, rule = found
+        level = rule.scale.level(entry.value)
+        if not level:
+            return []
         known = self._episodes.get((sign, entry.name))
         covered = known is not None and known.phase != "pending" and known.first_end <= end
-        if covered or (before is not None and (before.severity or 0) >= entry.severity):
+        if covered or (before is not None and (before.severity or 0) >= level):
             return []
-        episode = Episode("normal", end, end, entry.severity, entry.severity)
+        episode = Episode("normal", end, end, level, level)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)

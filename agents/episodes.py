@@ -61,7 +61,13 @@ class Rule:
 
     @classmethod
     def of(cls, levels: Levels, alert: AlertRule) -> Rule:
-        return cls(Scale(levels), alert.deadband, to_ms(alert.on_delay_s), to_ms(alert.off_delay_s))
+        thresholds = levels.thresholds.since(alert.least_level)
+        return cls(
+            Scale(levels.model_copy(update={"thresholds": thresholds})),
+            alert.deadband,
+            to_ms(alert.on_delay_s),
+            to_ms(alert.off_delay_s),
+        )
 
 
 def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Transition | None:

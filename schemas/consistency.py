@@ -16,7 +16,7 @@ from schemas.judging import Gaussian
 from schemas.places import LEVELS, level_of, normalise
 from schemas.sign_checks import check_reading
 from schemas.signs import DerivedSign, EventSign, LiveSign, Sign, WindowSign
-from schemas.words import split_level
+from schemas.words import KeyLevel, split_level
 
 MOST_PANES = 2_000
 """Panes that one window may read: a hop out of step with the size makes them tiny."""
@@ -202,9 +202,14 @@ def _model(sign: Sign) -> Iterator[Finding]:
     kept = sign.model.window if isinstance(sign.model, Gaussian) else sign.model.keep
     if sign.model.least > kept:
         yield ("model", "least"), f"is above the number of values that are kept ({kept})"
-    for i, key in enumerate(sign.model.keys or ()):
+    yield from _chosen("model", sign.model.keys, sign)
+
+
+def _chosen(part: str, keys: list[KeyLevel] | None, sign: Sign) -> Iterator[Finding]:
+    """What a part of a sign may say of its keys: those that the sign has."""
+    for i, key in enumerate(keys or ()):
         if key not in sign.keys:
-            yield ("model", "keys", i), f"'{sign.id}' has no key {key}"
+            yield (part, "keys", i), f"'{sign.id}' has no key {key}"
 
 
 def _live(sign: LiveSign) -> Iterator[Finding]:
@@ -254,11 +259,18 @@ def _calendar(calendar: Calendar) -> Iterator[Finding]:
 def _levels(sign: Sign) -> Iterator[Finding]:
     if sign.alert is not None and sign.levels is None:
         yield ("alert",), "an alert needs levels: give them, or remove alert"
+    if sign.alert is not None:
+        yield from _chosen("alert", sign.alert.keys, sign)
     if sign.levels is None:
         return
     given = sign.levels.thresholds.given()
     if not given:
         yield ("levels", "thresholds"), "needs at least one of blue, yellow, orange, red"
+    elif (
+        sign.alert is not None and not sign.levels.thresholds.since(sign.alert.least_level).given()
+    ):
+        message = f"no threshold is {sign.alert.least_level} or graver: it would never alert"
+        yield ("alert", "least_level"), message
     rising = sign.levels.compare in ("ge", "gt")
     for (milder, low), (level, high) in pairwise(given):
         if not (low < high if rising else low > high):

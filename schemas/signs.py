@@ -86,6 +86,16 @@ class Thresholds(Model):
         values = ((level, getattr(self, level)) for level in levels)
         return [(level, value) for level, value in values if value is not None]
 
+    def since(self, least: LevelName) -> Thresholds:
+        """Those of a level and of the graver ones.
+
+        >>> Thresholds(blue=1, yellow=2, red=5).since("yellow").given()
+        [('yellow', 2.0), ('red', 5.0)]
+        """
+        names: list[LevelName] = ["blue", "yellow", "orange", "red"]
+        kept = names[names.index(least) :]
+        return Thresholds(**{name: x for name, x in self.given() if name in kept})
+
 
 class Levels(Model):
     """How a value becomes a level, and on whose word."""
@@ -100,6 +110,11 @@ class Levels(Model):
 class AlertRule(Model):
     """When a level becomes an alert and when the alert clears."""
 
+    keys: list[KeyLevel] | None = None
+    """The keys that raise alerts; all of the sign's if not given. A maximum over children says the
+    same as one of them: one line of a list is enough for both."""
+    least_level: LevelName = "blue"
+    """The mildest level that raises an alert; milder ones are shown with the value alone."""
     deadband: Annotated[float, Field(ge=0)] = 0.0
     on_delay_s: Seconds = 0.0
     off_delay_s: Seconds = 0.0

@@ -62,6 +62,7 @@ def compute(configuration: Configuration, folder: Path) -> duckdb.DuckDBPyConnec
     """
     database = duckdb.connect(config={"threads": 2})
     database.execute("SET preserve_insertion_order = false")
+    database.execute("SET enable_progress_bar = false")
     for macros in (PLACE_MACROS, AGGREGATE_MACROS):
         database.execute(macros)
     define_estimate(database)

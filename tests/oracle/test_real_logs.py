@@ -28,8 +28,8 @@ def data() -> Path:
 def test_beijing_air_by_the_old_standard(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two days of July, then the coldest of January: half a year of silence between."""
-    days = (("2015-07-17", "2015-07-18"), ("2016-01-22", "2016-01-24"))
+    """A day of July, then the coldest of January: half a year of silence between."""
+    days = (("2015-07-18", "2015-07-18"), ("2016-01-23", "2016-01-24"))
     log = write_beijing_air(data, tmp_path, days)
     database, compared = check(_of_stations("air.", "meteo.temp_max", "meteo.rain_24h"), tmp_path)
     _say(capsys, f"Beijing air, 2012: {compared} results compared")
@@ -41,15 +41,16 @@ def test_beijing_air_by_the_old_standard(
     assert _count(database, "SELECT count(*) FROM expected WHERE level > 0") > 100
     assert _indices(database) == {("HJ 633-2012", name) for name in _INDICES}
     for basis in ("hour_of_week", "hour_of_day"):
-        judged = f"SELECT count(*) FROM models WHERE basis = '{basis}' AND score >= 0.5"
+        judged = f"SELECT count(*) FROM models WHERE basis = '{basis}' AND score > 0"
         assert _count(database, judged) > 0
+    assert _count(database, "SELECT count(*) FROM models WHERE score >= 0.5") > 0
 
 
 def test_beijing_air_by_the_new_standard(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same July with its rain, moved into the days of the standard of 2026."""
-    write_beijing_air(data, tmp_path, (("2015-07-17", "2015-07-18"),), years=12)
+    """A day of rain in July, moved into the days of the standard of 2026."""
+    write_beijing_air(data, tmp_path, (("2015-07-17", "2015-07-17"),), years=12)
     signs = ("air.", "meteo.", "city.", "traffic.tpi", "drain.depth")
     database, compared = check(_of_stations(*signs), tmp_path)
     _say(capsys, f"Beijing air, 2026: {compared} results compared")
@@ -87,13 +88,13 @@ def test_aarhus_traffic(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Roads of a source that falls behind, jumps back by a week and repeats its stamps."""
-    write_aarhus_traffic(data, tmp_path, slice(47_500, 53_000))
+    write_aarhus_traffic(data, tmp_path, slice(50_500, 53_000))
     database, compared = check(_for_five_minutes(lateness_s), tmp_path)
     _say(capsys, f"Aarhus traffic, {lateness_s:g} s late: {compared} results compared")
     for name in ("duplicate", "late", "accepted"):
         assert _count(database, f"SELECT count(*) FROM events WHERE bin = '{name}'") > 0
     finals = _count(database, "SELECT count(*) FROM expected WHERE rev = 1")
-    assert finals > 10_000 if corrected else finals == 0
+    assert finals > 5000 if corrected else finals == 0
     for sign in ("traffic.flow", "traffic.tpi"):
         told = f"SELECT count(*) FROM expected WHERE vital = '{sign}' AND value IS NOT NULL"
         assert _count(database, told) > 1000

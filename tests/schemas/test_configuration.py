@@ -198,6 +198,9 @@ REPLACED = [
     ("source: proposal\n", "source: ''\n", "signs.0.levels.source", "must not be empty"),
     ("deadband: 2", "deadband: -2", "signs.0.alert.deadband", "at least 0"),
     ("deadband: 2", "deadband: 2, off_delay_s: -1", "signs.0.alert.off_delay_s", "at least 0"),
+    ("deadband: 2", "keys: [street]", "signs.0.alert.keys.0", "has no key street"),
+    ("deadband: 2", "least_level: pink", "signs.0.alert.least_level", "expected one of"),
+    ("deadband: 2", "least_level: red", "signs.0.alert.least_level", "it would never alert"),
     ("id: meteo.rain_1h", "id: Rain", "signs.0.id", "domain.name"),
     ("id: meteo.rain_1h", "id: meteo.雨", "signs.0.id", "domain.name"),
     ("id: meteo.rain_24h", "id: meteo.rain_1h", "signs.1.id", "defined twice"),
@@ -495,9 +498,10 @@ OPTIONAL = {
     "q", "scale", "blue", "yellow", "orange", "red", "rollup", "penalties", "of", "over", "hop_s",
     "size_s", "calendar", "metric", "kind", "system", "status", "urgency", "period_s",
     "registered", "past_due", "floor", "and_of", "and_at_least",
+    "at_least", "keys", "least_level",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
-PARTS = {"model", "hotline", "orders", "calendar", "limit"}
+PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit"}
 """Parts in which, and without which, a configuration is complete."""
 
 
@@ -524,7 +528,7 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
             case "unknown" if isinstance(node, dict) and name not in ("match", "places"):
                 node["zzzz"] = 1
                 return (*path, "zzzz"), "unknown field 'zzzz'"
-            case "nan" if isinstance(node, int | float):
+            case "nan" if isinstance(node, int | float) and "match" not in path:
                 parent[name] = float("nan")
                 return path, "expected a"
             case "deep" if scalar:
