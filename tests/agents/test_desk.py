@@ -10,11 +10,14 @@ import msgspec
 import pytest
 
 from agents.hotline.desk import Desk
+from agents.intake import Intake
 from agents.plan import Plan, compile_plan
 from schemas.events import decode
 from schemas.facts import HotlineFact
+from streams.cuts import Cut
+from streams.records import Chunk, Lane
 from tests.kept import kept
-from tests.rules.wide import SECRET, WIDE
+from tests.rules.wide import HOUR_MS, HOURS, SECRET, WIDE
 from tests.rules.wide_logs import WideWriter
 
 T, MINUTE = 1_772_294_400_000, 60_000
@@ -135,3 +138,32 @@ def test_a_desk_goes_on_from_what_a_store_kept(seed: int) -> None:
             two.load(data, parts)
             for fold, store in zip(two.folds, stores, strict=True):
                 fold.load(store, {})
+
+
+def test_an_order_that_is_open_when_a_log_ends_is_open_when_it_goes_on() -> None:
+    """The end lies days after the last hop that is told; what may still be told is not forgotten.
+
+    ::
+
+        hour   0  1  2 ...  32            72
+               o---------------|           an order, overdue, kept for a day and the rest of it
+               |  |                        hops before the end of the log
+                  |  |  ...    |     o     and those that are told when it goes on
+    """
+    plan, lane = compile_plan(HOURS, SECRET), Lane("hotline", 0)
+    intake = Intake(plan, lane)
+    head = {"kind": "order", "status": "created", "category": ["x"], "place": "440106001"}
+    first = {**head, "order_id": "a", "t": T, "t_created": T, "due": T}
+    end = T + 72 * HOUR_MS
+    later = {**head, "order_id": "b", "t": end + HOUR_MS, "t_created": T, "due": T}
+
+    def take(offset: int, event: dict[str, Any]) -> list[Cut]:
+        raw = json.dumps(event).encode()
+        return intake.step(Chunk(*lane, [offset], [event["t"]], [None], [raw])).cuts
+
+    def hops(cuts: list[Cut]) -> list[int]:
+        partials = [p for cut in cuts for p in cut.partials if p.sign == "hours.overdue"]
+        return [(partial.start - T) // HOUR_MS for partial in partials]
+
+    assert hops([*take(0, first), *intake.tick(end, ends=True).cuts]) == [0]
+    assert hops(take(1, later)) == list(range(1, 31))

@@ -136,7 +136,7 @@ def finished(worker: Worker) -> Worker:
     return worker
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([FULL, WIDE]), st.randoms(use_true_random=False))
 def test_a_worker_that_learns_of_a_lane_says_what_one_says_that_always_knew(
     of: Configuration, rng: Random
@@ -160,7 +160,7 @@ def test_a_worker_that_learns_of_a_lane_says_what_one_says_that_always_knew(
     assert all(task.intake.accounting.remainder == 0 for task in worker.lanes.values())
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([FULL, WIDE]), st.randoms(use_true_random=False))
 def test_what_ends_by_then_is_what_the_old_lanes_say(of: Configuration, rng: Random) -> None:
     since = START + rng.randrange(5, 60) * MINUTE_MS
