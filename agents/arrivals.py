@@ -17,7 +17,7 @@ from streams.timeline import BEFORE_ALL
 
 _LEGIBLE = {
     name: re.compile(rb'"%s"\s*:\s*"([^"\\\x00-\x1f]{1,64})"' % name.encode())
-    for name in ("device", "metric", "source", "place", "site")
+    for name in ("device", "metric", "place", "site")
 }
 """What can be read of a record that is no event: it may be cut, or no JSON at all."""
 
@@ -88,7 +88,7 @@ class Arrivals:
         arrival = Arrival(
             device=event.device,
             metric=event.metric,
-            platform=event.source or (row.platform or None if row else None),
+            platform=(row.platform if row else None) or event.source,
             place=event.place if row is None else row.place,
             site=event.site,
             site_type=event.site_type,
@@ -121,7 +121,8 @@ class Arrivals:
         arrival = Arrival(
             device=device,
             metric=metric if metric in METRICS else row.kind if row else None,
-            platform=_read("source", raw) or (row.platform or None if row else None),
+            # Of the register alone: what was refused becomes no key.
+            platform=(row.platform or None) if row else None,
             place=place,
             site=site,
             site_type=None,

@@ -138,11 +138,12 @@ def expect(sign: Folded, dimension: str | None, register: Register) -> Expected:
     if sign.topic not in ("sensor", "traffic", "arrivals"):
         return {}
     topic = "sensor" if sign.topic == "arrivals" else sign.topic
+    online = sign.aggregate.function == "online"
     limit = _limit_of(sign.limit) if isinstance(sign, WindowSign) and sign.limit else None
     spans: dict[KeyName, list[Span]] = {}
     for device in register.devices:
-        if device.topic != topic:
-            continue
+        if device.topic != topic or (online and device.period_s == 0):
+            continue  # what speaks when something happens is not offline while nothing does
         told = told_of(device)
         try:
             if not meets(sign.match, told):

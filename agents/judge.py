@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
+from logging import getLogger
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from agents.entries import KeyName
 from streams.frozen import Frozen, SnapshotError, decode_rows, encode_rows, grouped
 from streams.timeline import HOUR_MS
 
+_log = getLogger(__name__)
 _SUMMARY, _KEYS, _SECTION = "summary", "keys", "section"
 
 
@@ -30,7 +32,7 @@ class Judgement(NamedTuple):
     flagged
         Whether the value is an anomaly.
     failure
-        How the model failed, for the log alone: it is no part of the state or of any output.
+        How the model failed: it is no part of the state or of any output.
     """
 
     verdict: Verdict
@@ -176,6 +178,7 @@ class Judge:
                 raise
             self.counters.failures += 1
             self._discard(name)
+            _log.warning("the model of %s begins anew, it failed: %s", name, type(error).__name__)
             return Judgement(_FAILED, flagged=False, failure=f"{type(error).__name__}: {error}")
 
     def _ask(self, name: KeyName, value: float, end: int, final: bool) -> Judgement:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from shutil import which
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -142,6 +144,12 @@ def judged_by_other(judged_by: str, found: str, config: str | None) -> str:
     )
 
 
+def _program() -> str:
+    """The command as it can be pasted: its path where the shell does not find it by name."""
+    name, given = "cityvitals", Path(sys.argv[0]).absolute()
+    return str(given) if given.name == name and which(name) is None else name
+
+
 def _replay(folder: Path, alert: dict[str, Any], about: About) -> tuple[str | None, str]:
     from schemas.loading import load
 
@@ -156,7 +164,7 @@ def _replay(folder: Path, alert: dict[str, Any], about: About) -> tuple[str | No
         return None, fault
     if found != judged_by:
         return None, judged_by_other(judged_by, found, config)
-    words = ["cityvitals", "replay", str(folder.absolute()), "--alert", alert["alert_id"]]
+    words = [_program(), "replay", str(folder.absolute()), "--alert", alert["alert_id"]]
     words += ["--config", config] if config else []
     if not alert["late"]:
         # What was raised late was said long after its window.

@@ -7,12 +7,13 @@ becomes a keyed hash.  Neither goes any further (rule R9).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agents.expected import meets
 from agents.folds import Fold
 from agents.hotline.callers import CallerKeys
-from agents.hotline.masking import mask
+from agents.hotline.masking import mask, spans
 from agents.hotline.open_orders import OpenOrders
 from agents.hotline.orders import OpenOrder, Orders, OrderStep
 from agents.hotline.topics import Places, Topic, Topics
@@ -26,6 +27,15 @@ from streams.frozen import Frozen
 from streams.timeline import DAY_MS, HOUR_MS, to_ms
 
 _STREET = LENGTHS[2]
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str | None) -> str | None:
+    """A name of a category or department as it is; None where it holds an identifier of people.
+
+    Such names become keys, which everyone reads.
+    """
+    return None if name and spans(name) else name
 
 
 class Told(NamedTuple):
@@ -76,7 +86,9 @@ class Desk:
             place=event.place,
             **{name: getattr(event, name) for name in _SAME},
         )
-        fact.category = event.category[-1] if event.category else None
+        fact.category = _named(event.category[-1]) if event.category else None
+        fact.category_code = _named(event.category_code)
+        fact.department = _named(event.department)
         if masked:
             self._read_text(fact, masked)
         self._recognise(fact, event, t)

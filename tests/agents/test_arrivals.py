@@ -121,6 +121,14 @@ def test_what_is_valid(fields: dict[str, Any], valid: int | None) -> None:
     assert [state[3] / 10**6 for state in states] == ([] if valid is None else [valid])
 
 
+def test_the_platform_is_that_of_the_register_and_never_of_what_was_refused() -> None:
+    of = plan(base="district", keys=["platform*city"], rollup="merge")
+    values = [reading(0), reading(0, "d2"), reading(1000, "d2")[:-1], reading(1000)[:-1]]
+    found = sorted((row[1], row[3]) for row in rows(values, of) if "*" in row[1])
+    # The refused ones count where the lane is, which is in the minute before.
+    assert found == [("gz*440106", 1), ("gz*440106", 1), ("s*440105", 1)]
+
+
 def test_what_is_known_of_senders_does_not_outlive_a_restore() -> None:
     """Slots are numbered anew when a state is loaded; a route from before leads to others."""
     of, other = plan(), Intake(plan(), LANE)

@@ -55,6 +55,14 @@ def test_text_caller_and_reason_are_gone_from_fact_and_event() -> None:
         assert word.encode("unicode-escape") not in told
 
 
+def test_the_name_of_a_category_or_department_tells_no_identifier() -> None:
+    number = "来电15400000042"
+    fact = read(desk(), category=[number], department=number, category_code="15400000042")
+    assert (fact.category, fact.category_code, fact.department) == ("积水", "08", None)
+    assert read(desk(), category=[number], text="路不平").category is None
+    assert read(desk(), department="440105-水务局").department == "440105-水务局"
+
+
 def test_a_caller_is_a_hash_under_the_secret() -> None:
     fact = read(desk(), caller=CALLER)
     assert fact.citizen is not None

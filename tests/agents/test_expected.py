@@ -165,6 +165,16 @@ def test_arrivals_expect_by_platform_and_place() -> None:
     }
 
 
+def test_what_speaks_when_something_happens_is_not_offline() -> None:
+    fields = {"aggregate": {"function": "online"}, "kind": "sampled", "window": window(60, 60)}
+    made = configuration(
+        [arrivals("a.online", "1", keys=["street"], **fields)], [topic("sensor", 1, 300)]
+    )
+    rows = [device("b", kind="sos", period_s=0.0), device("g", period_s=60.0)]
+    (sign,) = compile_plan(made.with_register(Register(rows))).folded
+    assert sign.expected["street", STREET].devices(1) == 1
+
+
 @pytest.mark.parametrize(
     ("metric", "t", "kind"),
     [("rain", 0, "rain"), ("wind_speed", 0, "wind_speed"), ("pm25", 0, "rain"), (None, 9, "rain")],

@@ -74,7 +74,9 @@ def make_arrivals(database: duckdb.DuckDBPyConnection) -> None:
         CREATE TABLE arrivals AS
         SELECT * REPLACE (greatest(e, w) AS e) FROM (
             SELECT 'arrivals' AS family, 'accepted' AS bin, topic, part, pos, device,
-                coalesce(metric, own_metric) AS metric, coalesce(source, own_platform) AS platform,
+                coalesce(metric, own_metric) AS metric,
+                CASE WHEN rejected THEN own_platform ELSE coalesce(own_platform, source) END
+                    AS platform,
                 coalesce(own_place, place) AS place, site, site_type, registered,
                 CASE WHEN rejected THEN 0::DOUBLE WHEN q IN ('calib', 'maint') THEN NULL
                     ELSE (q <> 'bad')::INTEGER::DOUBLE END AS valid,

@@ -75,6 +75,8 @@ def make_expected_keys(
     limit = sign.limit if isinstance(sign, WindowSign) else None
     level, key = base_sql(sign.base, sender)
     dimension = dimension_of(sign.keys)
+    if sign.aggregate.function == "online":
+        matching = f"{matching} AND period_s > 0"
     if not told:
         matching, dimension = "false", None
     database.execute(f"""

@@ -43,6 +43,8 @@ from tests.rules.test_two_hops import sent_by_lanes
 INPUTS = ("city.sensor.v1", "city.traffic.v1", "city.hotline.v1", "city.external.v1")
 MINUTES = 90
 PLANTED = "0000777788889999"
+PLANTED_NUMBER = "16100000000"
+"""A telephone number where the name of a category or department stands."""
 SOURCE_HASH = "5f0e1c9ab24d77c3"
 """What a source made of a caller itself."""
 
@@ -63,6 +65,7 @@ class Log:
                 if e.topic == "city.hotline.v1" and minute % 5 == 0:
                     self._add_broken(e.arrival_ms, e.key, e.value)
         self.secrets.update(self.identifiers)
+        self.secrets.add(PLANTED_NUMBER)
 
     def _add(self, at: int, topic: str, key: bytes, value: bytes) -> None:
         self.records.append(Emitted(at, topic, partition_of(key, 4), key, value))
@@ -86,6 +89,15 @@ class Log:
             {"caller_hash": SOURCE_HASH, "caller": None, "order_id": f"x{at}"},
             {"caller_hash": SOURCE_HASH, "seq": -1},
             {"place": PLANTED},
+            {
+                "kind": "order",
+                "status": "created",
+                "category": [f"来电 {PLANTED_NUMBER}"],
+                "department": PLANTED_NUMBER,
+                "category_code": PLANTED_NUMBER,
+                "order_id": f"y{at}",
+                "seq": 1,
+            },
         )
         for changed in changes:
             self._add(at, "city.hotline.v1", key, orjson.dumps({**event, **changed}))
