@@ -74,7 +74,7 @@ def test_one_lane_after_another(expected: Said) -> None:
 def test_a_restore_at_any_point(expected: Said) -> None:
     rng = Random(5)
     chunks = interleaved(60, rng)
-    stops = set(rng.sample(range(len(chunks)), 50))
+    stops = set(rng.sample(range(len(chunks)), 35))
     pipeline, outputs = Pipeline(city_plan()), []
     for at, chunk in enumerate(chunks):
         if at in stops:
@@ -89,7 +89,7 @@ def test_a_kill_at_any_point(expected: Said) -> None:
     """What was sent since the last snapshot is lost with it, and comes again from the log."""
     rng = Random(6)
     chunks = interleaved(60, rng)
-    kills = set(rng.sample(range(len(chunks)), 50))
+    kills = set(rng.sample(range(len(chunks)), 35))
     tasks: dict[str, Parts] = {}
     pipeline, durable, since, behind = Pipeline(city_plan()), list[Output](), list[Output](), 0
     at = 0
