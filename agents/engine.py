@@ -27,7 +27,7 @@ from schemas.tick import Tick
 from streams.frozen import HEAD, Frozen
 from streams.log_store import LogStore
 from streams.log_types import NEVER
-from streams.records import Chunk, Lane, Output
+from streams.records import Chunk, Lane, Output, split
 from streams.retention import trim
 from streams.timeline import DAY_MS
 
@@ -37,6 +37,8 @@ CONSUMER = "cityvitals"
 CHECKPOINT_S = 1.0
 
 _CRASHES = "crashes"
+_FIRST_PIECE, _LARGEST_PIECE = 250, 1 << 20
+"""Records that are applied at once: at first, and at the most."""
 _PENDING = 100_000  # outputs that wait for a checkpoint: about 150 MB
 _LETTERS_MS = 14 * DAY_MS
 
@@ -84,6 +86,7 @@ class Engine:
         self._quarantine: dict[Lane, frozenset[int]] = {}
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._logged: dict[Lane, int] = {}
+        self._piece = _FIRST_PIECE
 
     def watch(self, clock: Callable[[], int], pace: float) -> None:
         """Say live signs from now on; where events are recorded ones they mean nothing.
@@ -146,7 +149,7 @@ class Engine:
             self._first = self._first or time.monotonic()
             try:
                 quarantine = self._quarantine.get(chunk.lane, frozenset())
-                self._pending += self.pipeline.step(chunk, quarantine)
+                self._step(chunk, quarantine)
             except StepError as error:
                 self.broken = True
                 self._note_crash(error.lane, error.offset)
@@ -158,6 +161,24 @@ class Engine:
             self._logged[chunk.lane] = max(chunk.timestamps)
             self.busy_s += time.perf_counter() - began
             self._checkpoint_if_due()
+
+    def _step(self, chunk: Chunk, quarantine: frozenset[int]) -> None:
+        """Apply a chunk in pieces of as many records as say a bearable number of results.
+
+        Few records may lie far apart in time, and every window between them says something.
+        """
+        rest: Chunk | None = chunk
+        while rest is not None:
+            piece, rest = split(rest, self._piece) if len(rest) > self._piece else (rest, None)
+            said = self.pipeline.step(piece, quarantine)
+            self._pending += said
+            self._dirty = True
+            if len(said) > _PENDING // 4:
+                self._piece = max(1, self._piece // 4)
+            elif len(said) < _PENDING // 16:
+                self._piece = min(2 * self._piece, _LARGEST_PIECE)
+            if rest is not None and len(self._pending) > _PENDING:
+                self._checkpoint()
 
     async def tick(self, lane: Lane, t: int) -> None:
         """State the time for a silent lane, ``t`` in int64 ms; written before it is obeyed."""

@@ -116,9 +116,9 @@ class RatioFormula:
         detail: dict[str, Any] | None = None
         if entry.value is not None and expected is None:
             reason = WARMING
-        elif entry.value is not None and expected is not None:
+        elif entry.value is not None and expected is not None and entry.model is not None:
             ratio = entry.value / max(expected, self.formula.floor)
-            few = entry.value < self.formula.at_least
+            few = entry.value < max(self.formula.at_least, entry.model["band"][1])
             detail = {"observed": entry.value, "expected": expected}
             if self.formula.and_of is not None:
                 count = None if other is None else other.value

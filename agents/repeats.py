@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from agents.entries import KeyName
@@ -38,10 +40,13 @@ class RepeatState(FoldedState):
         cells, noted = self._panes[start], list[_Noted]()
         for name, (place, state) in sorted(cells.items()):
             repeats = 0
-            for t, identities in state[3]:
-                earlier = (self._last.get((name, one), BEFORE_ALL) for one in identities)
-                repeats += any(t - self.within_ms <= before for before in earlier)
-                for one in identities:
+            # Of what happens in the same ms nothing comes before the other.
+            for t, together in groupby(state[3], key=itemgetter(0)):
+                facts = [identities for _, identities in together]
+                for identities in facts:
+                    earlier = (self._last.get((name, one), BEFORE_ALL) for one in identities)
+                    repeats += any(t - self.within_ms <= before for before in earlier)
+                for one in sorted({one for identities in facts for one in identities}):
                     self._last[name, one] = t
                     noted.append((*name, one, t))
             cells[name] = (place, FACTS.judged(state, repeats))

@@ -82,8 +82,9 @@ class AirIndex(Model):
 class RatioToBaseline(Model):
     """A sign's value by what its model expects at that hour of the week.
 
-    Numbers that are small by chance are no burst: where fewer than `at_least` were counted, or
-    the second sign counts fewer than its own least, the ratio is given as at most 1.
+    What can be chance is no burst: where fewer than `at_least` were counted, the second sign counts
+    fewer than its own least, or the value lies within the model's band, the ratio is given as at
+    most 1.
     """
 
     name: Literal["ratio_to_baseline"]

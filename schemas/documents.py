@@ -26,6 +26,7 @@ MOST_VALUES = 200_000
 
 Steps: TypeAlias = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
+_FOLD = "\a"
 # The scanner takes the square of the time for a run of open brackets: seconds for a few thousand.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{DEEPEST}}}[\[{{]")
 
@@ -199,7 +200,8 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, path: Steps) -> Any:
         try:
-            return read_scalar(str(node.tag), node.value)
+            # The composer marks where a folded text was broken, for those who write it back.
+            return read_scalar(str(node.tag), node.value.replace(_FOLD, ""))
         except ValueError as error:
             self._report(node, path, str(error))
             return None

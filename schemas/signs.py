@@ -184,7 +184,8 @@ class Repeats(Model):
     """The share of the events that repeat an earlier one, in per cent."""
 
     of: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)]
-    """An event repeats another where all fields of one of these lists are the same."""
+    """An event repeats an earlier one where all fields of one of these lists are the same; of the
+    same ms neither is the earlier."""
     within_s: Length
     """How far back the other one may lie."""
 

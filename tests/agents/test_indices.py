@@ -115,7 +115,8 @@ def ratio(**fields: Any) -> RatioFormula:
 
 
 def judged(value: float | None, expected: float | None, reason: Any = None) -> Entry:
-    model = {"basis": "hour_of_week", "score": 0.1, "expected": expected, "band": None}
+    model = {"basis": "hour_of_week", "score": 0.1, "expected": expected}
+    model["band"] = None if expected is None else [0.0, 2 * expected]
     return Entry("city", "4401", "4401", value, 7, 1.0, reason, model=model)
 
 
@@ -135,6 +136,8 @@ def by_baseline(formula: RatioFormula, entry: Entry, other: float | None = None)
     [
         (judged(12, 4), 3.0, None),
         (judged(12, 0.0), 12.0, None),  # at least one is expected
+        (judged(8, 4), 2.0, None),
+        (judged(7, 4), 1.0, None),  # within the band: it may be chance
         (judged(12, None), None, "warming"),
         (judged(None, 4, "uncovered"), None, "uncovered"),
         (judged(12, 4)._replace(model=None), None, "warming"),

@@ -100,11 +100,11 @@ def test_a_happening_without_identities_repeats_nothing() -> None:
 
 
 def by_the_rule(facts: list[Fact]) -> dict[tuple[int, str], float]:
-    """Shares by window and street, by looking at every pair."""
+    """Shares by window and street, by looking at every pair of two times."""
     found: dict[tuple[int, str], list[bool]] = {}
     ordered = sorted(facts)
     for at, (t, street, identities) in enumerate(ordered):
-        before = [f for f in ordered[:at] if f[1] == street and t - WITHIN <= f[0]]
+        before = [f for f in ordered[:at] if f[1] == street and t - WITHIN <= f[0] < t]
         repeats = any(set(identities) & set(other[2]) for other in before)
         found.setdefault((t + 1, street), []).append(repeats)
     return {name: sum(each) / len(each) * 100 for name, each in found.items()}

@@ -24,7 +24,8 @@ Name: TypeAlias = tuple[str, str]
 
 
 class Statement(NamedTuple):
-    """What a sign says of a key and a window; ``expected`` is what its model did."""
+    """What a sign says of a key and a window; ``expected`` is what its model did, up to
+    ``high``."""
 
     place: str | None
     value: float | None
@@ -33,6 +34,7 @@ class Statement(NamedTuple):
     reason: str | None
     level: int | None = None
     expected: float | None = None
+    high: float | None = None
     detail: dict[str, Any] | None = None
 
 
@@ -100,7 +102,7 @@ class _Input:
         self.corrected: dict[int, dict[Name, Statement]] = {}
         rows = database.execute(
             """SELECT rev, t_end, key_level, key, place, value, n, e.coverage, reason, level,
-                   m.expected
+                   m.expected, m.high
                FROM expected e LEFT JOIN models m USING (vital, key_level, key, t_end)
                WHERE vital = ?""",
             [name],

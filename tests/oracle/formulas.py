@@ -152,7 +152,7 @@ class _Ratios:
         if value is None or said.expected is None:
             return none
         ratio = value / max(said.expected, formula.floor)
-        few = value < formula.at_least
+        few = value < formula.at_least or (said.high is not None and value < said.high)
         detail: dict[str, Any] = {"observed": value, "expected": said.expected}
         if formula.and_of is not None:
             count = None if other is None else other.value

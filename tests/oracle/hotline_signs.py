@@ -113,9 +113,9 @@ class History(Folding):
     def _make_windowed(self) -> None:
         within = round(self.repeats.within_s * 1000)
         repeated = " OR ".join(
-            f"""coalesce(same_{i} IS NOT NULL AND e - lag(e) OVER (
-                PARTITION BY key_level, key, same_{i} ORDER BY e, topic, part, pos) <= {within},
-                false)"""
+            f"""coalesce(same_{i} IS NOT NULL AND e - max(e) OVER (
+                PARTITION BY key_level, key, same_{i} ORDER BY e
+                RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) <= {within}, false)"""
             for i in range(len(self.repeats.of))
         )
         self.table("judged", f"SELECT * REPLACE (({repeated})::BIGINT AS x) FROM keyed")
