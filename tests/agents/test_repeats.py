@@ -99,6 +99,14 @@ def test_a_happening_without_identities_repeats_nothing() -> None:
     assert told(state, 2)[1, A] == 0
 
 
+def test_of_one_moment_neither_comes_before_the_other() -> None:
+    state = RepeatState(plan())
+    state.receive(partial(0, [(0, A, (1,)), (0, A, (1,))]))
+    state.receive(partial(1, [(1, A, (1,)), (1, A, (1,)), (1, A, (2,))]))
+    found = told(state, 5)
+    assert (found[1, A], found[2, A]) == (0, pytest.approx(200 / 3))
+
+
 def by_the_rule(facts: list[Fact]) -> dict[tuple[int, str], float]:
     """Shares by window and street, by looking at every pair of two times."""
     found: dict[tuple[int, str], list[bool]] = {}

@@ -17,7 +17,7 @@ from streams.event_logs import partition_of
 from streams.records import Chunk, Lane, Output, split
 from tests.rules.wide import SECRET
 
-MINUTES = 100
+MINUTES = 80
 SCALE = 0.1
 
 

@@ -22,7 +22,7 @@ PLAN = city_plan()
 
 
 def feed(pipeline: Pipeline, minutes: range, topics: tuple[str, ...]) -> list[Output]:
-    city, lanes = City(11, scale=0.15), defaultdict(list)
+    city, lanes = City(11, scale=0.08), defaultdict(list)
     for minute in minutes:
         for e in city.minute(minute):
             if e.topic in topics:

@@ -62,8 +62,7 @@ def assert_judged(outputs: Iterable[Output]) -> None:
     assert kinds["anomaly"] > 10
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("size", [1, 37, 500, 4000])
+@pytest.mark.parametrize(("size", "seed"), [(1, 0), (37, 1), (500, 2), (4000, 3), (4000, 4)])
 def test_any_chunks_and_any_interleaving(expected: Said, size: int, seed: int) -> None:
     assert_same(replay(interleaved(size, Random(seed))), expected)
 
@@ -75,7 +74,7 @@ def test_one_lane_after_another(expected: Said) -> None:
 def test_a_restore_at_any_point(expected: Said) -> None:
     rng = Random(5)
     chunks = interleaved(60, rng)
-    stops = set(rng.sample(range(len(chunks)), 50))
+    stops = set(rng.sample(range(len(chunks)), 35))
     pipeline, outputs = Pipeline(city_plan()), []
     for at, chunk in enumerate(chunks):
         if at in stops:
@@ -90,7 +89,7 @@ def test_a_kill_at_any_point(expected: Said) -> None:
     """What was sent since the last snapshot is lost with it, and comes again from the log."""
     rng = Random(6)
     chunks = interleaved(60, rng)
-    kills = set(rng.sample(range(len(chunks)), 50))
+    kills = set(rng.sample(range(len(chunks)), 35))
     tasks: dict[str, Parts] = {}
     pipeline, durable, since, behind = Pipeline(city_plan()), list[Output](), list[Output](), 0
     at = 0
@@ -176,8 +175,9 @@ def assert_log_stands(configuration: Configuration, log: Log, rng: Random) -> No
             tasks = all_kept(tasks, pipeline.freeze(whole=rng.randrange(2) == 0))
             pipeline = Pipeline(plan)
             pipeline.load(tasks)
-            kept = all_kept({}, pipeline.freeze(whole=True))
-            assert {task: kept[task] for task in tasks} == tasks
+            whole = all_kept({}, pipeline.freeze(whole=True))
+            assert {task: whole[task] for task in tasks} == tasks
+            tasks = whole
         live += pipeline.step(chunk)
         now = max(now, chunk.timestamps[-1])
         if rng.randrange(6) == 0:
@@ -191,13 +191,13 @@ def assert_log_stands(configuration: Configuration, log: Log, rng: Random) -> No
     assert_same(live, said(outputs + again.settle() + again.end()))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_any_small_log(rng: Random) -> None:
     assert_log_stands(FULL, small_log(FULL, rng, 12_000), rng)
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_any_small_log_of_states(rng: Random) -> None:
     assert_log_stands(WIDE, written(WIDE, rng), rng)
@@ -209,7 +209,7 @@ def test_small_logs(seed: int) -> None:
     assert_log_stands(FULL, small_log(FULL, rng, 12_000), rng)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_small_logs_of_states(seed: int) -> None:
     """Arrivals, orders, repeats, dimensions, limits, models: with a register that changes."""
     rng = Random(seed)
@@ -222,7 +222,7 @@ def test_small_logs_of_days(seed: int) -> None:
     assert_log_stands(CALENDAR, small_log(CALENDAR, rng, 900_000), rng)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_small_logs_of_states_and_days(seed: int) -> None:
     rng = Random(seed)
     assert_log_stands(HOURS, written(HOURS, rng, 400), rng)

@@ -134,8 +134,8 @@ EVENT_SIGNS = [
         window=window(120, 60),
         keys=["device", "street", "city"],
         rollup="mean",
-        levels=levels("gt", yellow=40),
-        alert={"off_delay_s": 120},
+        levels=levels("gt", blue=30, yellow=40),
+        alert={"off_delay_s": 120, "keys": ["street", "city"], "least_level": "yellow"},
         model=gaussian(floor=2, keys=["street", "city"], on_delay_s=60, off_delay_s=60),
     ),
     traffic(
