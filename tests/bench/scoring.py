@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -183,7 +184,7 @@ def _false(lives: list[Life], days: float) -> dict[str, Any]:
     return {
         "alerts": len(lives),
         "per_day": round(len(lives) / days, 2),
-        "by_day": [by_day[day] for day in range(max(1, round(days)))],
+        "by_day": [by_day[day] for day in range(ceil(days))],
         "by_rule": [
             {
                 "rule": rule,
