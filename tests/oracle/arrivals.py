@@ -59,7 +59,8 @@ def make_arrivals(database: duckdb.DuckDBPyConnection) -> None:
                 site_type, q, period_s, t_ingest, e, w,
                 CASE WHEN rejected THEN w ELSE e END AS heard
             FROM events WHERE family = 'sensor' AND bin <> 'duplicate' AND device IS NOT NULL)
-        SELECT came.*, r.period_s AS own_s, r.platform AS own_platform, r.place AS own_place,
+        SELECT came.*, r.period_s AS own_s, nullif(r.platform, '') AS own_platform,
+            r.place AS own_place,
             r.metric AS own_metric, r.registered IS NOT NULL AS registered
         FROM came LEFT JOIN register r
         ON r.topic = 'sensor' AND r.device = came.device AND r.since <= heard AND heard < r.until

@@ -50,7 +50,7 @@ def arrival_of(event: Mapping[str, Any], e: int, logged: int, register: Register
     row, quality = _row_at(register, event["device"], event["metric"], e), event.get("q", "good")
     return {
         "device": event["device"],
-        "platform": event.get("source") or (row.platform if row else None),
+        "platform": (row.platform if row else None) or event.get("source"),
         "place": row.place if row else event["place"],
         "registered": row is not None,
         "valid": None if quality in ("calib", "maint") else float(quality != "bad"),
@@ -74,7 +74,7 @@ def refused_arrival(raw: bytes, now: int, register: Register) -> dict[str, Any] 
     return {
         "device": read["device"],
         "metric": metric if metric in METRICS else None,
-        "platform": read.get("source") or (row.platform if row else None),
+        "platform": (row.platform or None) if row else None,
         "place": row.place if row else place,
         "registered": row is not None,
         "valid": 0.0,
