@@ -16,7 +16,7 @@ class Scale:
 
     Examples
     --------
-    >>> from schemas.configuration import Thresholds
+    >>> from schemas.signs import Thresholds
     >>> thresholds = Thresholds(blue=10, yellow=15, red=40)
     >>> scale = Scale(Levels(compare="ge", thresholds=thresholds, source="x", standing="proposal"))
     >>> scale.level(17), scale.level(9), scale.level(14, deadband=2), scale.threshold(4)
