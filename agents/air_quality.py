@@ -13,14 +13,12 @@ from math import ceil, fsum, isfinite
 from typing import Literal, NamedTuple, TypeAlias
 
 from schemas.standards.air import (
-    GRADES,
     IAQI,
     O3_1H_LIMIT,
     O3_8H_LIMIT,
     POLLUTANT_OF,
     AirTable,
     Average,
-    Grade,
     Pollutant,
 )
 
@@ -176,17 +174,6 @@ def aqi(
     leading = (POLLUTANT_OF[a] for a, x in found.items() if x == largest)
     primary = tuple(dict.fromkeys(leading)) if largest > 50 else ()
     return AirIndex(largest, primary, found, absent, None)
-
-
-def grade(value: int) -> Grade:
-    """The class of an index.
-
-    Examples
-    --------
-    >>> [grade(value).zh for value in (50, 51, 300, 301)]
-    ['优', '良', '重度污染', '严重污染']
-    """
-    return next(g for g in GRADES if g.upto is None or value <= g.upto)
 
 
 def hour_values(table: AirTable, hours: Hours) -> Averages:

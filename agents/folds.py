@@ -64,7 +64,7 @@ class Fold:
                 merged[key] = state if known is None else self.plan.family.merge(known, state)
             if merged:
                 named = [Row(*key, state) for key, state in sorted(merged.items())]
-                n = sum(row.state[0] for row in named)
+                n = sum(row.state[0] for row in named if row.state[1] >= start)
                 partials.append(Partial(self.plan.sign.id, start, late, n, named))
         return partials
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
@@ -15,10 +15,14 @@ from agents.detectors.local_hours import LocalHours
 from agents.detectors.protocol import ALARM, LARGEST, Detector, Parameters, Side, Verdict
 from agents.entries import KeyName
 from streams.frozen import Frozen, SnapshotError, decode_rows, encode_rows, grouped
-from streams.timeline import HOUR_MS
+from streams.timeline import DAY_MS, HOUR_MS
 
 _log = getLogger(__name__)
 _SUMMARY, _KEYS, _SECTION = "summary", "keys", "section"
+
+FORGET_DAYS = 28
+"""A model that was given no value for so many days of event time is dropped; a proposal: longer
+than any repair, and what was learned before is of another season by then."""
 
 
 class Judgement(NamedTuple):
@@ -31,13 +35,10 @@ class Judgement(NamedTuple):
         failed and was begun anew.
     flagged
         Whether the value is an anomaly.
-    failure
-        How the model failed: it is no part of the state or of any output.
     """
 
     verdict: Verdict
     flagged: bool
-    failure: str | None = None
 
 
 MISSING = Judgement(Verdict(None, None, None, "missing"), flagged=False)
@@ -96,6 +97,8 @@ class Counters:
 @dataclass(slots=True)
 class _Model:
     detector: Detector
+    day: int = 0
+    """Of the last value, counted from 1970 in UTC."""
     probed_hour: int | None = None
     blind: bool = False
 
@@ -107,7 +110,7 @@ class Judge:
     exception, panics in native code or gives an answer that is none is discarded, and the key
     begins anew with the next value.
 
-    Memory: that of the models; keys come from the engine, which says which ones are gone.
+    Memory: that of the models of the keys that had a value in the last `FORGET_DAYS`.
 
     Parameters
     ----------
@@ -152,10 +155,9 @@ class Judge:
         self._touched: dict[KeyName, Detector] = {}
         self._changed: set[str] = set()
         self._keys_changed, self._counted = False, True
+        self._day = 0
 
-    def judge(
-        self, name: KeyName, value: float | None, end: int, *, final: bool = False
-    ) -> Judgement:
+    def judge(self, name: KeyName, value: float | None, end: int) -> Judgement:
         """Judge the value of a key, and learn it if it is no anomaly.
 
         Parameters
@@ -163,36 +165,36 @@ class Judge:
         value
             In the sign's unit; one that is not finite, or above `LARGEST`, is as good as none.
         end
-            End of its window, int64 ms UTC.
-        final
-            It corrects a window that was judged before: it is judged and not learned.
+            End of its window, int64 ms UTC; never before that of an earlier value.
         """
         self._counted = True
+        self._forget(end // DAY_MS)
         if value is None or not abs(value) <= LARGEST:
             self.counters.skipped += 1
             return MISSING
         try:
-            return self._ask(name, float(value), end, final)
+            return self._ask(name, float(value), end)
         except BaseException as error:
             if not _is_failure(error):
                 raise
             self.counters.failures += 1
             self._discard(name)
             _log.warning("the model of %s begins anew, it failed: %s", name, type(error).__name__)
-            return Judgement(_FAILED, flagged=False, failure=f"{type(error).__name__}: {error}")
+            return Judgement(_FAILED, flagged=False)
 
-    def _ask(self, name: KeyName, value: float, end: int, final: bool) -> Judgement:
+    def _ask(self, name: KeyName, value: float, end: int) -> Judgement:
         model = self._models.get(name)
         if model is None:
             model = self._begin(name)
+        if model.day != self._day:
+            model.day, self._keys_changed = self._day, True
         verdict = _sound(model.detector.score(value, end))
         flagged = verdict.score is not None and verdict.score >= ALARM
-        if not final:
-            self._plant(model, verdict, end)
-            if not flagged:
-                model.detector.learn(value, end)
-                self._touched[name] = model.detector
-                self.counters.learned += 1
+        self._plant(model, verdict, end)
+        if not flagged:
+            model.detector.learn(value, end)
+            self._touched[name] = model.detector
+            self.counters.learned += 1
         if verdict.score is None:
             self.counters.warming += 1
         else:
@@ -231,9 +233,12 @@ class Judge:
             self._changed.update(model.detector.sections())
             self._keys_changed = True
 
-    def forget(self, keys: Iterable[KeyName]) -> None:
-        """Drop the models of keys that are gone."""
-        for name in keys:
+    def _forget(self, day: int) -> None:
+        """Once a day, drop the models that were given no value for long."""
+        if day == self._day:
+            return
+        self._day = day
+        for name in [n for n, m in self._models.items() if day - m.day > FORGET_DAYS]:
             self._discard(name)
 
     def __len__(self) -> int:
@@ -272,7 +277,7 @@ class Judge:
         return changed
 
     def _key_rows(self) -> list[Any]:
-        return [(*name, m.probed_hour, m.blind) for name, m in self._models.items()]
+        return [(*name, m.day, m.probed_hour, m.blind) for name, m in self._models.items()]
 
     def _section_rows(self, wanted: set[str]) -> dict[str, list[Any]]:
         """Rows of all keys that have these sections; a model changes in place, so they are new."""
@@ -309,9 +314,9 @@ class Judge:
             self._present.add(section)
             for level, key, data in decode_rows(part):
                 sections.setdefault((level, key), {})[section] = data
-        for level, key, probed_hour, blind in decode_rows(parts[_KEYS]) if _KEYS in parts else ():
+        for level, key, *said in decode_rows(parts[_KEYS]) if _KEYS in parts else ():
             model = self._begin((level, key))
-            model.probed_hour, model.blind = probed_hour, blind
+            model.day, model.probed_hour, model.blind = said
             model.detector.load(sections.get((level, key), {}))
         self._keys_changed = self._counted = False
 

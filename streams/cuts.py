@@ -30,8 +30,9 @@ class Row(NamedTuple):
 class Partial(NamedTuple):
     """The rows of one sign in one pane of one lane; ``late`` where they are corrections.
 
-    ``n`` counts the events of the whole pane, of which ``rows`` are what one shard needs: whether
-    a window holds data does not depend on how keys are spread over shards.
+    ``n`` counts the rows of the whole pane that have news of it, of which ``rows`` are what one
+    shard needs: whether a window holds data does not depend on how keys are spread over shards.
+    A sampled value that is older than the pane is no news.
     """
 
     sign: str

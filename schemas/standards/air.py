@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from schemas.words import Standing
 
@@ -164,28 +164,3 @@ def table_on(day: date) -> AirTable:
     ('HJ 633-2012', 'HJ 633-2026')
     """
     return next(table for table in TABLES if table.holds_on(day))
-
-
-class Grade(NamedTuple):
-    """A class of the index."""
-
-    level: int
-    zh: str
-    en: str
-    colour: str
-    upto: int | None
-    """The largest index of the class; None for no end."""
-
-
-GRADES = (
-    Grade(1, "优", "excellent", "green", 50),
-    Grade(2, "良", "good", "yellow", 100),
-    Grade(3, "轻度污染", "lightly polluted", "orange", 150),
-    Grade(4, "中度污染", "moderately polluted", "red", 200),
-    Grade(5, "重度污染", "heavily polluted", "purple", 300),
-    Grade(6, "严重污染", "severely polluted", "maroon", None),
-)
-"""HJ 633-2012 Table 2 and HJ 633-2026 Table 1; the English names are a translation.
-
-These colours are not the four colours of alarms.
-"""

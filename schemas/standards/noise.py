@@ -43,13 +43,6 @@ LIMITS = NoiseLimits(
     night=MappingProxyType({"0": 40, "1": 45, "2": 50, "3": 55, "4a": 55, "4b": 60}),
 )
 
-SUDDEN_NIGHT_EXCESS_DB = 15
-"""How far the maximum level of sudden noise may exceed the night limit: GB 3096-2008 5.4
-(verified-secondary)."""
-
-DAY_BEGINS_HOUR, NIGHT_BEGINS_HOUR = 6, 22
-"""Day is 06:00 to 22:00 local time: GB 3096-2008 3.4 (verified-secondary)."""
-
 STEPS_PER_UNIT = 1_000
 """Steps in the energy of 0 dB.
 
@@ -71,17 +64,6 @@ def limit(zone: Zone, period: Period) -> int:
     (60, 60)
     """
     return LIMITS.day[zone] if period == "day" else LIMITS.night[zone]
-
-
-def period_at(hour: int) -> Period:
-    """The period of an hour of the local day, 0 to 23.
-
-    Examples
-    --------
-    >>> [period_at(hour) for hour in (5, 6, 21, 22)]
-    ['night', 'day', 'day', 'night']
-    """
-    return "day" if DAY_BEGINS_HOUR <= hour < NIGHT_BEGINS_HOUR else "night"
 
 
 def energy(level_db: float) -> int:

@@ -37,7 +37,10 @@ _ROADS = ("traffic.tpi", "traffic.speed_ratio", "traffic.queue_ratio")
 
 EVIDENCE = {
     # A storm slows the traffic of its district; its water is an episode of its own.
-    "storm": Evidence(("meteo.rain_1h",), ("meteo.rain_24h", *_ROADS, "city.health_index")),
+    "storm": Evidence(
+        ("meteo.rain_1h",),
+        ("meteo.rain_12h", "meteo.rain_24h", *_ROADS, "city.health_index"),
+    ),
     "waterlogging": Evidence(
         ("drain.depth", "drain.points", "drain.rise_rate", "drain.manhole_fill"),
         ("city.health_index",),

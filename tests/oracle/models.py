@@ -27,6 +27,7 @@ MODEL |= {"low": "DOUBLE", "high": "DOUBLE", "slack": "DOUBLE"}
 
 _ANOMALY = 0.5
 _LARGEST = 1e100
+_DAY_MS, _FORGET_DAYS = 86_400_000, 28
 _CLOSE = 1e-9
 _MAD_TO_SIGMA = 1.4826
 _RAREST = 2.0**-53
@@ -73,10 +74,35 @@ def judge_sign(
     ).fetchall()
     rows = []
     for (level, key), series in groupby(said, key=lambda row: (row[0], row[1])):
-        model: _Model = _Hours(rule, slots.slot) if isinstance(rule, HourOfWeek) else _Normal(rule)
-        answers = _judged(model, rule.every_s, ((row[2], row[3]) for row in series))
-        rows += [(sign.id, level, key, end, *answer) for end, answer in answers]
+        values = [(row[2], row[3]) for row in series]
+        for part in _lives(values):
+            model: _Model = (
+                _Hours(rule, slots.slot) if isinstance(rule, HourOfWeek) else _Normal(rule)
+            )
+            answers = _judged(model, rule.every_s, part)
+            rows += [(sign.id, level, key, end, *answer) for end, answer in answers]
     insert_rows(database, "models", ("vital", "key_level", "key", "t_end", *MODEL), rows)
+
+
+def _is_value(value: float | None) -> bool:
+    return value is not None and abs(value) <= _LARGEST
+
+
+def _lives(values: list[tuple[int, float | None]]) -> list[list[tuple[int, float | None]]]:
+    """Cut where the next value comes over 28 days (UTC) later: a model of its own judges each part.
+
+    What is missing belongs to the part before; no model says anything of it.
+    """
+    parts: list[list[tuple[int, float | None]]] = [[]]
+    last: int | None = None
+    for end, value in values:
+        if _is_value(value):
+            day = end // _DAY_MS
+            if last is not None and day - last > _FORGET_DAYS:
+                parts.append([])
+            last = day
+        parts[-1].append((end, value))
+    return parts
 
 
 def _judged(
@@ -84,7 +110,7 @@ def _judged(
 ) -> Iterable[tuple[int, Answer]]:
     learned_at: int | None = None
     for end, value in series:
-        if value is None or not abs(value) <= _LARGEST:
+        if value is None or not _is_value(value):
             yield end, Answer("missing")
             continue
         answer = model.judge(value, end)

@@ -39,7 +39,7 @@ HEAVY_MM, SOAKED_MM = 2.5, 10.0
 """Rain that may lie behind complaints: so much in an hour, or in 24 hours."""
 
 SIGNS = ("meteo.rain", "hotline.topic_", "hotline.inflow")
-RAIN_RULES = ("meteo.rain_1h", "meteo.rain_24h")
+RAIN_RULES = ("meteo.rain_1h", "meteo.rain_12h", "meteo.rain_24h")
 BURST = "hotline.topic_burst"
 
 

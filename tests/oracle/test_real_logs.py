@@ -28,8 +28,12 @@ def data() -> Path:
 def test_beijing_air_by_the_old_standard(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A day of July, then the coldest of January: half a year of silence between."""
-    days = (("2015-07-18", "2015-07-18"), ("2016-01-23", "2016-01-24"))
+    """A day of July, then days of January with the coldest one.
+
+    Half a year of silence lies between, for which no model is kept; and a week.
+    """
+    july, january = ("2015-07-18", "2015-07-18"), ("2016-01-16", "2016-01-16")
+    days = (july, january, ("2016-01-23", "2016-01-24"))
     log = write_beijing_air(data, tmp_path, days)
     database, compared = check(_of_stations("air.", "meteo.temp_max", "meteo.rain_24h"), tmp_path)
     _say(capsys, f"Beijing air, 2012: {compared} results compared")

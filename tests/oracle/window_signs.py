@@ -131,7 +131,7 @@ class Folding:
         reached, mark = (-AFTER_ALL if at is None else at for at in self.closing)
         self.table(
             "span",
-            """SELECT min(pane) AS lo, max(pane) FILTER (c > 0) AS newest
+            """SELECT min(pane) AS lo, max(pane) FILTER (c > 0 AND seen >= pane) AS newest
                FROM taken WHERE on_time""",
         )
         windows = "SELECT t_start, t_end FROM calendar WHERE t_end > lo"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.air_quality import aqi, grade, iaqi, rounded
-from schemas.standards.air import AQI_2012, AQI_2026, GRADES, IAQI, TABLES, table_on
+from agents.air_quality import aqi, iaqi, rounded
+from schemas.standards.air import AQI_2012, AQI_2026, IAQI, TABLES, table_on
 
 CLEAN_HOUR = {"so2_1h": 15, "no2_1h": 20, "co_1h": 0.5, "o3_1h": 32, "pm10": 10, "pm25": 7}
 """Indices 5, 10, 5, 10, 10, 10: 50 over the first limits 150, 100, 5, 160, 50 and 35."""
@@ -317,23 +317,3 @@ def test_both_means_of_ozone_are_one_pollutant():
     # 50 + 50·20/40 and 50 + 50·30/60 are 75.
     index = aqi(AQI_2012, clean | {"o3_1h": 180, "o3_8h": 130}, AQI_2012.daily)
     assert (index.value, index.primary) == (75, ("o3",))
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "zh", "en"),
-    [
-        (0, 50, "优", "excellent"),
-        (51, 100, "良", "good"),
-        (101, 150, "轻度污染", "lightly polluted"),
-        (151, 200, "中度污染", "moderately polluted"),
-        (201, 300, "重度污染", "heavily polluted"),
-        (301, 500, "严重污染", "severely polluted"),
-    ],
-)
-def test_classes(first, last, zh, en):
-    for value in (first, last):
-        assert (grade(value).zh, grade(value).en) == (zh, en)
-
-
-def test_classes_are_numbered():
-    assert [g.level for g in GRADES] == [1, 2, 3, 4, 5, 6]

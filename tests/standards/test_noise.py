@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from schemas.standards.noise import (
     LIMITS,
     STEPS_PER_UNIT,
-    SUDDEN_NIGHT_EXCESS_DB,
     energy,
     equivalent_level,
     limit,
-    period_at,
 )
 
 levels = st.floats(20, 140)
@@ -44,12 +42,6 @@ def test_limits(zone, day, night):
 def test_limits_say_where_they_come_from():
     assert "GB 3096-2008" in LIMITS.source
     assert LIMITS.standing == "verified-secondary"
-    assert SUDDEN_NIGHT_EXCESS_DB == 15
-
-
-def test_night_is_from_22_to_6():
-    night = [hour for hour in range(24) if period_at(hour) == "night"]
-    assert night == [0, 1, 2, 3, 4, 5, 22, 23]
 
 
 def test_50_and_70_decibels():
