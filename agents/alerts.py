@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.detectors.protocol import ALARM
 from agents.entries import Entry, KeyName
@@ -17,6 +17,7 @@ from schemas.judging import ModelRule
 from schemas.signs import AlertRule, Levels, Sign, Thresholds
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
+from streams.timeline import DAY_MS
 
 ANOMALY, LATE = "/anomaly", "/late"
 """What the names of rules end in that are not the sign's thresholds on events that were on time."""
@@ -27,6 +28,18 @@ _CALM = 0.1
 """How far below an anomaly a score must be to count as ordinary again; a proposal."""
 
 _STATES: dict[str, State] = {"clearing": "clearing", "cleared": "cleared"}
+
+
+_OVER_MS = 2 * DAY_MS
+"""How long it is known that an alert is over: corrections come a day later at most."""
+
+
+class _Over(NamedTuple):
+    """The last alert of a key's thresholds that is over, from when to when; int64 ms."""
+
+    first_end: int
+    last_end: int
+    max_level: int
 
 
 class Alerts:
@@ -52,6 +65,7 @@ class Alerts:
             if sign.model is not None
         }
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
+        self._over: dict[tuple[str, KeyName], _Over] = {}
         self._changed = False
 
     def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
@@ -113,6 +127,7 @@ class Alerts:
         outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
         if transition == "cleared":
             del self._episodes[name]
+            self._note_over(name, _Over(episode.first_end, window[1], episode.max_level))
         return outputs
 
     def judge_final(
@@ -120,7 +135,8 @@ class Alerts:
     ) -> list[Output]:
         """Judge a corrected window once: it may raise an alert marked late, never withdraw one.
 
-        A late alert is over when it is sent: the windows after it were judged by themselves.
+        A late alert is over when it is sent: the windows after it were judged by themselves.  One
+        is enough for all windows that are no farther from it than its off-delay.
         """
         found = self._rule(sign, entry)
         if found is None or entry.value is None:
@@ -129,14 +145,34 @@ class Alerts:
         level = rule.scale.level(entry.value)
         if not level:
             return []
-        known = self._episodes.get((sign, entry.name))
-        covered = known is not None and known.phase != "pending" and known.first_end <= end
-        if covered or (before is not None and (before.severity or 0) >= level):
+        met_before = before is not None and (before.severity or 0) >= level
+        if met_before or self._is_told((sign, entry.name), rule, end, level):
             return []
+        self._note_over((sign, entry.name), _Over(end, end, level))
         episode = Episode("normal", end, end, level, level)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
+
+    def _is_told(self, name: tuple[str, KeyName], rule: Rule, end: int, level: int) -> bool:
+        """Whether a window is as near to an alert that stands, or to the last one that is over,
+        as windows of one alert are.
+        """
+        reach = rule.off_delay_ms
+        known = self._episodes.get(name)
+        if known is not None and known.phase != "pending" and known.first_end <= end + reach:
+            return True
+        over = self._over.get(name)
+        return (
+            over is not None
+            and over.first_end - reach <= end <= over.last_end + reach
+            and level <= over.max_level
+        )
+
+    def _note_over(self, name: tuple[str, KeyName], over: _Over) -> None:
+        known = {n: o for n, o in self._over.items() if o.last_end >= over.last_end - _OVER_MS}
+        self._over = {**known, name: over}
+        self._changed = True
 
     def _send(
         self,
@@ -201,21 +237,26 @@ class Alerts:
         return sum(e.phase in ("raised", "clearing") for e in tuple(self._episodes.values()))
 
     def freeze(self, *, whole: bool = False) -> Frozen:
-        if not self._episodes:
-            return {}
-        encode = None
-        if whole or self._changed:
-            # Copied here: an episode changes in place.
-            rows = [(*name, *episode.dump()) for name, episode in self._episodes.items()]
-            encode = partial(encode_rows, rows)
+        changed = whole or self._changed
         self._changed = False
-        return {"episodes": encode}
+        parts: Frozen = {}
+        if self._episodes:
+            # Copied here: an episode changes in place.
+            rows = ((*name, *episode.dump()) for name, episode in self._episodes.items())
+            parts["episodes"] = partial(encode_rows, list(rows)) if changed else None
+        if self._over:
+            ended = [(*name, *over) for name, over in self._over.items()] if changed else []
+            parts["over"] = partial(encode_rows, ended) if changed else None
+        return parts
 
     def load(self, parts: Mapping[str, bytes]) -> None:
-        rows = decode_rows(parts["episodes"]) if "episodes" in parts else ()
+        episodes, over = (
+            decode_rows(parts[name]) if name in parts else () for name in ("episodes", "over")
+        )
         self._episodes = {
-            (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
+            (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in episodes
         }
+        self._over = {(sign, (level, key)): _Over(*rest) for sign, (level, key), *rest in over}
 
 
 def surprise_rule(model: ModelRule) -> Rule:

@@ -202,6 +202,27 @@ def test_a_correction_of_an_unknown_key_raises_a_late_alert() -> None:
     assert log.take(outputs) == [("raised", True), ("cleared", True)]
 
 
+def test_windows_near_an_alert_raise_no_late_one() -> None:
+    """The off-delay is a minute: no alert ends and begins within one."""
+    log = Log()
+    for minute, value in enumerate([5, 5, 5, 12, 12, 2, 2, 2, 2]):
+        log.judge(minute, value)
+    assert [alert.transition for alert in log.sent] == ["raised", "clearing", "cleared"]
+    assert [log.correct(minute, 5, 12) for minute in (2, 5, 7)] == [[], [], []]
+    assert log.correct(7, 5, 45) == [("raised", True), ("cleared", True)], "it is worse"
+    assert log.correct(8, 5, 45) == [], "one late alert is enough"
+    assert log.correct(10, 5, 45) == [("raised", True), ("cleared", True)]
+
+
+def test_a_correction_before_an_alert_that_stands_is_of_it() -> None:
+    log = Log()
+    for minute, value in enumerate([5, 5, 5, 12, 12]):
+        log.judge(minute, value)
+    assert log.alerts.raised() == 1
+    assert log.correct(2, 5, 12) == []
+    assert log.correct(1, 5, 12) == [("raised", True), ("cleared", True)]
+
+
 def test_a_correction_never_withdraws() -> None:
     log = Log()
     assert [log.judge(k, 45) for k in range(2)] == [[], [("raised", False)]]
