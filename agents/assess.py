@@ -190,7 +190,7 @@ class Assess:
         entries = assessed.state.close(end)
         judge = self.judges.get(assessed.sign.id)
         if judge is not None:
-            entries = [judge.take(entry, end) for entry in entries]
+            entries = [judge.take(e, end) if self._owns(e) else e for e in entries]
         self._remember(assessed, end, entries, final=False)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys

@@ -171,7 +171,7 @@ class Cluster(Owned):
 
     async def _send(self, lane: Lane, outputs: list[Output]) -> None:
         self._dirty.add(lane)
-        if self._live is not None and lane == _CITY:
+        if self._live is not None and _CITY in self.tasks:
             outputs = outputs + self._live.take(outputs, time.time_ns() // 1_000_000)
         self._sent += [output for output in outputs if output.topic in self.published]
         self.steps += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from schemas.model import Model, Text
 
@@ -60,7 +60,7 @@ Standing: TypeAlias = Literal[
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 SignId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=64)]
-Matched: TypeAlias = str | bool | float | list[str]
+Matched: TypeAlias = str | bool | FiniteFloat | list[str]
 
 BY = "*"
 """Between the dimension and the place of a key: ``category*district``, ``停水*440111``."""

@@ -198,6 +198,7 @@ REPLACED = [
     ("source: proposal\n", "source: ''\n", "signs.0.levels.source", "must not be empty"),
     ("deadband: 2", "deadband: -2", "signs.0.alert.deadband", "at least 0"),
     ("deadband: 2", "deadband: 2, off_delay_s: -1", "signs.0.alert.off_delay_s", "at least 0"),
+    ("match: {metric: rain}", "match: {value: .nan}", "signs.0.match.value", "a number"),
     ("deadband: 2", "keys: [street]", "signs.0.alert.keys.0", "has no key street"),
     ("deadband: 2", "least_level: pink", "signs.0.alert.least_level", "expected one of"),
     ("deadband: 2", "least_level: red", "signs.0.alert.least_level", "it would never alert"),
