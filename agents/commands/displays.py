@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from agents.commands.exits import complain, drop_stdout
 from agents.commands.stopping import Stop
-from agents.commands.wording import LEVELS, against, figure, key_with_name, moment
+from agents.commands.wording import LEVELS, against, amount, key_with_name, moment
 from agents.outputs import ALERT_LOG, VITALS_LOG
 from agents.view import View, accounting
 from streams.records import Output
@@ -268,7 +268,7 @@ def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
 def alert_line(alert: dict[str, Any], zone: str) -> str:
     """An alert in one line."""
     title = " ".join(alert["annotations"].values())
-    value = f"{figure(alert['value'], alert['unit'])} {alert['unit']}"
+    value = amount(alert["value"], alert["unit"])
     where = key_with_name(alert["key"], alert["place"])
     cleared = "  已解除 cleared" if alert["transition"] == "cleared" else ""
     late = "  迟到数据 late data" if alert["late"] else ""

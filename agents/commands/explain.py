@@ -13,7 +13,6 @@ from agents.commands.exits import guarded
 from agents.commands.kafka_options import Data, KafkaConfig, folder_of
 from agents.commands.options import Json
 from agents.commands.wording import (
-    COMPARE,
     KINDS,
     LEVELS,
     REASONS,
@@ -21,8 +20,10 @@ from agents.commands.wording import (
     STYLES,
     TRANSITIONS,
     against,
-    figure,
+    amount,
     key_with_name,
+    sourced,
+    with_unit,
 )
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
     late = "是 yes, by late events alone" if alert["late"] else "否 no"
     yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
-    yield "值 value", f"{_amount(alert['value'], unit)}{_limit(why, unit)}"
-    yield "来源 source", f"{why['threshold_source']} ({why['standing']})"
+    yield "值 value", f"{amount(alert['value'], unit)}{_limit(why, unit)}"
+    yield "来源 source", sourced(why)
     if why["model"] is not None or why["expected"] is not None:
         yield "模型 model", " · ".join(_model(why, unit))
     if why["contributors"]:
@@ -170,7 +171,7 @@ def _handled(alert: dict[str, Any], zone: str) -> Iterator[tuple[str, str]]:
 def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
     yield why["model"] or "–"
     if why["expected"] is not None:
-        yield f"预期 expected {_amount(why['expected'], unit)}"
+        yield f"预期 expected {amount(why['expected'], unit)}"
     if why["band"] is not None:
         low, high = why["band"]
         yield f"正常 band {low:g}–{high:g}"
@@ -178,15 +179,11 @@ def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
         yield f"异常分 score {why['score']:.2f}"
 
 
-def _amount(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{figure(value, unit)} {unit}"
-
-
 def _limit(why: dict[str, Any], unit: str) -> str:
     """How the value stands to its limit: met, or left."""
     if why["threshold"] is None:
         return ""
-    return f" · 阈值 threshold {COMPARE[why['compare']]} {why['threshold']:g} {unit}"
+    return f" · 阈值 threshold {with_unit(against(why), unit)}"
 
 
 def _second(t: int, zone: str) -> str:
@@ -214,7 +211,7 @@ def _show_transitions(console: Console, story: Story) -> None:
             _second(alert["t_update"], story.about.zone),
             TRANSITIONS[alert["transition"]],
             Text(LEVELS[level], STYLES[level]),
-            _amount(alert["value"], alert["unit"]),
+            amount(alert["value"], alert["unit"]),
             against(why) or "–",
             f"{why['n']:,}",
             f"{why['coverage']:.0%}",
@@ -234,7 +231,8 @@ def plot_of(story: Story, width: int) -> Iterator[Text]:
         yield Text(f"{sign}: 无结果 no results of this time are kept", "dim")
         return
     begin, end = (_second(story.series[i]["t_end"], zone)[:16] for i in (0, -1))
-    yield Text(f"{sign}  [{alert['unit']}]  {begin} – {end} {zone}")
+    unit = with_unit("", alert["unit"]).strip()
+    yield Text(f"{sign}{f'  [{unit}]' if unit else ''}  {begin} – {end} {zone}")
     plot = _plot(story, width)
     yield from plot.rows()
     words = {

@@ -18,10 +18,12 @@ from agents.commands.wording import (
     STATES,
     STYLES,
     against,
-    figure,
+    amount,
     key_with_name,
     moment,
     place_names,
+    sourced,
+    with_unit,
 )
 from schemas.spelling import guess
 
@@ -190,15 +192,14 @@ def _vitals_table(rows: list[dict[str, Any]], about: About) -> Table:
     table.add_column("覆盖 coverage", justify="right")
     table.add_column("条数 n", justify="right")
     for row in rows:
-        value, level = row["value"], row["level"]
-        reason = row["reason"]
-        said = f"– {REASONS[reason]} {reason}" if value is None else figure(value, row["unit"])
+        value, level, reason = row["value"], row["level"], row["reason"]
+        said = amount(value, row["unit"])
+        if value is None:
+            said = f"{said} {REASONS[reason]} {reason}"
         table.add_row(
             Text(f"{row['vital']} {about.signs.get(row['vital'], '').partition(' ')[0]}"),
             Text(key_with_name(row["key"], row["place"])),
-            Text(
-                said if value is None else f"{said} {row['unit']}", "dim" if value is None else ""
-            ),
+            Text(said, "dim" if value is None else ""),
             Text("–") if level is None else Text(LEVELS[level], STYLES[level]),
             moment(row["t_end"], about.zone),
             f"{row['coverage']:.0%}",
@@ -218,7 +219,7 @@ def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
     table.add_column("原因 why", ratio=1)
     for alert in rows:
         why = alert["why"]
-        reasons = [f"{against(why)} {alert['unit']}", why["threshold_source"], why["standing"]]
+        reasons = [with_unit(against(why), alert["unit"]), sourced(why)]
         if why["contributors"]:
             most = (f"{c['key']} {c['value']:g}" for c in why["contributors"][:3])
             reasons.append(f"最多 top {', '.join(most)}")
@@ -229,7 +230,7 @@ def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
             Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
             Text(" ".join(alert["annotations"].values())),
             Text(key_with_name(alert["key"], alert["place"])),
-            f"{figure(alert['value'], alert['unit'])} {alert['unit']}",
+            amount(alert["value"], alert["unit"]),
             f"{STATES[alert['state']]}{late}",
             Text("; ".join(reasons)),
         )
