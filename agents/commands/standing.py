@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -10,25 +10,20 @@ import typer
 
 from agents.commands.exits import BAD, Fault, complain, guarded
 from agents.commands.kafka_options import Data, KafkaConfig
-from agents.commands.naming import SHOWN
 from agents.commands.options import Json
 from agents.commands.wording import (
     LEVELS,
     REASONS,
-    STATES,
     STYLES,
-    against,
     amount,
     key_with_name,
     moment,
     place_names,
-    sourced,
-    with_unit,
 )
 from schemas.spelling import guess
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from agents.commands.folder import About
     from agents.commands.sources import Source
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
 
 _VITALS, _ALERTS = "city.vitals.v1", "city.alerts.v1"
 _COARSE = ("city", "district")
+_ENDLESS = 1 << 20
 
 
 @guarded
@@ -87,7 +83,8 @@ def vitals(
     if as_json:
         _print_lines([row.value for row in rows])
     elif rows:
-        _show(_vitals_table([orjson.loads(row.value) for row in rows], about))
+        width = _width()
+        _show(_vitals_lines([orjson.loads(row.value) for row in rows], about, width), width)
     else:
         complain("no results yet" if not found else "no result of such a key or level")
 
@@ -116,14 +113,23 @@ def alerts(
         newest = sorted(source.latest(_ALERTS), key=lambda alert: -alert.offset)
     rows = [(latest.value, orjson.loads(latest.value)) for latest in newest]
     rows = [row for row in rows if everything or row[1]["state"] != "cleared"]
-    # The worst first, and of those the newest.
+    # The worst first, and of those the one that changed last.
     rows.sort(key=lambda row: (row[1]["state"] == "cleared", -row[1]["level"]))
     if as_json:
         _print_lines([raw for raw, _ in rows])
     elif rows:
-        _show(_alerts_table([alert for _, alert in rows], zone))
+        from agents.commands.alert_table import alert_lines
+
+        width = _width()
+        told = sorted((alert for _, alert in rows), key=_rank)
+        _show(alert_lines(told, zone, width, "t_raised", reasons=True), width)
     else:
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
+
+
+def _rank(alert: dict[str, Any]) -> tuple[bool, int, int]:
+    """The worst first, and of those the newest."""
+    return alert["state"] == "cleared", -alert["level"], -alert["t_raised"]
 
 
 def _require_sign(source: Source, about: About, sign: str) -> None:
@@ -169,69 +175,54 @@ def _print_lines(lines: list[bytes]) -> None:
     sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
 
 
-def _show(table: Table) -> None:
+def _width() -> int | None:
+    """Cells of the terminal; piped, a table is as wide as it needs to be."""
     import sys
 
     from rich.console import Console
 
-    # Piped, a table is as wide as it needs to be.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table)
+    return Console().width if sys.stdout.isatty() else None
 
 
-def _vitals_table(rows: list[dict[str, Any]], about: About) -> Table:
-    from rich.table import Table
+def _show(lines: Iterable[Text], width: int | None) -> None:
+    from rich.console import Console, Group
+
+    Console(width=width or _ENDLESS, highlight=False).print(Group(*lines))
+
+
+def _vitals_lines(rows: list[dict[str, Any]], about: About, width: int | None) -> Iterator[Text]:
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("体征 sign", "对象 key"):
-        table.add_column(head, no_wrap=True)
-    table.add_column("值 value", justify="right", no_wrap=True)
-    table.add_column("级 level", no_wrap=True)
-    table.add_column("时间 window end", no_wrap=True)
-    table.add_column("覆盖 coverage", justify="right")
-    table.add_column("条数 n", justify="right")
-    for row in rows:
-        value, level, reason = row["value"], row["level"], row["reason"]
-        said = amount(value, row["unit"])
-        if value is None:
-            said = f"{said} {REASONS[reason]} {reason}"
-        table.add_row(
-            Text(f"{row['vital']} {about.signs.get(row['vital'], '').partition(' ')[0]}"),
-            Text(key_with_name(row["key"], row["place"])),
-            Text(said, "dim" if value is None else ""),
-            Text("–") if level is None else Text(LEVELS[level], STYLES[level]),
-            moment(row["t_end"], about.zone),
-            f"{row['coverage']:.0%}",
-            f"{row['n']:,}",
-        )
-    return table
+    from agents.commands.layout import Column, fitting, table
+
+    names = [about.signs.get(row["vital"], "").partition(" ")[0] for row in rows]
+    signs = [Text(row["vital"]) for row in rows]
+    keys = [Text(key_with_name(row["key"], row["place"])) for row in rows]
+    ends = [Text(moment(row["t_end"], about.zone)) for row in rows]
+    columns = [
+        Column("体征 sign", signs),
+        Column("", list(map(Text, names)), gives=2),
+        Column("对象 key", keys),
+        Column("值 value", list(map(_value, rows)), right=True),
+        Column("级 level", list(map(_level, rows))),
+        Column("时间 window end", ends, gives=1),
+        Column("覆盖 coverage", [Text(f"{row['coverage']:.0%}") for row in rows], 3, right=True),
+        Column("条数 n", [Text(f"{row['n']:,}") for row in rows], 4, right=True),
+    ]
+    yield from table(fitting(columns, width))
 
 
-def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
-    from rich.table import Table
+def _value(row: dict[str, Any]) -> Text:
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    heads = ("号 id", "始于 raised", "级 level", "报警 alert", "对象 key", "值 value", "状态 state")
-    for head in heads:
-        table.add_column(head, no_wrap=head.startswith(("号", "始", "级", "状")))
-    table.add_column("原因 why", ratio=1)
-    for alert in rows:
-        why = alert["why"]
-        reasons = [with_unit(against(why), alert["unit"]), sourced(why)]
-        if why["contributors"]:
-            most = (f"{c['key']} {c['value']:g}" for c in why["contributors"][:3])
-            reasons.append(f"最多 top {', '.join(most)}")
-        late = " 迟 late" if alert["late"] else ""
-        table.add_row(
-            alert["alert_id"][:SHOWN],
-            moment(alert["t_raised"], zone),
-            Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
-            Text(" ".join(alert["annotations"].values())),
-            Text(key_with_name(alert["key"], alert["place"])),
-            amount(alert["value"], alert["unit"]),
-            f"{STATES[alert['state']]}{late}",
-            Text("; ".join(reasons)),
-        )
-    return table
+    said = amount(row["value"], row["unit"])
+    if row["value"] is not None:
+        return Text(said)
+    return Text(f"{said} {REASONS[row['reason']]} {row['reason']}", "dim")
+
+
+def _level(row: dict[str, Any]) -> Text:
+    from rich.text import Text
+
+    level = row["level"]
+    return Text("–") if level is None else Text(LEVELS[level], STYLES[level])
