@@ -67,17 +67,20 @@ def _columns(alerts: list[dict[str, Any]], zone: str, time: str) -> list[Column]
     return [
         column(_TIMES[time], (moment(a[time], zone)[5:] for a in alerts)),
         column("级 level", (Text(LEVELS[a["level"]], STYLES[a["level"]]) for a in alerts)),
-        column("报警 alert", (a["annotations"]["title_zh"] for a in alerts)),
-        column("", (a["annotations"]["title_en"] for a in alerts), 4),
+        column("报警", (a["annotations"]["title_zh"] for a in alerts)),
+        column("alert", (a["annotations"]["title_en"] for a in alerts), 5),
         column("对象 key", (key_with_name(a["key"], a["place"]) for a in alerts)),
-        column("值 value", (amount(a["value"], a["unit"]) for a in alerts), 1, right=True),
-        column("限 limit", (against(a["why"]) for a in alerts), 3),
-        column("状态 state", map(_state, alerts), 2),
+        column("值 value", (amount(a["value"], a["unit"]) for a in alerts), 2, right=True),
+        column("限 limit", (against(a["why"]) for a in alerts), 4),
+        column("状态", (_state(a, 0) for a in alerts), 1),
+        column("state", (_state(a, 1) for a in alerts), 3),
     ]
 
 
-def _state(alert: dict[str, Any]) -> str:
-    return f"{STATES[alert['state']]}{' 迟 late' if alert['late'] else ''}"
+def _state(alert: dict[str, Any], language: int) -> str:
+    """In Chinese or in English: in a narrow terminal the one has room without the other."""
+    late = (" 迟", " late")[language] if alert["late"] else ""
+    return f"{STATES[alert['state']].split()[language]}{late}"
 
 
 def _second_line(columns: list[Column], name: str, parts: list[str]) -> Text:

@@ -256,8 +256,10 @@ def choose_for_replay(
 
 
 def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
-    """A line for each alert of a city or district that was raised or cleared."""
-    alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
+    """A line for each alert of a city or district that was raised or cleared, by time."""
+    # Signs whose windows are longer are told later: in the log 06:54 may stand before 06:49.
+    alerts = [orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG]
+    alerts.sort(key=lambda alert: alert["t_update"])
     return [
         alert_line(alert, zone)
         for alert in alerts
