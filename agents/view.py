@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.text import Text
 
 from agents.commands.alert_table import alert_lines
-from agents.commands.layout import Column, fitting, flowed, table
+from agents.commands.layout import Column, column, fitting, flowed, table
 from agents.commands.wording import (
     BINS,
     LEVELS,
@@ -173,13 +173,13 @@ def _sign_columns(
     """A column for each sign, of which the first ones stay where there is no room for all."""
     names = [(place_name(key), key) for _, key in places]
     columns = [
-        Column("地点\nplace", [Text(name or key) for name, key in names]),
-        Column("", [Text(key if name else "", "dim") for name, key in names], _CODE_GIVES),
+        column("地点\nplace", (name or key for name, key in names)),
+        column("", (Text(key if name else "", "dim") for name, key in names), _CODE_GIVES),
     ]
     for number, sign in enumerate(signs):
         head = f"{sign.name.zh}\n{sign.id.rpartition('.')[2]}\n{sign.unit}"
         found = (values.get(f"{sign.id}|{level}|{key}".encode()) for level, key in places)
-        columns.append(Column(head, list(map(_cell, found)), gives=2 * number))
+        columns.append(column(head, map(_cell, found), 2 * number))
     return columns
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from agents.commands.layout import Column, fitting, heads, rows
+from agents.commands.layout import Column, column, fitting, heads, rows
 from agents.commands.naming import SHOWN
 from agents.commands.wording import (
     LEVELS,
@@ -60,10 +60,6 @@ def alert_lines(
 
 
 def _columns(alerts: list[dict[str, Any]], zone: str, time: str) -> list[Column]:
-    def column(head: str, cells: Iterator[str | Text], gives: int = 0, **more: bool) -> Column:
-        texts = [Text(cell) if isinstance(cell, str) else cell for cell in cells]
-        return Column(head, texts, gives, **more)
-
     return [
         column(_TIMES[time], (moment(a[time], zone)[5:] for a in alerts)),
         column("级 level", (Text(LEVELS[a["level"]], STYLES[a["level"]]) for a in alerts)),

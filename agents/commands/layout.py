@@ -38,12 +38,19 @@ class Column:
         return max(*heads, *(cell.cell_len for cell in self.cells), 0)
 
 
+def column(
+    head: str, cells: Iterable[str | Text], gives: int = 0, *, right: bool = False
+) -> Column:
+    """A column of texts and strings."""
+    return Column(head, [Text(c) if isinstance(c, str) else c for c in cells], gives, right)
+
+
 def fitting(columns: list[Column], width: int | None) -> list[Column]:
     """The columns that there is room for; all of them where the width has no end.
 
     Examples
     --------
-    >>> key, n = Column("key", [Text("440111")]), Column("n", [Text("12")], gives=1)
+    >>> key, n = column("key", ["440111"]), column("n", ["12"], gives=1)
     >>> [column.head for column in fitting([key, n], 9)], len(fitting([key, n], 10))
     (['key'], 2)
     """
@@ -62,7 +69,7 @@ def table(columns: list[Column]) -> Iterator[Text]:
 
     Examples
     --------
-    >>> for line in table([Column("key", [Text("4401")]), Column("n", [Text("12")], right=True)]):
+    >>> for line in table([column("key", ["4401"]), column("n", ["12"], right=True)]):
     ...     print(line.plain)
     key    n
     4401  12

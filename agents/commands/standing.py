@@ -191,23 +191,20 @@ def _show(lines: Iterable[Text], width: int | None) -> None:
 
 
 def _vitals_lines(rows: list[dict[str, Any]], about: About, width: int | None) -> Iterator[Text]:
-    from rich.text import Text
+    from agents.commands.layout import column, fitting, table
 
-    from agents.commands.layout import Column, fitting, table
+    def name(row: dict[str, Any]) -> str:
+        return about.signs.get(row["vital"], "").partition(" ")[0]
 
-    names = [about.signs.get(row["vital"], "").partition(" ")[0] for row in rows]
-    signs = [Text(row["vital"]) for row in rows]
-    keys = [Text(key_with_name(row["key"], row["place"])) for row in rows]
-    ends = [Text(moment(row["t_end"], about.zone)) for row in rows]
     columns = [
-        Column("体征 sign", signs),
-        Column("", list(map(Text, names)), gives=2),
-        Column("对象 key", keys),
-        Column("值 value", list(map(_value, rows)), right=True),
-        Column("级 level", list(map(_level, rows))),
-        Column("时间 window end", ends, gives=1),
-        Column("覆盖 coverage", [Text(f"{row['coverage']:.0%}") for row in rows], 3, right=True),
-        Column("条数 n", [Text(f"{row['n']:,}") for row in rows], 4, right=True),
+        column("体征 sign", (row["vital"] for row in rows)),
+        column("", map(name, rows), 2),
+        column("对象 key", (key_with_name(row["key"], row["place"]) for row in rows)),
+        column("值 value", map(_value, rows), right=True),
+        column("级 level", map(_level, rows)),
+        column("时间 window end", (moment(row["t_end"], about.zone) for row in rows), 1),
+        column("覆盖 coverage", (f"{row['coverage']:.0%}" for row in rows), 3, right=True),
+        column("条数 n", (f"{row['n']:,}" for row in rows), 4, right=True),
     ]
     yield from table(fitting(columns, width))
 
