@@ -79,14 +79,16 @@ def vitals(
         if sign and not found:
             _require_sign(source, about, sign)
     wanted = None if key is None else _key_named(key)
-    rows = list(_chosen(found, wanted, level, everything=everything))
+    rows = list(_chosen(found, sign, wanted, level, everything=everything))
     if as_json:
         _print_lines([row.value for row in rows])
     elif rows:
         width = _width()
         _show(_vitals_lines([orjson.loads(row.value) for row in rows], about, width), width)
     else:
-        complain("no results yet" if not found else "no result of such a key or level")
+        levels = f"there are keys of level {', '.join(_levels(found))}"
+        none = f"no result of {key or 'city and district'}; {levels}: name one with --level"
+        complain(none if found else "no results yet")
 
 
 @guarded
@@ -154,19 +156,30 @@ def _key_named(key: str) -> str:
 
 
 def _chosen(
-    rows: list[Latest], key: str | None, level: str | None, *, everything: bool
+    rows: list[Latest],
+    sign: str | None,
+    key: str | None,
+    level: str | None,
+    *,
+    everything: bool,
 ) -> Iterator[Latest]:
     levels = (level,) if level else None if everything or key else _COARSE
-    if level is not None:
-        known = {row.key.decode().split("|", 2)[1] for row in rows}
-        if known and level not in known:
-            raise Fault(
-                BAD, f"no sign has keys of level {level}; there are {', '.join(sorted(known))}"
-            )
+    known = _levels(rows)
+    if level is not None and known and level not in known:
+        none = f"{sign} has no" if sign else "no sign has"
+        raise Fault(
+            BAD,
+            f"{none} keys of level {level}{guess(level, known) or ';'} there are {', '.join(known)}",
+        )
     for row in rows:
         _, key_level, name = row.key.decode().split("|", 2)
         if (levels is None or key_level in levels) and key in (None, name):
             yield row
+
+
+def _levels(rows: list[Latest]) -> list[str]:
+    """The key levels of results."""
+    return sorted({row.key.decode().split("|", 2)[1] for row in rows})
 
 
 def _print_lines(lines: list[bytes]) -> None:

@@ -34,6 +34,11 @@ def test_words_that_are_not_known(city: CityRun, cli: Cli) -> None:
     level = cli("vitals", "--level", "village", "--data", city.data)
     assert level.code == 2
     assert "district" in level.err
+    other = cli("vitals", "drain.depth", "--level", "station", "--data", city.data)
+    assert (other.code, other.out) == (2, "")
+    assert "drain.depth has no keys of level station; there are city, district, site" in other.err
+    finer = cli("vitals", "traffic.speed_ratio", "--data", city.data)
+    assert "there are keys of level segment, street" in finer.err
 
 
 def test_alerts_that_stand(cli: Cli, logs: Path, tmp_path: Path, city: CityRun) -> None:
