@@ -167,10 +167,8 @@ def _chosen(
     known = _levels(rows)
     if level is not None and known and level not in known:
         none = f"{sign} has no" if sign else "no sign has"
-        raise Fault(
-            BAD,
-            f"{none} keys of level {level}{guess(level, known) or ';'} there are {', '.join(known)}",
-        )
+        near = guess(level, known) or ";"
+        raise Fault(BAD, f"{none} keys of level {level}{near} there are {', '.join(known)}")
     for row in rows:
         _, key_level, name = row.key.decode().split("|", 2)
         if (levels is None or key_level in levels) and key in (None, name):
