@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len
+from rich.console import Console, Group
 from rich.text import Text
 
 _GAP = "  "
+_ENDLESS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,3 +132,9 @@ def flowed(parts: Iterable[Text], width: int | None, between: str = _GAP) -> Ite
             line = Text()
         line = Text.assemble(line, between, part) if line else part.copy()
     yield line
+
+
+def show(lines: Callable[[int | None], Iterable[Text]]) -> None:
+    """Print lines that are made for a width: that of the terminal; piped, they have no end."""
+    width = Console().width if sys.stdout.isatty() else None
+    Console(width=width or _ENDLESS, highlight=False).print(Group(*lines(width)))

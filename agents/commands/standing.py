@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _VITALS, _ALERTS = "city.vitals.v1", "city.alerts.v1"
 _COARSE = ("city", "district")
-_ENDLESS = 1 << 20
 
 
 @guarded
@@ -83,8 +82,10 @@ def vitals(
     if as_json:
         _print_lines([row.value for row in rows])
     elif rows:
-        width = _width()
-        _show(_vitals_lines([orjson.loads(row.value) for row in rows], about, width), width)
+        from agents.commands.layout import show
+
+        values = [orjson.loads(row.value) for row in rows]
+        show(lambda width: _vitals_lines(values, about, width))
     else:
         levels = f"there are keys of level {', '.join(_levels(found))}"
         none = f"no result of {key or 'city and district'}; {levels}: name one with --level"
@@ -121,10 +122,10 @@ def alerts(
         _print_lines([raw for raw, _ in rows])
     elif rows:
         from agents.commands.alert_table import alert_lines
+        from agents.commands.layout import show
 
-        width = _width()
         told = sorted((alert for _, alert in rows), key=_rank)
-        _show(alert_lines(told, zone, width, "t_raised", reasons=True), width)
+        show(lambda width: alert_lines(told, zone, width, "t_raised", reasons=True))
     else:
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
 
@@ -184,21 +185,6 @@ def _print_lines(lines: list[bytes]) -> None:
     import sys
 
     sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
-
-
-def _width() -> int | None:
-    """Cells of the terminal; piped, a table is as wide as it needs to be."""
-    import sys
-
-    from rich.console import Console
-
-    return Console().width if sys.stdout.isatty() else None
-
-
-def _show(lines: Iterable[Text], width: int | None) -> None:
-    from rich.console import Console, Group
-
-    Console(width=width or _ENDLESS, highlight=False).print(Group(*lines))
 
 
 def _vitals_lines(rows: list[dict[str, Any]], about: About, width: int | None) -> Iterator[Text]:

@@ -14,12 +14,14 @@ from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 
 from agents.commands.alert_table import alert_lines
+from agents.commands.deadletters import Letter, letter_lines
 from agents.commands.displays import coarse_alert_lines
 from agents.engine import Engine
 from agents.metrics import Metrics
 from agents.outputs import ALERT_LOG, ALERTS, VITALS
 from agents.plan import compile_plan
 from agents.view import View
+from schemas.deadletter import DeadLetter
 from schemas.loading import load
 from streams.log_store import LogStore
 from streams.records import Output
@@ -131,3 +133,25 @@ def test_alert_lines_stand_in_the_order_of_their_times() -> None:
     outputs = [Output(ALERT_LOG, b"", orjson.dumps(told), (), 0) for told in alerts]
     times = [line.split()[1] for line in coarse_alert_lines(outputs, ZONE)]
     assert times == ["06:03", "06:03", "06:05", "06:07"]
+
+
+def test_what_to_do_about_a_dead_letter_is_whole_in_a_narrow_terminal() -> None:
+    hint = "has no offset: end it in Z or in an offset such as +08:00"
+    said = DeadLetter(
+        topic="city.traffic.v1",
+        partition=0,
+        offset=365,
+        timestamp=START_MS,
+        reason="bad_time",
+        where="$.t",
+        hint=hint,
+        size=100,
+        attempt=1,
+    )
+    letters = [Letter(b"", said, "city.traffic.v1/0/999")]
+    head, first, *below = printed(letter_lines(letters, ZONE, 80), 80)
+    assert first.split()[:5] == ["city.traffic.v1/0/365", "2026-03-02", "06:00", "bad_time", "$.t"]
+    assert [line.strip() for line in below] == [hint, "重投 redriven to city.traffic.v1/0/999"]
+    assert "…" not in head
+    _, wide = printed(letter_lines(letters, ZONE, None), 1000)
+    assert wide.endswith(hint)
