@@ -11,8 +11,16 @@ def test_what_is_sent_today_does_not_make_the_city_late(city: CityRun, cli: Cli)
         b'"place":"440103001001001"}\n'
     )
     before = cli("up", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
-    sent = cli("send", "-", "--topic", "city.sensor.v1", "--data", city.data, given=today)
+    old = today.replace(b"2026-12-01T08", b"2026-03-01T20")
+    given = b"{}\n" + today + old
+    sent = cli("send", "-", "--topic", "city.sensor.v1", "--data", city.data, given=given)
     assert sent.code == 0
+    clock = "the city's clock (2026-03-02 0"
+    ahead, behind = (line for line in sent.err.splitlines() if clock in line)
+    assert ahead.startswith("over a day ahead of ")
+    assert ahead.endswith("and so refused: 1")
+    assert behind.endswith("and so late: 1")
+    assert f"`cityvitals deadletter list --data {city.data}`" in sent.err
     after = cli("up", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
     read, late = (after[name] - before[name] for name in ("read", "late"))
     assert read > 1000
