@@ -180,17 +180,13 @@ class SketchStore:
 
     def _flush(self) -> None:
         """Fold the rows since the last cut: no pane was closed meanwhile."""
-        groups: dict[tuple[int, int], list[Row]] = {}
-        for row in self._waiting.rows:
-            groups.setdefault((floor_to(row[0], self.pane_ms), row[1]), []).append(row)
-        self._waiting.clear()
-        for (start, slot), rows in groups.items():
+        for start, slot, state in self.family.fold(self._waiting.rows, self.pane_ms):
             late = start + self.pane_ms <= self._closed_until
             self._changed.add((start, late))
             cells = self._panes[late].setdefault(start, {})
-            state = self.family.gather([(t, v, w, c) for t, _, v, w, c in rows])
             known = cells.get(slot)
             cells[slot] = state if known is None else self.family.merge(known, state)
+        self._waiting.clear()
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         self._flush()
