@@ -190,7 +190,9 @@ class Assess:
         entries = assessed.state.close(end)
         judge = self.judges.get(assessed.sign.id)
         if judge is not None:
-            entries = [judge.take(e, end) if self._owns(e) else e for e in entries]
+            # A sign above may read what the model says of keys that another shard tells.
+            read = bool(self._readers.get(assessed.sign.id))
+            entries = [judge.take(e, end) if read or self._owns(e) else e for e in entries]
         self._remember(assessed, end, entries, final=False)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
