@@ -135,6 +135,20 @@ def test_alert_lines_stand_in_the_order_of_their_times() -> None:
     assert times == ["06:03", "06:03", "06:05", "06:07"]
 
 
+def test_a_line_says_what_became_of_an_alert() -> None:
+    steps = ("raised", "escalated", "deescalated", "clearing", "reraised", "cleared")
+    alerts = [
+        alert("440111", "440111", t_update=START_MS + minute * MINUTE, level=minute % 5)
+        | {"transition": step, "key_level": "district"}
+        for minute, step in enumerate(steps)
+    ]
+    outputs = [Output(ALERT_LOG, b"", orjson.dumps(told), (), 0) for told in alerts]
+    lines = coarse_alert_lines(outputs, ZONE)
+    ends = [line.partition("16.4 cm (≥ 40)")[2].strip() for line in lines]
+    assert ends == ["", "升级 escalated", "已解除 cleared"]
+    assert "蓝 blue" in lines[1]
+
+
 def test_what_to_do_about_a_dead_letter_is_whole_in_a_narrow_terminal() -> None:
     hint = "has no offset: end it in Z or in an offset such as +08:00"
     said = DeadLetter(
