@@ -106,8 +106,9 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each alert of a city or district that is raised, escalated or cleared, on standard
-    output, and now and then one of status.  Those of streets and sites are in ``cityvitals alerts``.
+    """A line for each alert of a city or district that is raised, escalated or cleared, on
+    standard output, and now and then one of status.  Those of streets and sites stand in
+    ``cityvitals alerts``.
     """
 
     def __init__(self, pipe: Pipe) -> None:
@@ -265,7 +266,7 @@ def choose_for_replay(
 
 
 def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
-    """A line for each alert of a city or district that was raised, escalated or cleared, by time."""
+    """A line for each city or district alert that was raised, escalated or cleared, by time."""
     # Signs whose windows are longer are told later: in the log 06:54 may stand before 06:49.
     alerts = [orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG]
     alerts.sort(key=lambda alert: alert["t_update"])
