@@ -21,7 +21,8 @@ from agents.commands.wording import (
     sourced,
 )
 
-_TIMES = {"t_raised": "始于 raised", "t_update": "时间 time"}
+_TIMES = {"t_raised": "报警 raised", "t_update": "时间 time"}
+
 _TOP = 3
 
 
@@ -60,17 +61,34 @@ def alert_lines(
 
 
 def _columns(alerts: list[dict[str, Any]], zone: str, time: str) -> list[Column]:
+    # An alert has the value with which it changed last, and that need not be the present one.
+    amounts = [amount(a["value"], a["unit"]) for a in alerts]
+    if time == "t_update":
+        values = [column("值 value", amounts, 3, right=True)]
+    else:
+        changed = column("于 at", (_changed(a, zone) for a in alerts), 1)
+        values = [column("值 then", amounts, 3, right=True), changed]
     return [
-        column(_TIMES[time], (moment(a[time], zone)[5:] for a in alerts)),
+        column(_TIMES[time], (_at(a, time, zone) for a in alerts)),
         column("级 level", (Text(LEVELS[a["level"]], STYLES[a["level"]]) for a in alerts)),
         column("报警", (a["annotations"]["title_zh"] for a in alerts)),
-        column("alert", (a["annotations"]["title_en"] for a in alerts), 5),
+        column("alert", (a["annotations"]["title_en"] for a in alerts), 6),
         column("对象 key", (key_with_name(a["key"], a["place"]) for a in alerts)),
-        column("值 value", (amount(a["value"], a["unit"]) for a in alerts), 2, right=True),
-        column("限 limit", (against(a["why"]) for a in alerts), 4),
-        column("状态", (_state(a, 0) for a in alerts), 1),
-        column("state", (_state(a, 1) for a in alerts), 3),
+        *values,
+        column("限 limit", (against(a["why"]) for a in alerts), 5),
+        column("状态", (_state(a, 0) for a in alerts), 2),
+        column("state", (_state(a, 1) for a in alerts), 4),
     ]
+
+
+def _at(alert: dict[str, Any], time: str, zone: str) -> str:
+    return moment(alert[time], zone)[5:]
+
+
+def _changed(alert: dict[str, Any], zone: str) -> str:
+    """When it changed last, without the date where it was raised that day."""
+    raised, changed = (_at(alert, time, zone) for time in ("t_raised", "t_update"))
+    return changed[6:] if changed[:5] == raised[:5] else changed
 
 
 def _state(alert: dict[str, Any], language: int) -> str:

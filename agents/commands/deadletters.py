@@ -96,7 +96,7 @@ def show(
     from agents.commands.sources import reading
 
     with reading(data, config) as source:
-        letter = _letter_at(_letters(source, None), where)
+        letter, zone = _letter_at(_letters(source, None), where), source.about.zone
         said = letter.said
         if source.about.kinds.get(said.topic) in _SHOWN_KINDS:
             record = source.record(said.topic, said.partition, said.offset)
@@ -110,7 +110,8 @@ def show(
         print(orjson.dumps(fields).decode())
         return
     for name, value in fields.items():
-        print(f"{name:10} {printable(str(value))}")
+        local = f" ({moment(value, zone)})" if name == "timestamp" else ""
+        print(f"{name:10} {printable(str(value))}{local}")
     if letter.redriven:
         print(f"{'redriven':10} {letter.redriven}")
     print(f"{'record':10} {note if raw is None else printable(raw)}")

@@ -25,6 +25,9 @@ from streams.records import Output
 
 _STATUS_S, _REPLAY_STATUS_S = 5.0, 10.0
 _COARSE = ("city", "district")
+_TOLD = {"raised": "", "escalated": "  升级 escalated", "cleared": "  已解除 cleared"}
+"""The transitions that have a line while a run goes on, and what it ends with."""
+
 _BAR_S = 0.25
 _PATIENCE_S = 1.0
 _REFRESHES = 4
@@ -103,8 +106,9 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each alert of a city or district that is raised or cleared, on standard output,
-    and now and then one of status.  Those of streets and sites are in ``cityvitals alerts``.
+    """A line for each alert of a city or district that is raised, escalated or cleared, on
+    standard output, and now and then one of status.  Those of streets and sites stand in
+    ``cityvitals alerts``.
     """
 
     def __init__(self, pipe: Pipe) -> None:
@@ -262,27 +266,26 @@ def choose_for_replay(
 
 
 def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
-    """A line for each alert of a city or district that was raised or cleared, by time."""
+    """A line for each city or district alert that was raised, escalated or cleared, by time."""
     # Signs whose windows are longer are told later: in the log 06:54 may stand before 06:49.
     alerts = [orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG]
     alerts.sort(key=lambda alert: alert["t_update"])
     return [
-        alert_line(alert, zone)
+        alert_line(alert, zone) + _TOLD[alert["transition"]]
         for alert in alerts
-        if alert["transition"] in ("raised", "cleared") and alert["key_level"] in _COARSE
+        if alert["transition"] in _TOLD and alert["key_level"] in _COARSE
     ]
 
 
 def alert_line(alert: dict[str, Any], zone: str) -> str:
-    """An alert in one line."""
+    """An alert in one line, as a transition left it."""
     title = " ".join(alert["annotations"].values())
     value = amount(alert["value"], alert["unit"])
     where = key_with_name(alert["key"], alert["place"])
-    cleared = "  已解除 cleared" if alert["transition"] == "cleared" else ""
     late = "  迟到数据 late data" if alert["late"] else ""
     return (
         f"{moment(alert['t_update'], zone)}  {LEVELS[alert['level']]}  {title}  {where}  "
-        f"{value} ({against(alert['why'])}){cleared}{late}"
+        f"{value} ({against(alert['why'])}){late}"
     )
 
 

@@ -155,11 +155,13 @@ def unknown_devices(
         register = DEFAULT
     if register is not None and not register.exists():
         raise Fault(BAD, f"{register}: no such file: make it with `cityvitals register import`")
+    against = f"the register of the last run on {data}" if register is None else str(register)
     with opened(data) as store:
         with _faults_told(as_json=as_json):
             known = kept_register(store) if register is None else _read(register)
         if register is None and not known.devices:
             raise Fault(BAD, f"{data}: its run had no register: name one with --register")
+        complain(f"held against {against}: {len(known):,} rows")
         hearing = Hearing(known)
         about = read_about(store)
         with _bar("查找 look", "记录 records") as progress:

@@ -26,7 +26,8 @@ _BLOCK = 1 << 20
 _BATCH = 2000
 _LINE_LIMIT = 16 << 20
 _WHAT_BECAME = (
-    "refused ones are listed by `cityvitals deadletter list{}`\n"
+    "faults of content are not looked at here: all that is refused stands in "
+    "`cityvitals deadletter list{}`\n"
     "late ones stand in the topic city.late.v1; the metric cityvitals_events_total counts all by "
     "what became of them"
 )

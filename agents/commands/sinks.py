@@ -72,15 +72,16 @@ class FolderSink:
             )
         clock = f"the city's clock ({moment(self._clock, self.about.zone)})"
         if self._ahead:
-            complain(f"over a day ahead of {clock}, and so refused: {self._ahead:,}")
+            complain(f"too far ahead: {self._ahead:,}, refused as over a day ahead of {clock}")
         if self._behind:
             complain(
-                f"behind {clock} by more than their topic waits, and so late: {self._behind:,}"
+                f"too far behind: {self._behind:,}, late as their topic does not wait so long "
+                f"behind {clock}"
             )
         return {"running": running}
 
     def _hold_against(self, clock: int, records: list[Emitted]) -> None:
-        """Count what the engine will refuse or find late, as far as the events' times tell."""
+        """Count what the engine will refuse, or find late, for the event's time alone."""
         from agents.intake import FUTURE_MS
 
         self._clock = clock

@@ -79,10 +79,20 @@ def test_names_of_alerts_are_whole_at_every_width(width: int | None) -> None:
     for words in ("03-02 06:00", "红 red", "道路积水深度", "underpass-440111-00004 三元里街道"):
         assert words in first, words
     assert second.startswith("abcdef01  ")
+    assert lines[0].startswith("报警 raised  ")
+    assert "  于 at" in lines[0]
+    assert "  06:09" in first.removeprefix("03-02 06:00")
     both = f"{first}  {second}"
     for words in ("road water depth", "16.4 cm", "≥ 40", "解除中", "clearing"):
         assert both.count(words) == 1, words
     assert second.count("proposal") == 1
+
+
+def test_of_a_value_it_is_said_of_when_it_is() -> None:
+    later = alert("440111", "440111", t_update=START_MS + 1440 * MINUTE)
+    head, _, first, _ = printed(alert_lines([later], ZONE, 140, "t_raised", reasons=True), 140)
+    assert "值 then  于 at" in head
+    assert "16.4 cm  03-03 06:00  ≥ 40" in first
 
 
 def test_a_wide_screen_has_it_all_in_one_line() -> None:
@@ -133,6 +143,20 @@ def test_alert_lines_stand_in_the_order_of_their_times() -> None:
     outputs = [Output(ALERT_LOG, b"", orjson.dumps(told), (), 0) for told in alerts]
     times = [line.split()[1] for line in coarse_alert_lines(outputs, ZONE)]
     assert times == ["06:03", "06:03", "06:05", "06:07"]
+
+
+def test_a_line_says_what_became_of_an_alert() -> None:
+    steps = ("raised", "escalated", "deescalated", "clearing", "reraised", "cleared")
+    alerts = [
+        alert("440111", "440111", t_update=START_MS + minute * MINUTE, level=minute % 5)
+        | {"transition": step, "key_level": "district"}
+        for minute, step in enumerate(steps)
+    ]
+    outputs = [Output(ALERT_LOG, b"", orjson.dumps(told), (), 0) for told in alerts]
+    lines = coarse_alert_lines(outputs, ZONE)
+    ends = [line.partition("16.4 cm (≥ 40)")[2].strip() for line in lines]
+    assert ends == ["", "升级 escalated", "已解除 cleared"]
+    assert "蓝 blue" in lines[1]
 
 
 def test_what_to_do_about_a_dead_letter_is_whole_in_a_narrow_terminal() -> None:
