@@ -26,10 +26,10 @@ from confluent_kafka import Producer
 from schemas.configuration import Configuration
 from schemas.loading import load
 from streams.event_logs import partition_of
-from tests.bench.replay import COMMAND
 from tests.faults.kafka_faults import Site
 from tests.kafka.fixtures import serving
 
+COMMAND = [sys.executable, "-c", "from agents.commands import main; main()"]
 TOPIC = "city.sensor.v1"
 
 
