@@ -628,9 +628,10 @@ cdef inline bint measure(Route* route, Record* record, int64_t late_ms, int64_t*
         value[0] = <int64_t>rint(record.number[route.i] / y * STEPS_IN_UNIT)
     elif route.op == TRAVEL:
         x = record.number[route.k] * 3.6
-        y = record.number[route.i]
-        value[0] = <int64_t>rint(x / (y if y > SLOWEST_KMH else SLOWEST_KMH) * STEPS_IN_UNIT)
-        weight[0] = <int64_t>rint(x / record.number[route.j] * STEPS_IN_UNIT)
+        y = max(record.number[route.i], SLOWEST_KMH)
+        value[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
+        y = max(record.number[route.j], SLOWEST_KMH)
+        weight[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
     else:
         value[0] = <int64_t>rint(<double>late_ms / 1000 * STEPS_IN_UNIT)
     return True

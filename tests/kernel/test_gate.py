@@ -123,6 +123,7 @@ def json_of(raw: bytes) -> dict[str, Any] | None:
 NUMBERS = (
     "0", "-0", "-0.0", "0.0", "1", "01", "1.", ".5", "1.50", "1e1", "1E+2", "-1", "+1", "1.0",
     "0.1000000000000000055511151231257827", "9007199254740993", "123456789012345678901",
+    "18446744073709551617", "1844674407370955162.5", "0018446744073709551617",
     "0.30000000000000004", "2.5e-3", "1e400", "NaN", "null", "true", '"1"', "[1]", "{}", "",
     "12.345678901234567", "99999999999999999999999.5", "0.000000000000000000000000001",
 )  # fmt: skip
@@ -202,6 +203,21 @@ def broken(raw: bytes, rng: Random) -> bytes:
             return raw.replace(
                 b'":"', b'":"' + rng.choice((b"\xc3\xa9", b"\xff", b"\\u00e9", b"\x00")), 1
             )
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_form_of_a_number(number: str) -> None:
+    """As the value of a sender that the gate knows."""
+    logged, raw = next((t, r) for t, r in city()[SENSOR] if b'"rain"' in r and b'"value":0' in r)
+    event = json.loads(raw)
+    log = [(logged, raw)]
+    for later in range(1, 4):
+        known = json.dumps({**event, "t": event["t"] + later}, separators=(",", ":"))
+        value = json.dumps(event["value"])
+        changed = known.replace(f'"value":{value}', f'"value":{number}')
+        log.append((logged, (known if later == 1 else changed).encode()))
+    lane = compare(SENSOR, log, Random(0))
+    assert lane.accounting.accepted >= 2
 
 
 @pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
