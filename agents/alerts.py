@@ -17,7 +17,7 @@ from schemas.judging import ModelRule
 from schemas.signs import AlertRule, Levels, Sign, Thresholds
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
-from streams.timeline import DAY_MS
+from streams.timeline import to_ms
 
 ANOMALY, LATE = "/anomaly", "/late"
 """What the names of rules end in that are not the sign's thresholds on events that were on time."""
@@ -30,12 +30,8 @@ _CALM = 0.1
 _STATES: dict[str, State] = {"clearing": "clearing", "cleared": "cleared"}
 
 
-_OVER_MS = 2 * DAY_MS
-"""How long it is known that an alert is over: corrections come a day later at most."""
-
-
-class _Over(NamedTuple):
-    """The last alert of a key's thresholds that is over, from when to when; int64 ms."""
+class _Told(NamedTuple):
+    """Windows, by their ends in int64 ms, of which an alert that is over has told."""
 
     first_end: int
     last_end: int
@@ -65,7 +61,11 @@ class Alerts:
             if sign.model is not None
         }
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
-        self._over: dict[tuple[str, KeyName], _Over] = {}
+        self._told: dict[str, dict[KeyName, tuple[_Told, ...]]] = {}
+        self._swept: dict[str, int] = {}
+        # No correction comes later than that after its window.
+        lateness = (topic.allowed_lateness_s for topic in configuration.topics)
+        self._lateness_ms = max(map(to_ms, lateness), default=0)
         self._changed = False
 
     def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
@@ -127,7 +127,9 @@ class Alerts:
         outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
         if transition == "cleared":
             del self._episodes[name]
-            self._note_over(name, _Over(episode.first_end, window[1], episode.max_level))
+            if rule_name == spec.id:
+                told = _Told(episode.first_end, window[1], episode.max_level)
+                self._note(spec.id, entry.name, rule, told)
         return outputs
 
     def judge_final(
@@ -136,7 +138,7 @@ class Alerts:
         """Judge a corrected window once: it may raise an alert marked late, never withdraw one.
 
         A late alert is over when it is sent: the windows after it were judged by themselves.  One
-        is enough for all windows that are no farther from it than its off-delay.
+        is enough for a run of windows that are no farther apart than its off-delay.
         """
         found = self._rule(sign, entry)
         if found is None or entry.value is None:
@@ -146,33 +148,47 @@ class Alerts:
         if not level:
             return []
         met_before = before is not None and (before.severity or 0) >= level
-        if met_before or self._is_told((sign, entry.name), rule, end, level):
+        if met_before or self._is_told(sign, entry.name, rule, end, level):
             return []
-        self._note_over((sign, entry.name), _Over(end, end, level))
+        self._note(sign, entry.name, rule, _Told(end, end, level))
         episode = Episode("normal", end, end, level, level)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
 
-    def _is_told(self, name: tuple[str, KeyName], rule: Rule, end: int, level: int) -> bool:
-        """Whether a window is as near to an alert that stands, or to the last one that is over,
-        as windows of one alert are.
-        """
+    def _is_told(self, sign: str, key: KeyName, rule: Rule, end: int, level: int) -> bool:
+        """Whether a window is as near to an alert, that stands or is over, as those of one are."""
         reach = rule.off_delay_ms
-        known = self._episodes.get(name)
-        if known is not None and known.phase != "pending" and known.first_end <= end + reach:
+        known = self._episodes.get((sign, key))
+        if (
+            known is not None
+            and known.phase != "pending"
+            and known.first_end <= end + reach
+            and level <= known.max_level
+        ):
             return True
-        over = self._over.get(name)
-        return (
-            over is not None
-            and over.first_end - reach <= end <= over.last_end + reach
-            and level <= over.max_level
-        )
+        for told in self._told.get(sign, {}).get(key, ()):
+            first, last, most = told
+            if first - reach <= end <= last + reach and level <= most:
+                self._note(sign, key, rule, _Told(min(first, end), max(last, end), most), told)
+                return True
+        return False
 
-    def _note_over(self, name: tuple[str, KeyName], over: _Over) -> None:
-        known = {n: o for n, o in self._over.items() if o.last_end >= over.last_end - _OVER_MS}
-        self._over = {**known, name: over}
+    def _note(
+        self, sign: str, key: KeyName, rule: Rule, told: _Told, instead: _Told | None = None
+    ) -> None:
+        """Remember what an alert that is over has told of, as long as a correction can ask."""
+        keys = self._told.setdefault(sign, {})
+        oldest = told.last_end - rule.off_delay_ms - self._lateness_ms
+        kept = (one for one in keys.get(key, ()) if one != instead and one.last_end >= oldest)
+        keys[key] = (*kept, told)
         self._changed = True
+        # All keys of a sign are judged in the order of their windows: what is as old for one is so
+        # for all.  Looked through when there are twice as many, a key costs a moment.
+        if len(keys) > 2 * self._swept.get(sign, 16):
+            newest = {k: max(one.last_end for one in told) for k, told in keys.items()}
+            self._told[sign] = {k: v for k, v in keys.items() if newest[k] >= oldest}
+            self._swept[sign] = max(16, len(self._told[sign]))
 
     def _send(
         self,
@@ -244,19 +260,20 @@ class Alerts:
             # Copied here: an episode changes in place.
             rows = ((*name, *episode.dump()) for name, episode in self._episodes.items())
             parts["episodes"] = partial(encode_rows, list(rows)) if changed else None
-        if self._over:
-            ended = [(*name, *over) for name, over in self._over.items()] if changed else []
-            parts["over"] = partial(encode_rows, ended) if changed else None
+        if self._told:
+            told = [(sign, key, v) for sign, keys in self._told.items() for key, v in keys.items()]
+            parts["told"] = partial(encode_rows, told) if changed else None
         return parts
 
     def load(self, parts: Mapping[str, bytes]) -> None:
-        episodes, over = (
-            decode_rows(parts[name]) if name in parts else () for name in ("episodes", "over")
-        )
+        rows = decode_rows(parts["episodes"]) if "episodes" in parts else ()
         self._episodes = {
-            (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in episodes
+            (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
         }
-        self._over = {(sign, (level, key)): _Over(*rest) for sign, (level, key), *rest in over}
+        self._told = {}
+        for sign, (level, key), told in decode_rows(parts["told"]) if "told" in parts else ():
+            keys = self._told.setdefault(sign, {})
+            keys[level, key] = tuple(_Told(*one) for one in told)
 
 
 def surprise_rule(model: ModelRule) -> Rule:

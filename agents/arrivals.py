@@ -32,7 +32,7 @@ _MOST_SENDERS = 1 << 18
 _UNKNOWN: Route = []
 
 
-class _Sender(NamedTuple):
+class Sender(NamedTuple):
     """A device as it says the same of itself again and again: all but the reading is known."""
 
     arrival: Arrival
@@ -55,7 +55,7 @@ class Arrivals:
     def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int) -> None:
         self.router = Router(stream)
         self.known, self.skew_ms = plan.known, skew_ms
-        self._senders: dict[tuple[Any, ...], _Sender] = {}
+        self._senders: dict[tuple[Any, ...], Sender] = {}
         # Where a record goes is remembered by its sender, unless what it says decides it.
         matched = {field for sign in stream.signs for field in sign.sign.match}
         self._remembers = not matched & {"valid", "lateness_s"}
@@ -68,22 +68,25 @@ class Arrivals:
         at = watermark if t > logged + self.skew_ms else max(t, watermark)
         if at == BEFORE_ALL:
             return
-        name = (event.device, event.metric, event.place, event.source, event.site, event.site_type)
+        name = _name_of(event)
         arrival, route, period_ms = self._senders.get(name) or self._sender_of(name, event, t)
         came = logged if event.t_ingest is None else event.t_ingest
-        arrival.valid = None if event.q in _SERVICED else float(event.q != "bad")
+        arrival.valid = validity_of(event)
         arrival.lateness_s = (came - t) / 1000
         if route is _UNKNOWN:
             route = self.router.takers(arrival)
         if period_ms is None:
-            period_s = event.period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S
-            period_ms = round(period_s * 1000)
-        for add, slot, measure, _ in route:
+            period_ms = period_of(event)
+        for add, slot, measure, *_ in route:
             pair = measure(arrival)
             if pair is not None:
                 add((at, slot, pair[0], pair[1], period_ms))
 
-    def _sender_of(self, name: tuple[Any, ...], event: Any, t: int) -> _Sender:
+    def sender(self, event: Any) -> Sender | None:
+        """What is known of an event's sender whatever it says, if it is known."""
+        return self._senders.get(_name_of(event)) if self._remembers else None
+
+    def _sender_of(self, name: tuple[Any, ...], event: Any, t: int) -> Sender:
         row = self.known.find(event.device, event.metric, t)
         arrival = Arrival(
             device=event.device,
@@ -98,7 +101,7 @@ class Arrivals:
         )
         period_ms = round(row.period_s * 1000) or None if row else None
         route = self.router.takers(arrival) if self._remembers else _UNKNOWN
-        sender = _Sender(arrival, route, period_ms)
+        sender = Sender(arrival, route, period_ms)
         if len(self._senders) < _MOST_SENDERS and self.known.is_constant(event.device):
             self._senders[name] = sender
         return sender
@@ -134,6 +137,21 @@ class Arrivals:
 
     def _count(self, arrival: Arrival, at: int, period_s: float) -> None:
         self.router.fold(arrival, at, round((period_s or _DEFAULT_PERIOD_S) * 1000))
+
+
+def validity_of(event: Any) -> float | None:
+    """1 or 0; None of a reading that is not meant to be of the city."""
+    return None if event.q in _SERVICED else float(event.q != "bad")
+
+
+def period_of(event: Any) -> int:
+    """How often its device reports, as the event or its metric says; int64 ms."""
+    period_s = event.period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S
+    return round(period_s * 1000)
+
+
+def _name_of(event: Any) -> tuple[Any, ...]:
+    return (event.device, event.metric, event.place, event.source, event.site, event.site_type)
 
 
 def _read(name: str, raw: bytes) -> str | None:

@@ -166,9 +166,9 @@ class Assess:
                 break
             assessed = self._signs[rank]
             if final:
-                outputs += self._close_final(assessed, due - assessed.lateness_ms)
+                outputs += self._close_final(assessed, due - assessed.lateness_ms, limits[rank])
             else:
-                outputs += self._close(assessed, due)
+                outputs += self._close(assessed, due, limits[rank])
         for assessed, mark, limit in zip(self._signs, marks, limits, strict=True):
             if limit != AFTER_ALL and isinstance(assessed.state, FoldedState):
                 assessed.state.skip(mark)
@@ -186,28 +186,37 @@ class Assess:
                 best = min(best, (final, rank, True))
         return best
 
-    def _close(self, assessed: _Assessed, end: int) -> list[Output]:
+    def _close(self, assessed: _Assessed, end: int, limit: int) -> list[Output]:
+        """What a window says; after ``limit``, where the log ends, it is not the key's newest.
+
+        Such a window holds a part of what a whole one would.
+        """
         entries = assessed.state.close(end)
         judge = self.judges.get(assessed.sign.id)
         if judge is not None:
-            entries = [judge.take(e, end) if self._owns(e) else e for e in entries]
+            # A sign above may read what the model says of keys that another shard tells.
+            read = bool(self._readers.get(assessed.sign.id))
+            entries = [judge.take(e, end) if read or self._owns(e) else e for e in entries]
         self._remember(assessed, end, entries, final=False)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
         for entry in entries:
             if entry.level in keys and self._owns(entry):
-                outputs += self._results(assessed.sign, entry, start, end, rev=0, newest=True)
+                outputs += self._results(
+                    assessed.sign, entry, start, end, rev=0, newest=end <= limit
+                )
                 outputs += self.alerts.judge(assessed.sign.id, entry, start, end)
         return outputs
 
-    def _close_final(self, assessed: _Assessed, end: int) -> list[Output]:
+    def _close_final(self, assessed: _Assessed, end: int, limit: int) -> list[Output]:
         pairs = assessed.state.close_final(end)
         if assessed.sign.id in self.judges:
             pairs = [(before, self._with_model(assessed.sign.id, e, end)) for before, e in pairs]
         self._remember(assessed, end, [after for _, after in pairs], final=True)
         outputs: list[Output] = []
         start, keys = assessed.windows.start(end), assessed.sign.keys
-        newest = end >= assessed.state.last_end
+        later = assessed.windows.first_end_after(end)
+        newest = end <= limit and later > min(assessed.state.last_end, limit)
         for before, after in pairs:
             if after.level in keys and self._owns(after):
                 outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)

@@ -113,10 +113,13 @@ class Cluster(Owned):
         self._dirty: set[Lane] = set()
         self._sent: list[Output] = []
         # Recorded events have no time of day to be late against.
-        self._live = Live(plan) if self.kafka.silence_s else None
+        self._live = self._begin_live()
         self._last = time.monotonic()
         self._lock = asyncio.Lock()
         self._saving = asyncio.Lock()
+
+    def _begin_live(self) -> Live | None:
+        return Live(self.plan) if self.kafka.silence_s else None
 
     # -- what comes in
 
@@ -330,6 +333,9 @@ class Cluster(Owned):
             writer.forget(restored.others)
             if restored.parts:
                 task.load(restored.parts)
+        if task.lane == _CITY:
+            # What was counted before another owner had the city is no part of what follows.
+            self._live = self._begin_live()
         self.tasks[task.lane], self._writers[task.lane] = task, writer
         self._saved[task.lane] = task.next_offset
         if task.next_offset >= first:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,8 +18,21 @@ from streams.timeline import BEFORE_ALL
 
 _keys = msgspec.msgpack.Decoder(tuple[list[Key], list[str]]).decode
 
-Route = list[tuple[Callable[[StoreRow], None], int, Callable[[Any], Any], bool]]
-"""Store, slot and measure of each sign; whether what is late counts when it comes."""
+
+class Taker(NamedTuple):
+    """A sign that takes events of one kind: where their rows go, and what it measures.
+
+    ``at_arrival`` where what is late counts when it comes.
+    """
+
+    add: Callable[[StoreRow], None]
+    slot: int
+    measure: Callable[[Any], Any]
+    at_arrival: bool
+    fold: Fold
+
+
+Route = list[Taker]
 
 
 class Fold:
@@ -122,7 +135,7 @@ class Router:
             The lane's, before the event: some signs count what is late when it comes.
         """
         taken = False
-        for add, slot, measure, at_arrival in self.takers(event):
+        for add, slot, measure, at_arrival, _ in self.takers(event):
             pair = measure(event)
             if pair is not None:
                 at = watermark if at_arrival and t < watermark else t
@@ -134,7 +147,13 @@ class Router:
         device_field = self.plan.device
         device = getattr(event, device_field) if device_field else ""
         return [
-            (fold.store.add, fold.slot(key, device), fold.plan.measure, fold.plan.at_arrival)
+            Taker(
+                fold.store.add,
+                fold.slot(key, device),
+                fold.plan.measure,
+                fold.plan.at_arrival,
+                fold,
+            )
             for fold in self.folds
             if fold.plan.matches(event)
             if (key := base_key(fold.plan.sign.base, device_field, event, fold.plan.dimension))

@@ -7,14 +7,17 @@ that moves it past their end, so the cuts do not depend on how the log was chopp
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agents.arrivals import Arrivals
 from agents.folds import Router
+from agents.gates import Teacher
 from agents.hotline.desk import Desk
 from agents.outputs import dead_letter, late_event
 from agents.plan import Plan, TopicPlan
+from ext.gate import CUT, DONE, UNKNOWN, Gate
 from schemas.events import decode
 from schemas.refusal import Refused
 from streams.accounting import Accounting
@@ -28,7 +31,7 @@ from streams.frozen import (
     read_head,
     under,
 )
-from streams.identity import LATE, REPEAT, Seen
+from streams.identity import LATE, NEW, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL, DAY_MS, MINUTE_MS, floor_to
 from streams.watermark import Watermark
@@ -93,6 +96,8 @@ class Intake:
             else None
         )
         self.desk = Desk(plan, streams["orders"]) if "orders" in streams else None
+        self._teacher = Teacher(self.plan, self._seen, self._arrivals)
+        self._gate = self._teacher.gate
         self._folds = [
             *self._events.folds,
             *(self._arrivals.router.folds if self._arrivals else ()),
@@ -126,25 +131,58 @@ class Intake:
             The core failed at a record; the state is then half applied and must not be saved.
         """
         result = IntakeStep([], [])
-        offset = self.next_offset
+        offsets, logged, values = chunk.offsets, chunk.timestamps, list(chunk.values)
+        at = bisect_left(offsets, self.next_offset)
         try:
             attempt = attempt_of(chunk)
-            for offset, logged, raw in zip(
-                chunk.offsets, chunk.timestamps, chunk.values, strict=True
-            ):
-                if offset >= self.next_offset:
-                    if offset in quarantine:
-                        refused = Refused("crashed", "byte 0", "stopped a worker twice")
-                        self._reject(result, offset, logged, raw, refused, attempt)
-                    else:
-                        self._take(result, offset, logged, raw, attempt)
-                    self.next_offset = offset + 1
+            while at < len(offsets):
+                why = UNKNOWN
+                if self._gate is not None and not quarantine:
+                    at, why = self._run_gate(result, self._gate, chunk, values, at)
+                if why in (DONE, CUT):
+                    continue
+                offset = offsets[at]
+                if offset in quarantine:
+                    refused = Refused("crashed", "byte 0", "stopped a worker twice")
+                    self._reject(result, offset, logged[at], values[at], refused, attempt)
+                else:
+                    learn = why == UNKNOWN
+                    self._take(result, offset, logged[at], values[at], attempt, learn=learn)
+                self.next_offset = offset + 1
+                at += 1
         except Exception as error:
-            raise StepError(self.lane, offset) from error
+            raise StepError(self.lane, offsets[at]) from error
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return result
 
-    def _take(self, result: IntakeStep, offset: int, logged: int, raw: bytes, attempt: int) -> None:
+    def _run_gate(
+        self, result: IntakeStep, gate: Gate, chunk: Chunk, values: list[bytes], first: int
+    ) -> tuple[int, int]:
+        """Let the gate take what it can; where it stopped, and why."""
+        gate.watermark = self.watermark.value
+        at, why = gate.run(values, chunk.timestamps, first, self._next_cut)
+        if at > first:
+            self.ended = False
+            self.next_offset = chunk.offsets[at - 1] + 1
+            self.watermark.value = gate.watermark
+            self.accounting.count(*gate.take_counts())
+            for i, t, watermark in gate.take_lates():
+                late = (chunk.offsets[i], t, watermark - t, chunk.timestamps[i])
+                result.outputs.append(late_event(self.lane, *late))
+        if why == CUT:
+            result.cuts.extend(self._cut((chunk.offsets[at - 1], 0)))
+        return at, why
+
+    def _take(
+        self,
+        result: IntakeStep,
+        offset: int,
+        logged: int,
+        raw: bytes,
+        attempt: int,
+        *,
+        learn: bool = False,
+    ) -> None:
         try:
             event: Any = decode(self._kind, raw)
         except Refused as refused:
@@ -173,6 +211,9 @@ class Intake:
             counts.filtered += 1
         if self._arrivals is not None and admission is not REPEAT:
             self._arrivals.note(event, t, logged, watermark)
+        if learn and self._gate is not None and admission is NEW:
+            takers = [] if self._covered(event) is None else self._events.takers(event)
+            self._teacher.teach(raw, event, takers)
         if t - self._disorder_ms > watermark and (
             self.watermark.observe(t, logged) >= self._next_cut
         ):
@@ -302,7 +343,7 @@ class Intake:
         self._previous = (offset, tick)
         self._next_cut = state["next_cut"]
         groups = grouped(parts)
-        self._seen = Seen.load(state["seen"], groups.get("seen", {}))
+        self._seen.load(state["seen"], groups.get("seen", {}))
         if self.desk is not None:
             self.desk.load(state["desk"], groups.get("orders", {}))
         for fold in self._folds:
@@ -311,3 +352,5 @@ class Intake:
         self._events.reset()
         if self._arrivals is not None:
             self._arrivals.reset()
+        if self._gate is not None:
+            self._gate.clear()

@@ -31,7 +31,7 @@ LARGEST = 1e12
 """Largest quotient of two fields that is taken; beyond it the fields do not mean what they say."""
 
 SLOWEST_KMH = 1.0
-"""A standing segment is taken at this speed, so that its travel time stays finite (proposal)."""
+"""A slower segment is taken at this speed, so that its travel times fit 64 bits (proposal)."""
 
 Measure = Callable[[Any], tuple[Any, int] | None]
 Value = Callable[[Accumulator, int], float | None]
@@ -100,7 +100,8 @@ def _travel_times(e: Any) -> tuple[int, int] | None:
     if e.link_len_m is None or e.speed_kmh is None or e.free_flow_kmh is None:
         return None
     metres_per_kmh = e.link_len_m * 3.6
-    return _pair(metres_per_kmh / max(e.speed_kmh, SLOWEST_KMH), metres_per_kmh / e.free_flow_kmh)
+    actual, free = max(e.speed_kmh, SLOWEST_KMH), max(e.free_flow_kmh, SLOWEST_KMH)
+    return _pair(metres_per_kmh / actual, metres_per_kmh / free)
 
 
 class Reading(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Info, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -218,6 +218,10 @@ class Metrics:
             ["part"],
             registry=self.registry,
         )
+
+    def name_run(self, **labels: str) -> None:
+        """Say whose metrics these are: another run may answer at the address that was meant."""
+        Info("cityvitals_run", "Whose metrics these are", registry=self.registry).info(labels)
 
     def watch(self, engine: Watched) -> None:
         """Report the state of an engine from now on."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from schemas.metrics import METRICS
 from schemas.places import LEVELS, at_level, level_of
 from schemas.words import BY
+from streams.identity import Identity
 
 Event = Any
 """A decoded struct of `schemas`; its fields are reached by the names a catalogue uses."""
@@ -24,25 +25,47 @@ class Key(NamedTuple):
     place: str
 
 
-def reading_identity(e: Event) -> tuple[Any, ...]:
-    return (e.source, e.id) if e.id is not None else (e.device, e.metric, e.t, e.seq)
+def _of_id(e: Event, *more: object) -> Identity:
+    """An identity of the event's own id, which is unique for its source."""
+    return Identity(b"i" + (e.source or "").encode(), _joined(e.id, *more))
 
 
-def observation_identity(e: Event) -> tuple[Any, ...]:
+def _joined(*words: object) -> bytes:
+    # No text of an event holds a control character.
+    return "\x1f".join("" if word is None else str(word) for word in words).encode()
+
+
+def reading_identity(e: Event) -> Identity:
     if e.id is not None:
-        return (e.source, e.id)
-    return (e.kind, e.source_id, e.lane, e.direction, e.t)
+        return _of_id(e)
+    return Identity(reading_sender(e), None, e.t, -1 if e.seq is None else e.seq)
 
 
-def hotline_identity(e: Event) -> tuple[Any, ...] | None:
+def reading_sender(e: Event) -> bytes:
+    """What of a reading's identity is the same in all readings of its sender."""
+    return _joined(e.device, e.metric)
+
+
+def observation_identity(e: Event) -> Identity:
+    return _of_id(e) if e.id is not None else Identity(observation_sender(e), None, e.t)
+
+
+def observation_sender(e: Event) -> bytes:
+    """What of an observation's identity is the same in all observations of its sender."""
+    return _joined(e.kind, e.source_id, e.lane, e.direction)
+
+
+def hotline_identity(e: Event) -> Identity | None:
     """Calls carry no natural key: without an ``id`` each of them counts."""
     if e.id is not None:
-        return (e.source, e.id)
-    return (e.system, e.order_id, e.seq, e.status) if e.kind == "order" else None
+        return _of_id(e)
+    if e.kind != "order":
+        return None
+    return Identity(b"o", _joined(e.system, e.order_id, e.seq, e.status))
 
 
-def warning_identity(e: Event) -> tuple[Any, ...] | None:
-    return (e.source, e.id, e.t) if e.id is not None else None
+def warning_identity(e: Event) -> Identity | None:
+    return _of_id(e, e.t) if e.id is not None else None
 
 
 def time_of(e: Event) -> int:
@@ -85,7 +108,7 @@ class Reader(NamedTuple):
 
     kind: str
     time: Callable[[Event], int]
-    identity: Callable[[Event], tuple[Any, ...] | None]
+    identity: Callable[[Event], Identity | None]
     covered: Callable[[Event], int | None]
 
 

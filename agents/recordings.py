@@ -327,6 +327,11 @@ def main() -> None:
         feed(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))
     except FeedError as error:
         sys.exit(str(error))
+    except Exception as error:
+        # What it says goes to a person: as of any crash, no words that may be a record's (rule R9).
+        from agents.commands.exits import traced
+
+        sys.exit(traced(error))
 
 
 if __name__ == "__main__":

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import Any
 
 import orjson
 from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.table import Table
 from rich.text import Text
 
+from agents.commands.alert_table import alert_lines
+from agents.commands.layout import Column, column, fitting, flowed, table
 from agents.commands.wording import (
     BINS,
     LEVELS,
     REASONS,
     STATES,
     STYLES,
-    against,
     figure,
-    key_with_name,
     moment,
     place_name,
 )
@@ -46,7 +45,10 @@ _UNSAID = "尚无"
 """Of a key that has no result of a sign at all."""
 
 _SHOWN = {b"city", b"district"}
-_NAME_WIDTH, _SIGN_WIDTH = 15, 11
+_VALUE_WIDTH, _WORD_WIDTH = 5, 9
+_LEAST_ALERTS = 3
+_CODE_GIVES = 7
+"""Codes of places are given up for the fourth sign, not for more."""
 _ALERTS_KEPT = 50
 _RATE_SECONDS = 5.0
 
@@ -105,32 +107,28 @@ class View:
         with self._lock:
             values = {key: orjson.loads(value) for key, value in self._values.items()}
             alerts = [orjson.loads(value) for value in self._alerts.values()]
-        count = max(1, (options.max_width - _NAME_WIDTH) // _SIGN_WIDTH)
-        rows = options.height or console.height
+        width, height = options.max_width, options.height or console.height
         places = self._places(values)
-        yield Group(
-            self._head(),
-            _sign_table(self.signs[:count], places, values),
-            _legend(values),
-            _alert_table(alerts, max(3, rows - len(places) - 12), self.zone),
-            self._accounting(),
-        )
+        above = [*flowed(self._head(), width, " ")]
+        above += table(fitting(_sign_columns(self.signs, places, values), width))
+        above += flowed(_legend(values), width)
+        below = [*flowed(_bins(self.engine.pipeline.total().as_dict()), width, " ")]
+        room = max(_LEAST_ALERTS, height - len(above) - len(below) - 1)
+        yield Group(*above, *_alert_lines(alerts, room, self.zone, width), *below)
 
     def _places(self, values: dict[bytes, Any]) -> list[tuple[str, str]]:
         found = {(row["key_level"], row["key"]) for row in values.values()}
         return sorted(found or {("city", self.city.place)})
 
-    def _head(self) -> Text:
+    def _head(self) -> Iterator[Text]:
         lanes = self.engine.pipeline.lanes.values()
         judged = max(intake.watermark.value for intake in lanes)
-        name = f"{self.city.name.zh} {self.city.name.en}"
-        said = [
-            f"时间 time {moment(self.clock(), self.zone)}",
-            f"截至 as of {moment(judged, self.zone)[11:] if judged > BEFORE_ALL else '–'}",
-            f"{self.rate():,.0f} events/s",
-            f"待处理 lag {behind(self.engine):,}",
-        ]
-        return Text.assemble((name, "bold"), "  ", (" · ".join(said), "cyan"), overflow="ellipsis")
+        yield Text(f"{self.city.name.zh} {self.city.name.en} ", "bold")
+        yield Text(f"时间 time {moment(self.clock(), self.zone)} ·", "cyan")
+        as_of = moment(judged, self.zone)[11:] if judged > BEFORE_ALL else "–"
+        yield Text(f"截至 as of {as_of} ·", "cyan")
+        yield Text(f"{self.rate():,.0f} events/s ·", "cyan")
+        yield Text(f"待处理 lag {behind(self.engine):,}", "cyan")
 
     def rate(self) -> float:
         """Events read in a second, over the last few seconds."""
@@ -143,9 +141,6 @@ class View:
         then, before = self._samples[0]
         return (read - before) / (now - then) if now > then else 0.0
 
-    def _accounting(self) -> Text:
-        return accounting(self.engine.pipeline.total().as_dict())
-
 
 def accounting(total: dict[str, int]) -> Text:
     """Every event in its bin, in one line.
@@ -154,12 +149,17 @@ def accounting(total: dict[str, int]) -> Text:
     >>> accounting(total).plain.partition(" + 迟到")[0]
     '读入 read 2 = 计入 accepted 1 + 无关 filtered 1'
     """
-    bins = " + ".join(f"{words} {total[name]:,}" for name, words in BINS.items())
+    return Text(" ").join(_bins(total))
+
+
+def _bins(total: dict[str, int]) -> Iterator[Text]:
+    yield Text(f"读入 read {total['read']:,} =")
+    *others, last = BINS
+    for name in others:
+        yield Text(f"{BINS[name]} {total[name]:,} +")
+    yield Text(f"{BINS[last]} {total[last]:,} ·")
     rest = total["remainder"]
-    return Text.assemble(
-        f"读入 read {total['read']:,} = {bins} · ",
-        (f"余 remainder {rest}", "bold red" if rest else "green"),
-    )
+    yield Text(f"余 remainder {rest}", "bold red" if rest else "green")
 
 
 def _rank(sign: Sign) -> tuple[int, bool, float]:
@@ -167,76 +167,54 @@ def _rank(sign: Sign) -> tuple[int, bool, float]:
     return first, sign.levels is None, sign.window.size_s or float("inf")
 
 
-def _sign_table(
+def _sign_columns(
     signs: list[Sign], places: list[tuple[str, str]], values: dict[bytes, Any]
-) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("地点 place", no_wrap=True, vertical="bottom", width=_NAME_WIDTH - 1)
-    for sign in signs:
-        short = sign.id.rpartition(".")[2]
-        head = Text.assemble(sign.name.zh, "\n", (short, "dim"), "\n", (sign.unit, "dim"))
-        table.add_column(
-            head, justify="right", width=_SIGN_WIDTH - 1, vertical="bottom", overflow="fold"
-        )
-    for level, key in places:
-        name = Text.assemble(place_name(key) or key, " ", (key, "dim"))
-        cells = [values.get(f"{sign.id}|{level}|{key}".encode()) for sign in signs]
-        table.add_row(name, *map(_cell, cells), style="bold" if level == "city" else "")
-    return table
+) -> list[Column]:
+    """A column for each sign, of which the first ones stay where there is no room for all."""
+    names = [(place_name(key), key) for _, key in places]
+    columns = [
+        column("地点\nplace", (name or key for name, key in names)),
+        column("", (Text(key if name else "", "dim") for name, key in names), _CODE_GIVES),
+    ]
+    for number, sign in enumerate(signs):
+        head = f"{sign.name.zh}\n{sign.id.rpartition('.')[2]}\n{sign.unit}"
+        found = (values.get(f"{sign.id}|{level}|{key}".encode()) for level, key in places)
+        columns.append(column(head, map(_cell, found), 2 * number))
+    return columns
 
 
 def _cell(result: dict[str, Any] | None) -> Text:
+    """A value and the word of its level, each in a place of its own.
+
+    >>> _cell({"value": 27.6, "unit": "mm", "level": 2}).plain, _cell(None).plain
+    (' 27.6 黄 yellow', '    – 尚无     ')
+    """
     if result is None:
-        return Text(f"– {_UNSAID}", "dim")
+        return _placed("–", Text(_UNSAID), "dim")
     if result["value"] is None:
-        return Text(f"– {REASONS[result['reason']]}", "dim")
+        return _placed("–", Text(REASONS[result["reason"]]), "dim")
     level = result["level"]
-    text = figure(result["value"], result["unit"])
-    return Text(text) if level is None else Text.assemble(text, (" ●", STYLES[level]))
+    word = Text("") if level is None else Text(LEVELS[level] if level else "●", STYLES[level])
+    return _placed(figure(result["value"], result["unit"]), word)
 
 
-def _legend(values: dict[bytes, Any]) -> Text:
-    text = Text()
-    for word, style in zip(LEVELS, STYLES, strict=True):
-        text.append("● ", style).append(f"{word}  ", "dim")
+def _placed(figure: str, word: Text, style: str = "") -> Text:
+    # As wide with a level as without one: columns must not come and go with them.
+    word.pad_right(max(0, _WORD_WIDTH - word.cell_len))
+    return Text.assemble(f"{figure:>{_VALUE_WIDTH}} ", word, style=style)
+
+
+def _legend(values: dict[bytes, Any]) -> Iterator[Text]:
+    yield Text.assemble(("● ", STYLES[0]), (LEVELS[0], "dim"))
     for reason in sorted({row["reason"] for row in values.values() if row["reason"]}):
-        text.append(f"– {REASONS[reason]} {reason}  ", "dim")
-    return text.append(f"– {_UNSAID} none yet", "dim")
+        yield Text(f"– {REASONS[reason]} {reason}", "dim")
+    yield Text(f"– {_UNSAID} none yet", "dim")
 
 
-def _alert_table(alerts: list[dict[str, Any]], rows: int, zone: str) -> Table | Text:
+def _alert_lines(alerts: list[dict[str, Any]], rows: int, zone: str, width: int) -> Iterable[Text]:
+    """The newest alerts, those that stand before the others."""
     if not alerts:
-        return Text("尚无报警 no alerts yet", "dim")
-    newest = alerts[::-1]
-    newest.sort(key=lambda alert: list(STATES).index(alert["state"]))
-    return alert_table(newest[:rows], zone)
-
-
-def alert_table(alerts: list[dict[str, Any]], zone: str) -> Table:
-    """Alerts with what they say of themselves, one a row."""
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", expand=False)
-    for head in ("时间 time", "级 level"):
-        table.add_column(head, no_wrap=True)
-    # Only these two give way in a narrow terminal.
-    table.add_column("报警 alert")
-    table.add_column("对象 key")
-    table.add_column("值 value", no_wrap=True, justify="right")
-    for head in ("限 limit", "状态 state"):
-        table.add_column(head, no_wrap=True)
-    for alert in alerts:
-        style = "dim" if alert["state"] == "cleared" else ""
-        table.add_row(
-            moment(alert["t_update"], zone)[5:],
-            Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
-            _giving(" ".join(alert["annotations"].values())),
-            _giving(key_with_name(alert["key"], alert["place"])),
-            f"{figure(alert['value'], alert['unit'])} {alert['unit']}",
-            against(alert["why"]),
-            STATES[alert["state"]],
-            style=style,
-        )
-    return table
-
-
-def _giving(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="ellipsis")
+        return [Text("尚无报警 no alerts yet", "dim")]
+    states = list(STATES)
+    alerts.sort(key=lambda alert: (states.index(alert["state"]), -alert["t_update"]))
+    return alert_lines(alerts[:rows], zone, width)

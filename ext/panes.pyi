@@ -1,11 +1,13 @@
 from collections.abc import Callable
 
+from ext.rows import Rows
+
 class Panes:
     pane_ms: int
     lateness_ms: int
     closed_until: int
     def __init__(self, pane_ms: int, lateness_ms: int) -> None: ...
-    def add(self, rows: list[tuple[int, int, int, int, int]]) -> None: ...
+    def add(self, rows: Rows) -> None: ...
     def close_until(
         self, watermark: int
     ) -> list[tuple[int, bool, list[tuple[int, tuple[int, ...]]]]]: ...

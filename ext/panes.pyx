@@ -11,6 +11,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from ext.rows cimport Row, Rows
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -122,8 +124,9 @@ cdef class Panes:
 
     Examples
     --------
+    >>> from ext.rows import Rows
     >>> panes = Panes(1000, 5000)
-    >>> panes.add([(10, 0, 3, 0, 0), (999, 0, 4, 0, 0), (1000, 0, 5, 0, 0)])
+    >>> panes.add(Rows([(10, 0, 3, 0, 0), (999, 0, 4, 0, 0), (1000, 0, 5, 0, 0)]))
     >>> panes.close_until(1000)
     [(0, False, [(0, (2, 999, 0, 7, 25, 3, 4, 4, 0))])]
     """
@@ -139,26 +142,28 @@ cdef class Panes:
         self.on_time = {}
         self.late = {}
 
-    def add(self, list rows not None):
+    def add(self, Rows rows not None):
         """Fold rows in; a row of a pane that is closed becomes a correction.
 
         Parameters
         ----------
         rows
-            Tuples ``(t, slot, value, weight, covered_ms)`` of int64: event time in ms UTC, slot,
-            value and second value in steps of the resolution, ms that the row speaks for.
+            ``(t, slot, value, weight, covered_ms)``: event time in ms UTC, slot, value and second
+            value in steps of the resolution, ms that the row speaks for.
 
         Raises
         ------
-        ValueError, OverflowError
-            A slot is out of range, or a number does not fit; rows before it are folded in.
+        ValueError
+            A slot is out of range; rows before it are folded in.
         """
-        cdef int64_t t, slot, value, weight, covered_ms, start, current = 0
+        cdef int64_t t, slot, value, start, current = 0
         cdef Cells cells = None
         cdef cv_cell* cell
-        cdef tuple row
-        for row in rows:
-            t, slot, value, weight, covered_ms = row
+        cdef Row* row
+        cdef Py_ssize_t i
+        for i in range(rows.buffer.used):
+            row = rows.buffer.row + i
+            t, slot, value = row.t, row.slot, row.value
             if not 0 <= slot <= MOST_SLOTS:
                 raise ValueError(f"slot {slot} is out of range")
             start = floor_to(t, self.pane_ms)
@@ -178,10 +183,10 @@ cdef class Panes:
                     cell.last_t = t
                     cell.last_value = value
             cell.n += 1
-            cell.covered_ms += covered_ms
+            cell.covered_ms += row.covered
             cell.total = cell.total + value
             cell.squares = cell.squares + cv_square(value)
-            cell.weight = cell.weight + weight
+            cell.weight = cell.weight + row.weight
 
     cdef Cells pane(self, int64_t start):
         cdef dict panes = self.late if start + self.pane_ms <= self.closed_until else self.on_time

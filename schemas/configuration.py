@@ -175,6 +175,13 @@ class Configuration(Model):
         """Version and fingerprint, as results name the configuration behind them."""
         return f"{self.version}+{self.fingerprint}"
 
+    @property
+    def covers(self) -> str:
+        """What the label stands for, in words for those who hold it against that of an alert."""
+        if self._register.devices:
+            return f"with its register of {len(self._register.devices):,} devices"
+        return "without a register: where a run has one, its alerts carry another label"
+
     @cached_property
     def sign(self) -> Mapping[str, Sign]:
         """Every sign by its id."""

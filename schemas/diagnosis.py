@@ -84,7 +84,8 @@ def _explain_bytes(message: str, raw: bytes) -> Refused:
         hint = "is at half of a surrogate pair: send the whole character"
         return Refused("malformed", f"byte {at}", hint)
     if place is None:
-        return Refused("malformed", f"byte {at}", "is the end of an unfinished record")
+        hint = "is the end of an unfinished record: send the whole JSON object"
+        return Refused("malformed", f"byte {at}", hint)
     # The decoder stops at N of NaN and Infinity, or at the letter behind their sign.
     if _NOT_FINITE.match(raw, at) or _NOT_FINITE.match(raw, max(at - 1, 0)):
         hint = "is not a number of JSON: leave the field out where there is no value"
@@ -96,8 +97,8 @@ def _explain_bytes(message: str, raw: bytes) -> Refused:
         hint = "is a control character inside a text: take it out"
         return Refused("control_character", f"byte {at}", hint)
     grammar = _GRAMMAR.match(message)
-    reason = f": {grammar[1]}" if grammar else ""
-    return Refused("malformed", f"byte {at}", f"is not JSON{reason}")
+    reason = f" ({grammar[1]})" if grammar else ""
+    return Refused("malformed", f"byte {at}", f"is not JSON{reason}: send one JSON object")
 
 
 def _explain_field(message: str, event: type[msgspec.Struct]) -> Refused:

@@ -32,6 +32,9 @@ from schemas.signs import Sign
 CATALOGUE = Path(__file__).parent / "catalogue"
 """The shipped configuration."""
 
+_ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
+"""For who wrote signs and not what belongs to them."""
+
 _JOINED = ("topics", "signs")
 """The lists that the files of a folder add to."""
 
@@ -201,9 +204,14 @@ def _validate(document: Document, problems: list[Problem]) -> Configuration | No
         errors = error.errors(include_url=False)
     reported = {problem.path for problem in problems}
     found: list[tuple[Steps, str, Place | None]] = []
+    advice = _ADVICE if "signs" in document.tree else ""
     for fault in errors:
         path, on_key = document_path(fault)
-        found.append((path, explain(fault, path), document.keys.get(path) if on_key else None))
+        message = explain(fault, path)
+        if fault["type"] == "missing" and len(path) == 1:
+            # Once: who forgot one part of the catalogue has mostly forgotten all.
+            message, advice = message + advice, ""
+        found.append((path, message, document.keys.get(path) if on_key else None))
     found += [(path, message, None) for path, message in _inconsistencies(document.tree, errors)]
     for path, message, place in found:
         if dotted(path) not in reported:

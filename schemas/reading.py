@@ -28,7 +28,7 @@ MetricCode = Annotated[str, Meta(extra_json_schema={"enum": sorted(METRICS)})]
 Unit = Annotated[str, Meta(extra_json_schema={"enum": sorted({m.unit for m in METRICS.values()})})]
 Statistic = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
-_LIMITS = {code: (m.unit, m.minimum, m.maximum) for code, m in METRICS.items()}
+LIMITS = {code: (m.unit, m.minimum, m.maximum) for code, m in METRICS.items()}
 
 
 class Statistics(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -98,7 +98,7 @@ def check(event: Reading) -> None:
     if known is not None and known[0] <= event.value <= known[1] and _is_plain(event):
         return
     settle(event)
-    limits = _LIMITS.get(event.metric)
+    limits = LIMITS.get(event.metric)
     if limits is None:
         hint = "is not a known metric: use a code of the schema, such as rain or water_depth"
         raise Refused("unknown_metric", "$.metric", hint)

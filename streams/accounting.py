@@ -35,6 +35,18 @@ class Accounting:
         binned = self.rejected + self.duplicate + self.late + self.filtered + self.accepted
         return self.read - binned
 
+    def count(
+        self,
+        read: int,
+        duplicate: int,
+        late: int,
+        filtered: int,
+        accepted: int,
+        accepted_late: int,
+    ) -> None:
+        """Add so many events; none of them was rejected."""
+        self.add(Accounting(read, 0, duplicate, late, filtered, accepted, accepted_late))
+
     def add(self, other: Accounting) -> None:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))

@@ -32,7 +32,7 @@ class Partial(NamedTuple):
 
     ``n`` counts the rows of the whole pane that have news of it, of which ``rows`` are what one
     shard needs: whether a window holds data does not depend on how keys are spread over shards.
-    A sampled value that is older than the pane is no news.
+    A device's sampled value that is older than the pane is no news.
     """
 
     sign: str

@@ -23,7 +23,7 @@ A callable encodes the part as it was at the time of the freeze, whenever it is 
 that it is as it was at the freeze before, or when it was loaded.  What is not named is gone.
 """
 
-FORMAT = 4
+FORMAT = 5
 """Layout of a snapshot; another one is refused."""
 
 HEAD = "head"
@@ -165,6 +165,26 @@ class Blocks:
         self._frozen = count
         return parts
 
+    def freeze_packed(
+        self, count: int, packed: Callable[[int, int], bytes], *, whole: bool = False
+    ) -> Frozen:
+        """Parts of packed rows that may be dropped before the parts are encoded.
+
+        Parameters
+        ----------
+        count
+            How many rows there are.
+        packed
+            The bytes of those from one number to another.
+        """
+        parts: Frozen = {}
+        for first in range(0, count, BLOCK):
+            end = min(first + BLOCK, count)
+            changed = whole or end > self._frozen
+            parts[str(first // BLOCK)] = partial(bytes, packed(first, end)) if changed else None
+        self._frozen = count
+        return parts
+
     def loaded(self, count: int) -> None:
         """So many rows were loaded, as they had been frozen."""
         self._frozen = count
@@ -180,3 +200,8 @@ def load_blocks(
     """The blocks of columns, in their order."""
     for _, part in sorted((int(name), part) for name, part in parts.items()):
         yield decode(part)
+
+
+def decode_packed(parts: Mapping[str, bytes]) -> bytes:
+    """The bytes of all parts of `Blocks.freeze_packed`."""
+    return b"".join(part for _, part in sorted((int(name), part) for name, part in parts.items()))

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import NamedTuple
 
-import msgspec
+from ext import seen as kernel
+from streams.frozen import Blocks, Frozen, decode_packed, grouped, under
 
-from streams.frozen import Blocks, Frozen, grouped, load_blocks, under
-from streams.timeline import MINUTE_MS
 
-Identity = tuple[Any, ...]
+class Identity(NamedTuple):
+    """What tells an event from others.
 
-_columns = msgspec.msgpack.Decoder(tuple[list[tuple[Any, ...]], list[int]]).decode
+    Parameters
+    ----------
+    sender
+        What is the same in all events of its sender, as bytes that no other sender has.
+    id
+        The event's own; None where its time and the sender's counter tell it from others.
+    stated
+        The time in it, int64 ms UTC.
+    seq
+        Of the sender's counter; -1 without one.
+    """
+
+    sender: bytes
+    id: bytes | None
+    stated: int = 0
+    seq: int = -1
 
 
 class Admission(Enum):
@@ -25,17 +41,7 @@ class Admission(Enum):
 
 
 NEW, REPEAT, LATE = Admission
-
-
-class _Bucket:
-    """What was noted of one minute, in the order in which it came."""
-
-    __slots__ = ("blocks", "identities", "times")
-
-    def __init__(self) -> None:
-        self.identities: list[Identity] = []
-        self.times: list[int] = []
-        self.blocks = Blocks()
+_ADMISSIONS = (NEW, REPEAT, LATE)
 
 
 class Seen:
@@ -43,24 +49,28 @@ class Seen:
 
     An older repeat needs no memory: by then it is late, so nothing counts twice.
 
+    Attributes
+    ----------
+    table
+        Where they are kept, for the gate of a lane to share.
+
     Examples
     --------
-    >>> seen = Seen()
-    >>> seen.admit(("a",), 10, oldest=0), seen.admit(("a",), 10, oldest=0)
+    >>> seen, event = Seen(), Identity(b"a", None, 10)
+    >>> seen.admit(event, 10, oldest=0), seen.admit(event, 10, oldest=0)
     (<Admission.NEW: 0>, <Admission.REPEAT: 1>)
-    >>> seen.admit(("a",), 10, oldest=11)
+    >>> seen.admit(event, 10, oldest=11)
     <Admission.LATE: 2>
     """
 
-    __slots__ = ("_bucket", "_buckets", "_minute", "_times")
+    __slots__ = ("_blocks", "table")
 
     def __init__(self) -> None:
-        self._times: dict[Identity, int] = {}
-        self._buckets: dict[int, _Bucket] = {}
-        self._turn_to(0)
+        self.table = kernel.Seen()
+        self._blocks: dict[int, Blocks] = {}
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self.table)
 
     def admit(self, identity: Identity | None, t: int, oldest: int) -> Admission:
         """Note an event of time ``t`` (ms) unless it is a repeat, or else late.
@@ -68,59 +78,36 @@ class Seen:
         It repeats where its identity was noted with a time not before ``oldest``, and is late
         where its own time is before that.  An event without an identity is never a repeat.
         """
-        if identity is not None:
-            noted = self._times.get(identity)
-            if noted is not None and noted >= oldest:
-                return REPEAT
-        if t < oldest:
-            return LATE
-        if identity is not None:
-            self._times[identity] = t
-            minute = t // MINUTE_MS
-            if minute != self._minute:
-                self._turn_to(minute)
-            bucket = self._bucket
-            bucket.identities.append(identity)
-            bucket.times.append(t)
-        return NEW
-
-    def _turn_to(self, minute: int) -> None:
-        bucket = self._buckets.get(minute)
-        if bucket is None:
-            bucket = self._buckets[minute] = _Bucket()
-        self._minute, self._bucket = minute, bucket
+        if identity is None:
+            return LATE if t < oldest else NEW
+        sender, own, stated, seq = identity
+        return _ADMISSIONS[self.table.admit(sender, own, stated, t, oldest, seq)]
 
     def forget(self, oldest: int) -> None:
         """Drop what is surely older than ``oldest``."""
-        for minute in [m for m in self._buckets if (m + 1) * MINUTE_MS <= oldest]:
-            if minute == self._minute:
-                continue
-            for identity in self._buckets.pop(minute).identities:
-                if self._times.get(identity, oldest) < oldest:
-                    del self._times[identity]
+        self.table.forget(oldest)
 
-    def dump(self) -> int:
-        """What stands beside the parts of `freeze`: the minute that was noted in last."""
-        return self._minute
+    def dump(self) -> bool:
+        """What stands beside the parts of `freeze`."""
+        return self.table.roams
 
     def freeze(self, *, whole: bool = False) -> Frozen:
         """Parts by minute and block: what was noted is only ever appended to, or dropped."""
         parts: Frozen = {}
-        for minute, bucket in self._buckets.items():
-            columns = (bucket.identities, bucket.times)
-            parts.update(under(str(minute), bucket.blocks.freeze(columns, whole=whole)))
+        known, minutes = self._blocks, self.table.minutes()
+        self._blocks = {minute: known.get(minute) or Blocks() for minute in minutes}
+        for minute, count in minutes.items():
+            packed = partial(self.table.packed, minute)
+            taken = self._blocks[minute].freeze_packed(count, packed, whole=whole)
+            parts.update(under(str(minute), taken))
         return parts
 
-    @classmethod
-    def load(cls, minute: int, parts: Mapping[str, bytes]) -> Seen:
-        seen = cls()
-        # The greatest time of an identity is the one noted last, and in the last minute.
-        for name, blocks in sorted(grouped(parts).items(), key=lambda item: int(item[0])):
-            bucket = seen._buckets[int(name)] = _Bucket()
-            for identities, times in load_blocks(blocks, _columns):
-                bucket.identities += identities
-                bucket.times += times
-                seen._times.update(zip(identities, times, strict=True))
-            bucket.blocks.loaded(len(bucket.times))
-        seen._turn_to(minute)
-        return seen
+    def load(self, roams: bool, parts: Mapping[str, bytes]) -> None:
+        """Take over the state of an empty memory from a dump and all parts of one freeze."""
+        self.table.load_roams(roams)
+        for name, blocks in grouped(parts).items():
+            minute = int(name)
+            self.table.load(minute, decode_packed(blocks))
+            self._blocks[minute] = Blocks()
+        for minute, count in self.table.minutes().items():
+            self._blocks[minute].loaded(count)

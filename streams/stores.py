@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from ext.panes import Panes
+from ext.rows import Rows
 from streams.aggregates import MOMENTS, Accumulator, Family
 from streams.frozen import (
     Blocks,
     Frozen,
+    decode_packed,
     decode_rows,
     encode_rows,
     grouped,
@@ -29,7 +31,6 @@ _Sample: TypeAlias = tuple[int, int, int, int]
 
 _ON_TIME, _LATE = "pane", "late"
 
-_waiting = msgspec.msgpack.Decoder(tuple[list[Row]]).decode
 _facts = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, tuple[int, ...], int, int]]]).decode
 _samples = msgspec.msgpack.Decoder(list[tuple[int, _Sample]]).decode
 _rows_ahead = msgspec.msgpack.Decoder(tuple[list[Row]]).decode
@@ -47,6 +48,11 @@ class Store(Protocol):
     """Rows of one sign in one lane; ``add`` never decides about lateness of events."""
 
     pane_ms: int
+
+    @property
+    def rows(self) -> Rows | None:
+        """Where `add` puts rows, if they may be put there otherwise."""
+        ...
 
     def add(self, row: Row, /) -> None: ...
 
@@ -77,10 +83,30 @@ class Store(Protocol):
 class _Waiting:
     """Rows since the last cut: on the hot path a row costs one append."""
 
-    def __init__(self, decode: Callable[[bytes], Any] = _waiting) -> None:
-        self.rows: list[Row] = []
+    def __init__(self) -> None:
+        self.rows = Rows()
         self._blocks = Blocks()
-        self._decode = decode
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self._blocks.clear()
+
+    def freeze(self, *, whole: bool) -> Frozen:
+        parts = self._blocks.freeze_packed(len(self.rows), self.rows.packed, whole=whole)
+        return under("rows", parts)
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        self.clear()
+        self.rows.extend(decode_packed(parts))
+        self._blocks.loaded(len(self.rows))
+
+
+class _WaitingFacts:
+    """Rows whose values are tuples."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self._blocks = Blocks()
 
     def clear(self) -> None:
         self.rows.clear()
@@ -91,7 +117,7 @@ class _Waiting:
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         self.clear()
-        for (rows,) in load_blocks(parts, self._decode):
+        for (rows,) in load_blocks(parts, _facts):
             self.rows += rows
         self._blocks.loaded(len(self.rows))
 
@@ -113,7 +139,8 @@ class MomentStore:
         self.pane_ms = pane_ms
         self._panes = Panes(pane_ms, lateness_ms)
         self._waiting = _Waiting()
-        self.add = self._waiting.rows.append
+        self.rows = self._waiting.rows
+        self.add = self.rows.append
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         self._panes.add(self._waiting.rows)
@@ -147,22 +174,19 @@ class SketchStore:
         self._closed_until = BEFORE_ALL
         self._panes: tuple[dict[int, dict[int, Accumulator]], ...] = ({}, {})
         self._changed: set[tuple[int, bool]] = set()
-        self._waiting = _Waiting(_facts if family.name == "facts" else _waiting)
-        self.add = self._waiting.rows.append
+        self._waiting = _WaitingFacts() if family.name == "facts" else _Waiting()
+        self.rows = self._waiting.rows if isinstance(self._waiting, _Waiting) else None
+        self.add: Callable[[Any], None] = self._waiting.rows.append
 
     def _flush(self) -> None:
         """Fold the rows since the last cut: no pane was closed meanwhile."""
-        groups: dict[tuple[int, int], list[Row]] = {}
-        for row in self._waiting.rows:
-            groups.setdefault((floor_to(row[0], self.pane_ms), row[1]), []).append(row)
-        self._waiting.clear()
-        for (start, slot), rows in groups.items():
+        for start, slot, state in self.family.fold(self._waiting.rows, self.pane_ms):
             late = start + self.pane_ms <= self._closed_until
             self._changed.add((start, late))
             cells = self._panes[late].setdefault(start, {})
-            state = self.family.gather([(t, v, w, c) for t, _, v, w, c in rows])
             known = cells.get(slot)
             cells[slot] = state if known is None else self.family.merge(known, state)
+        self._waiting.clear()
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
         self._flush()
@@ -225,12 +249,17 @@ class SampledStore:
         self._changed = False
         self._ahead: list[Row] = []
         self._blocks = Blocks()
+        self.rows = Rows()
+        self.add = self.rows.append
 
-    def add(self, row: Row, /) -> None:
-        if row[0] >= self._folded_until + self.pane_ms:
-            self._ahead.append(row)
-        else:
-            self._take(row)
+    def _sort(self) -> None:
+        """Take the rows that came, and put aside those that lie ahead of the next hop."""
+        for row in self.rows:
+            if row[0] >= self._folded_until + self.pane_ms:
+                self._ahead.append(row)
+            else:
+                self._take(row)
+        self.rows.clear()
 
     def _take(self, row: Row) -> None:
         t, slot, value, weight, period_ms = row
@@ -241,6 +270,7 @@ class SampledStore:
             self._changed = True
 
     def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
+        self._sort()
         end = floor_to(watermark, self.pane_ms)
         closed = []
         while self._folded_until < end:
@@ -281,12 +311,13 @@ class SampledStore:
         return Closed(hop - self.pane_ms, False, rows)
 
     def open_panes(self) -> int:
-        return 1 if self._last or self._ahead else 0
+        return 1 if self._last or self._ahead or len(self.rows) else 0
 
     def dump(self) -> int:
         return self._folded_until
 
     def freeze(self, *, whole: bool = False) -> Frozen:
+        self._sort()
         frozen = under("ahead", self._blocks.freeze([self._ahead], whole=whole))
         if self._last:
             changed = whole or self._changed

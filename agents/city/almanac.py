@@ -100,9 +100,11 @@ class Almanac:
                 taken.append(waiting["storm"].pop(0))
                 room = 0
         if room:
+            days = -(-count // len(self._planned(0)))
             raise ValueError(
                 f"episodes is {count}: {total} are planned to end within {length} minutes, "
-                "and a storm goes with its waterlogging; ask for fewer or for a longer run"
+                "and a storm goes with its waterlogging; ask for fewer, or for a longer run: "
+                f"{days * DAY} minutes have so many"
             )
         return {name for names in taken for name in names}
 

@@ -37,10 +37,12 @@ def check(config: Config = None, as_json: Json = False) -> None:
     topics = {topic.name: topic.partitions for topic in found.topics}
     if as_json:
         said = {"ok": True, "problems": [], "version": found.version}
-        said |= {"fingerprint": found.fingerprint, "topics": topics, "signs": signs}
+        said |= {"fingerprint": found.fingerprint, "registered": len(found.register.devices)}
+        said |= {"topics": topics, "signs": signs}
         print(orjson.dumps(said).decode())
         return
     print(f"ok  {found.city.name.zh} {found.city.name.en}, configuration {found.label}")
+    print(f"    {found.covers}")
     for kind, ids in sorted(signs.items()):
         print(f"{len(ids):4} {kind:8} {', '.join(sorted(ids))}")
     for name, partitions in topics.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,8 @@ from agents.commands.wording import moment, printable
 from schemas.spelling import guess
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from agents.commands.sources import Source
     from schemas.deadletter import DeadLetter
     from streams.log_transaction import Transaction
@@ -26,7 +29,6 @@ ATTEMPTS = 3
 
 _TOPIC = "city.deadletter.v1"
 _SHOWN_KINDS = ("sensor", "traffic")
-_WIDTH = 200
 
 app = typer.Typer(
     no_args_is_help=True, help="Refused records: list them, show one, take them back."
@@ -94,7 +96,7 @@ def show(
     from agents.commands.sources import reading
 
     with reading(data, config) as source:
-        letter = _letter_at(_letters(source, None), where)
+        letter, zone = _letter_at(_letters(source, None), where), source.about.zone
         said = letter.said
         if source.about.kinds.get(said.topic) in _SHOWN_KINDS:
             record = source.record(said.topic, said.partition, said.offset)
@@ -108,7 +110,8 @@ def show(
         print(orjson.dumps(fields).decode())
         return
     for name, value in fields.items():
-        print(f"{name:10} {printable(str(value))}")
+        local = f" ({moment(value, zone)})" if name == "timestamp" else ""
+        print(f"{name:10} {printable(str(value))}{local}")
     if letter.redriven:
         print(f"{'redriven':10} {letter.redriven}")
     print(f"{'record':10} {note if raw is None else printable(raw)}")
@@ -229,25 +232,31 @@ def _report(taken: dict[str, str], refused: dict[str, str], *, as_json: bool) ->
 
 
 def _show_list(letters: list[Letter], zone: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from agents.commands.layout import show
+
+    show(lambda width: letter_lines(letters, zone, width))
+
+
+def letter_lines(letters: list[Letter], zone: str, width: int | None) -> Iterator[Text]:
+    """A line for each letter; what to do stands below it where the line has no room for that."""
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("位置 record", "时间 time", "原因 reason", "字段 where"):
-        table.add_column(head, no_wrap=True)
-    table.add_column("提示 hint")
-    table.add_column("次 attempt", justify="right")
-    table.add_column("重投 redriven to")
-    for letter in letters:
-        said = letter.said
-        table.add_row(
-            letter.where,
-            moment(said.timestamp, zone),
-            said.reason,
-            Text(printable(said.where)),
-            Text(printable(said.hint)),
-            str(said.attempt),
-            letter.redriven or "",
-        )
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    from agents.commands.layout import column, fitting, heads, rows
+
+    columns = [
+        column("位置 record", (letter.where for letter in letters)),
+        column("时间 time", (moment(letter.said.timestamp, zone) for letter in letters), 1),
+        column("原因 reason", (letter.said.reason for letter in letters)),
+        column("字段 where", (printable(letter.said.where) for letter in letters)),
+        column("次 attempt", (str(letter.said.attempt) for letter in letters), 2, right=True),
+        column("重投 redriven to", (letter.redriven or "" for letter in letters), 3),
+        column("提示 hint", (printable(letter.said.hint) for letter in letters), 4),
+    ]
+    kept = fitting(columns, width)
+    yield from heads(kept)
+    for letter, line in zip(letters, rows(kept), strict=True):
+        yield line
+        if len(kept) < len(columns):
+            yield Text(f"    {printable(letter.said.hint)}", "dim")
+            if letter.redriven:
+                yield Text(f"    重投 redriven to {letter.redriven}", "dim")

@@ -17,13 +17,17 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from agents.commands.exits import complain, drop_stdout
 from agents.commands.stopping import Stop
-from agents.commands.wording import LEVELS, against, figure, key_with_name, moment
+from agents.commands.wording import LEVELS, against, amount, key_with_name, moment
+from agents.feeds import behind
 from agents.outputs import ALERT_LOG, VITALS_LOG
 from agents.view import View, accounting
 from streams.records import Output
 
-_STATUS_S = 5.0
+_STATUS_S, _REPLAY_STATUS_S = 5.0, 10.0
 _COARSE = ("city", "district")
+_TOLD = {"raised": "", "escalated": "  升级 escalated", "cleared": "  已解除 cleared"}
+"""The transitions that have a line while a run goes on, and what it ends with."""
+
 _BAR_S = 0.25
 _PATIENCE_S = 1.0
 _REFRESHES = 4
@@ -102,8 +106,9 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each alert of a city or district that is raised or cleared, on standard output,
-    and now and then one of status.  Those of streets and sites are in ``cityvitals alerts``.
+    """A line for each alert of a city or district that is raised, escalated or cleared, on
+    standard output, and now and then one of status.  Those of streets and sites stand in
+    ``cityvitals alerts``.
     """
 
     def __init__(self, pipe: Pipe) -> None:
@@ -122,10 +127,8 @@ class PlainLines:
             self.pipe.write("".join(f"{line}\n" for line in lines).encode())
 
     async def attend(self) -> None:
-        while True:
-            await asyncio.sleep(_STATUS_S)
-            if self.view is not None:
-                complain(_status(self.view))
+        assert self.view is not None
+        await _tell_status(self.view, _STATUS_S)
 
     def end(self, summary: dict[str, Any]) -> None:
         complain(summary_text(summary))
@@ -212,7 +215,10 @@ class Bar:
 
 
 class Replayed:
-    """A bar while a replay goes on, around what else it shows, and the signs at its end."""
+    """A bar while a replay goes on, around what else it shows, and the signs at its end.
+
+    Where standard error is no terminal, a line of status now and then stands for the bar.
+    """
 
     def __init__(self, inner: JsonLines | PlainLines, bar: Bar) -> None:
         self.inner, self.bar = inner, bar
@@ -226,7 +232,11 @@ class Replayed:
         self.inner.publish(outputs)
 
     async def attend(self) -> None:
-        await self.bar.follow()
+        if sys.stderr.isatty():
+            await self.bar.follow()
+            return
+        assert self.view is not None
+        await _tell_status(self.view, _REPLAY_STATUS_S)
 
     def end(self, summary: dict[str, Any]) -> None:
         self.bar.update()
@@ -256,31 +266,40 @@ def choose_for_replay(
 
 
 def coarse_alert_lines(outputs: list[Output], zone: str) -> list[str]:
-    """A line for each alert of a city or district that was raised or cleared."""
-    alerts = (orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG)
+    """A line for each city or district alert that was raised, escalated or cleared, by time."""
+    # Signs whose windows are longer are told later: in the log 06:54 may stand before 06:49.
+    alerts = [orjson.loads(o.value) for o in outputs if o.topic == ALERT_LOG]
+    alerts.sort(key=lambda alert: alert["t_update"])
     return [
-        alert_line(alert, zone)
+        alert_line(alert, zone) + _TOLD[alert["transition"]]
         for alert in alerts
-        if alert["transition"] in ("raised", "cleared") and alert["key_level"] in _COARSE
+        if alert["transition"] in _TOLD and alert["key_level"] in _COARSE
     ]
 
 
 def alert_line(alert: dict[str, Any], zone: str) -> str:
-    """An alert in one line."""
+    """An alert in one line, as a transition left it."""
     title = " ".join(alert["annotations"].values())
-    value = f"{figure(alert['value'], alert['unit'])} {alert['unit']}"
+    value = amount(alert["value"], alert["unit"])
     where = key_with_name(alert["key"], alert["place"])
-    cleared = "  已解除 cleared" if alert["transition"] == "cleared" else ""
     late = "  迟到数据 late data" if alert["late"] else ""
     return (
         f"{moment(alert['t_update'], zone)}  {LEVELS[alert['level']]}  {title}  {where}  "
-        f"{value} ({against(alert['why'])}){cleared}{late}"
+        f"{value} ({against(alert['why'])}){late}"
     )
+
+
+async def _tell_status(view: View, every_s: float) -> None:
+    """Tell on standard error how far a run is, now and then."""
+    while True:
+        await asyncio.sleep(every_s)
+        complain(_status(view))
 
 
 def _status(view: View) -> str:
     total = accounting(view.engine.pipeline.total().as_dict()).plain
-    return f"{moment(view.clock(), view.zone)} · {view.rate():,.0f} events/s · {total}"
+    lag = f"待处理 lag {behind(view.engine):,}"
+    return f"{moment(view.clock(), view.zone)} · {view.rate():,.0f} events/s · {lag} · {total}"
 
 
 def summary_text(summary: dict[str, Any]) -> str:

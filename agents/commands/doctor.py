@@ -80,7 +80,8 @@ def _configured(config: Path | None) -> Iterator[Check]:
             where = f"{problem.file}:{problem.line}:{problem.column}"
             yield Check("wrong", "configuration", f"{where}: {problem.message}", "edit it there")
         return
-    yield Check("ok", "configuration", f"{config or 'the shipped one'}, {configuration.label}")
+    label = f"{configuration.label}, {configuration.covers}"
+    yield Check("ok", "configuration", f"{config or 'the shipped one'}, {label}")
     yield from checks.zone(configuration.city.time_zone)
     yield from checks.secrets(configuration, config)
     yield checks.holidays(configuration, date.today())

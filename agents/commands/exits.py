@@ -53,12 +53,33 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
             raise
         except Exception as error:
             if os.environ.get(DEBUG):
-                traceback.print_exc()
+                complain(traced(error))
             fault = explain(error)
             complain(str(fault))
             raise typer.Exit(fault.code) from None
 
     return command
+
+
+def traced(error: BaseException) -> str:
+    """Where an error came from, and what led to it: lines of code and kinds of errors.
+
+    Their words are left out, as they may repeat what a record held (rule R9).
+
+    Examples
+    --------
+    >>> try:
+    ...     int("what the record held")
+    ... except ValueError as error:
+    ...     traced(error).splitlines()[-1]
+    'ValueError'
+    """
+    before = error.__cause__
+    if before is None and not error.__suppress_context__:
+        before = error.__context__
+    led = "" if before is None else f"{traced(before)}\n\nwhich led to\n\n"
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"{led}Traceback (most recent call last):\n{lines}{type(error).__qualname__}"
 
 
 def complain(message: str) -> None:

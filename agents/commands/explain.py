@@ -13,7 +13,6 @@ from agents.commands.exits import guarded
 from agents.commands.kafka_options import Data, KafkaConfig, folder_of
 from agents.commands.options import Json
 from agents.commands.wording import (
-    COMPARE,
     KINDS,
     LEVELS,
     REASONS,
@@ -21,8 +20,10 @@ from agents.commands.wording import (
     STYLES,
     TRANSITIONS,
     against,
-    figure,
+    amount,
     key_with_name,
+    sourced,
+    with_unit,
 )
 
 if TYPE_CHECKING:
@@ -94,9 +95,11 @@ def show(story: Story) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from agents.commands.layout import flowed
+
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else _TABLES, highlight=False)
-    console.print(_title(story.alert))
+    console.print(*flowed(_title(story.alert), console.width), sep="\n")
     console.print(_facts(story))
     _show_transitions(console, story)
     console.print()
@@ -109,16 +112,15 @@ def show(story: Story) -> None:
     console.print(Text(story.note, "dim"))
 
 
-def _title(alert: dict[str, Any]) -> Text:
+def _title(alert: dict[str, Any]) -> Iterator[Text]:
     from rich.text import Text
 
-    return Text.assemble(
-        (" ".join(alert["annotations"].values()), "bold"),
-        f"  {key_with_name(alert['key'], alert['place'])}  ",
-        (LEVELS[alert["level"]], STYLES[alert["level"]]),
-        f"  {STATES[alert['state']]}",
-        "  迟到数据 late data" if alert["late"] else "",
-    )
+    yield Text(" ".join(alert["annotations"].values()), "bold")
+    yield Text(key_with_name(alert["key"], alert["place"]))
+    yield Text(LEVELS[alert["level"]], STYLES[alert["level"]])
+    yield Text(STATES[alert["state"]])
+    if alert["late"]:
+        yield Text("迟到数据 late data")
 
 
 def _facts(story: Story) -> Table:
@@ -147,8 +149,8 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
     late = "是 yes, by late events alone" if alert["late"] else "否 no"
     yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
-    yield "值 value", f"{_amount(alert['value'], unit)}{_limit(why, unit)}"
-    yield "来源 source", f"{why['threshold_source']} ({why['standing']})"
+    yield "值 value", f"{amount(alert['value'], unit)}{_limit(why, unit)}"
+    yield "来源 source", sourced(why)
     if why["model"] is not None or why["expected"] is not None:
         yield "模型 model", " · ".join(_model(why, unit))
     if why["contributors"]:
@@ -170,7 +172,7 @@ def _handled(alert: dict[str, Any], zone: str) -> Iterator[tuple[str, str]]:
 def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
     yield why["model"] or "–"
     if why["expected"] is not None:
-        yield f"预期 expected {_amount(why['expected'], unit)}"
+        yield f"预期 expected {amount(why['expected'], unit)}"
     if why["band"] is not None:
         low, high = why["band"]
         yield f"正常 band {low:g}–{high:g}"
@@ -178,15 +180,11 @@ def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
         yield f"异常分 score {why['score']:.2f}"
 
 
-def _amount(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{figure(value, unit)} {unit}"
-
-
 def _limit(why: dict[str, Any], unit: str) -> str:
     """How the value stands to its limit: met, or left."""
     if why["threshold"] is None:
         return ""
-    return f" · 阈值 threshold {COMPARE[why['compare']]} {why['threshold']:g} {unit}"
+    return f" · 阈值 threshold {with_unit(against(why), unit)}"
 
 
 def _second(t: int, zone: str) -> str:
@@ -195,31 +193,27 @@ def _second(t: int, zone: str) -> str:
 
 def _show_transitions(console: Console, story: Story) -> None:
     import orjson
-    from rich.table import Table
+    from rich.console import Group
     from rich.text import Text
+
+    from agents.commands.layout import column, fitting, table
 
     console.print()
     if not story.transitions:
         console.print(Text("经过 transitions: 已不再保存 no longer kept", "dim"))
         return
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("时间 time", "经过 transition", "级 level"):
-        table.add_column(head, no_wrap=True)
-    for head in ("值 value", "阈值 threshold", "条数 n", "覆盖 coverage"):
-        table.add_column(head, no_wrap=True, justify="right")
-    for raw in story.transitions:
-        alert = orjson.loads(raw)
-        why, level = alert["why"], alert["level"]
-        table.add_row(
-            _second(alert["t_update"], story.about.zone),
-            TRANSITIONS[alert["transition"]],
-            Text(LEVELS[level], STYLES[level]),
-            _amount(alert["value"], alert["unit"]),
-            against(why) or "–",
-            f"{why['n']:,}",
-            f"{why['coverage']:.0%}",
-        )
-    console.print(table)
+    rows = [orjson.loads(raw) for raw in story.transitions]
+    zone = story.about.zone
+    columns = [
+        column("时间 time", (_second(row["t_update"], zone) for row in rows)),
+        column("经过 transition", (TRANSITIONS[row["transition"]] for row in rows)),
+        column("级 level", (Text(LEVELS[row["level"]], STYLES[row["level"]]) for row in rows)),
+        column("值 value", (amount(row["value"], row["unit"]) for row in rows), right=True),
+        column("阈值 threshold", (against(row["why"]) or "–" for row in rows), 1, right=True),
+        column("条数 n", (f"{row['why']['n']:,}" for row in rows), 2, right=True),
+        column("覆盖 coverage", (f"{row['why']['coverage']:.0%}" for row in rows), 3, right=True),
+    ]
+    console.print(Group(*table(fitting(columns, console.width))))
 
 
 def plot_of(story: Story, width: int) -> Iterator[Text]:
@@ -227,6 +221,7 @@ def plot_of(story: Story, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     from agents.commands import plot as p
+    from agents.commands.layout import flowed
 
     alert, zone = story.alert, story.about.zone
     sign = f"{alert['rule']}  {key_with_name(alert['key'], alert['place'])}"
@@ -234,7 +229,9 @@ def plot_of(story: Story, width: int) -> Iterator[Text]:
         yield Text(f"{sign}: 无结果 no results of this time are kept", "dim")
         return
     begin, end = (_second(story.series[i]["t_end"], zone)[:16] for i in (0, -1))
-    yield Text(f"{sign}  [{alert['unit']}]  {begin} – {end} {zone}")
+    unit = with_unit("", alert["unit"]).strip()
+    what = [sign, f"[{unit}]"] if unit else [sign]
+    yield from flowed(map(Text, [*what, f"{begin} – {end} {zone}"]), width)
     plot = _plot(story, width)
     yield from plot.rows()
     words = {
@@ -249,8 +246,8 @@ def plot_of(story: Story, width: int) -> Iterator[Text]:
         p.MISSING: f"缺测 no value{_reasons(story)}",
     }
     used = plot.glyphs
-    legend = [f"{glyph} {word}" for glyph, word in words.items() if glyph in used]
-    yield from _wrapped(legend, width)
+    legend = (Text(f"{glyph} {word}", "dim") for glyph, word in words.items() if glyph in used)
+    yield from flowed(legend, width)
 
 
 def _reasons(story: Story) -> str:
@@ -258,19 +255,6 @@ def _reasons(story: Story) -> str:
     said = sorted({row["reason"] for row in story.series if row["value"] is None})
     words = ", ".join(f"{REASONS.get(reason, '')} {reason}".strip() for reason in said)
     return f" ({words})" if words else ""
-
-
-def _wrapped(parts: list[str], width: int) -> Iterator[Text]:
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    line = ""
-    for part in parts:
-        if line and cell_len(line) + 2 + cell_len(part) > width:
-            yield Text(line, "dim")
-            line = ""
-        line = f"{line}  {part}" if line else part
-    yield Text(line, "dim")
 
 
 def _plot(story: Story, width: int) -> Plot:

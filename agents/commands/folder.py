@@ -16,6 +16,7 @@ from schemas.spelling import guess
 from streams.log_store import LogStore
 from streams.log_types import Record
 from streams.records import Lane
+from streams.timeline import to_ms
 
 if TYPE_CHECKING:
     from schemas.configuration import Configuration
@@ -30,6 +31,8 @@ class About(msgspec.Struct):
     zone: str = "Asia/Shanghai"
     kinds: dict[str, str] = {}
     """Input topics and the kind of their events."""
+    lateness_ms: dict[str, int] = {}
+    """How long each of them takes late events."""
     signs: dict[str, str] = {}
     """Signs and their names for people."""
     config: str | None = None
@@ -39,10 +42,11 @@ class About(msgspec.Struct):
 def describe(configuration: Configuration, config: Path | None = None) -> About:
     """What a configuration, read from a path, means to those who read its results."""
     return About(
-        configuration.city.time_zone,
-        {topic.name: topic.kind for topic in configuration.topics},
-        {sign.id: f"{sign.name.zh} {sign.name.en}" for sign in configuration.signs},
-        None if config is None else str(config.absolute()),
+        zone=configuration.city.time_zone,
+        kinds={topic.name: topic.kind for topic in configuration.topics},
+        lateness_ms={t.name: to_ms(t.allowed_lateness_s) for t in configuration.topics},
+        signs={sign.id: f"{sign.name.zh} {sign.name.en}" for sign in configuration.signs},
+        config=None if config is None else str(config.absolute()),
     )
 
 

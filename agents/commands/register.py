@@ -26,7 +26,9 @@ DEFAULT = Path("register.csv")
 _BIG = 4 << 20
 """Bytes from which reading a file shows how far it is: about a fifth of a second."""
 _SHOWN = 50
-_WIDTH = 200
+_GIVES = {"首见 first": 4, "末见 last": 3, "条数 count": 2, "周期 period": 2, "平台 platform": 1}
+"""Columns that a narrow terminal does without, the greatest first."""
+_COUNTS = ("条数 count", "周期 period")
 _WHY = {"unlisted": "未列 not listed", "other_time": "时段外 listed for another time"}
 
 app = typer.Typer(
@@ -153,11 +155,13 @@ def unknown_devices(
         register = DEFAULT
     if register is not None and not register.exists():
         raise Fault(BAD, f"{register}: no such file: make it with `cityvitals register import`")
+    against = f"the register of the last run on {data}" if register is None else str(register)
     with opened(data) as store:
         with _faults_told(as_json=as_json):
             known = kept_register(store) if register is None else _read(register)
         if register is None and not known.devices:
             raise Fault(BAD, f"{data}: its run had no register: name one with --register")
+        complain(f"held against {against}: {len(known):,} rows")
         hearing = Hearing(known)
         about = read_about(store)
         with _bar("查找 look", "记录 records") as progress:
@@ -340,17 +344,14 @@ def _named(one: Unknown | Device) -> tuple[str, str, str]:
 
 
 def _show_rows(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], count: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from agents.commands.layout import column, fitting, show, table
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("设备 device", "类别 kind", "地点 place", *heads):
-        right = head.startswith(("条数", "周期"))
-        table.add_column(head, no_wrap=True, justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
+    names = ("设备 device", "类别 kind", "地点 place", *heads)
+    columns = [
+        column(head, cells, _GIVES.get(head, 0), right=head in _COUNTS)
+        for head, cells in zip(names, zip(*rows, strict=True), strict=True)
+    ]
     print(title)
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    show(lambda width: table(fitting(columns, width)))
     if count > len(rows):
         print(f"… and {count - len(rows):,} more: --json lists all")

@@ -83,6 +83,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         store = held.enter_context(open_log(run.folder))
         store.own()
         metrics = Metrics()
+        metrics.name_run(data=str(run.folder), config=run.plan.config)
         held.callback(metrics.stop)
         engine = Engine(run.plan, store, metrics, run.display.publish)
         # Whose folder it is comes first: a feed refuses that of another.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from agents.commands.exits import BAD, Fault, guarded
+from agents.commands.exits import BAD, Fault, complain, guarded
 from agents.commands.kafka_options import Data, KafkaConfig
 from agents.commands.options import Json, TopicName
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _BATCH = 2000
 _LINE_LIMIT = 16 << 20
+_WHAT_BECAME = (
+    "faults of content are not looked at here: all that is refused stands in "
+    "`cityvitals deadletter list{}`\n"
+    "late ones stand in the topic city.late.v1; the metric cityvitals_events_total counts all by "
+    "what became of them"
+)
 
 
 @guarded
@@ -51,7 +58,8 @@ def send(
 
     One JSON object a line. The topic is the file's name (TOPIC.ndjson), or --topic. Lines go in
     as they are: what is wrong with one is told by `cityvitals deadletter list`. Each goes to the
-    partition of its key (murmur2); several files are merged by their times.
+    partition of its key (murmur2); several files are merged by their times. Of a simulated city,
+    which has a clock of its own, it is told how many are too far from that.
 
     **Examples**
 
@@ -73,6 +81,13 @@ def send(
         print(orjson.dumps({"topics": sent, **told}).decode())
     else:
         print("\n".join(f"{name}: {count:,} lines" for name, count in sent.items()))
+        complain(_WHAT_BECAME.format(_options(data, config)))
+
+
+def _options(data: Path | None, config: Path | None) -> str:
+    """Where other commands find what was sent, as it was said here."""
+    words = ["--data", str(data)] if data else ["--config", str(config)] if config else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _batches(

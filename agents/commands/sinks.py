@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agents.commands.exits import BAD, ENVIRONMENT, FINDING, Fault, complain
 from agents.commands.folder import About, describe, is_running, opened, read_about
 from agents.commands.kafka_options import cluster_faults, folder_of, settings_of
+from agents.commands.wording import moment
 from agents.recordings import Emitted, append
 from streams.timeline import DAY_MS
 
@@ -45,6 +46,7 @@ class FolderSink:
     def __init__(self, store: LogStore, folder: Path) -> None:
         self._store, self._folder = store, folder
         self.about = read_about(store)
+        self._clock, self._ahead, self._behind = 0, 0, 0
 
     def partitions(self, topic: str) -> int:
         return self._store.partitions(topic)
@@ -54,7 +56,10 @@ class FolderSink:
 
         # A simulated city has its own time: records stamped with that of the wall would move its
         # watermark to today, and make late all that the city sends.
-        now = int(self._store.meta(POSITION) or self._store.now_ms())
+        position = self._store.meta(POSITION)
+        now = int(position or self._store.now_ms())
+        if position is not None:
+            self._hold_against(now, records)
         with self._store.transaction() as tx:
             append(tx, [record._replace(timestamp=now) for record in records])
 
@@ -65,7 +70,26 @@ class FolderSink:
                 f"no engine runs on {self._folder}: it reads them at its next start "
                 "(`cityvitals up`)"
             )
+        clock = f"the city's clock ({moment(self._clock, self.about.zone)})"
+        if self._ahead:
+            complain(f"too far ahead: {self._ahead:,}, refused as over a day ahead of {clock}")
+        if self._behind:
+            complain(
+                f"too far behind: {self._behind:,}, late as their topic does not wait so long "
+                f"behind {clock}"
+            )
         return {"running": running}
+
+    def _hold_against(self, clock: int, records: list[Emitted]) -> None:
+        """Count what the engine will refuse, or find late, for the event's time alone."""
+        from agents.intake import FUTURE_MS
+
+        self._clock = clock
+        for record in records:
+            waits = self.about.lateness_ms.get(record.topic)
+            self._ahead += record.timestamp > clock + FUTURE_MS
+            # An event whose time can not be read has none here, and is refused for that.
+            self._behind += waits is not None and 0 < record.timestamp < clock - waits
 
 
 class KafkaSink:

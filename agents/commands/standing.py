@@ -10,15 +10,12 @@ import typer
 
 from agents.commands.exits import BAD, Fault, complain, guarded
 from agents.commands.kafka_options import Data, KafkaConfig
-from agents.commands.naming import SHOWN
 from agents.commands.options import Json
 from agents.commands.wording import (
     LEVELS,
     REASONS,
-    STATES,
     STYLES,
-    against,
-    figure,
+    amount,
     key_with_name,
     moment,
     place_names,
@@ -26,7 +23,7 @@ from agents.commands.wording import (
 from schemas.spelling import guess
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from agents.commands.folder import About
     from agents.commands.sources import Source
@@ -81,13 +78,18 @@ def vitals(
         if sign and not found:
             _require_sign(source, about, sign)
     wanted = None if key is None else _key_named(key)
-    rows = list(_chosen(found, wanted, level, everything=everything))
+    rows = list(_chosen(found, sign, wanted, level, everything=everything))
     if as_json:
         _print_lines([row.value for row in rows])
     elif rows:
-        _show(_vitals_table([orjson.loads(row.value) for row in rows], about))
+        from agents.commands.layout import show
+
+        values = [orjson.loads(row.value) for row in rows]
+        show(lambda width: _vitals_lines(values, about, width))
     else:
-        complain("no results yet" if not found else "no result of such a key or level")
+        levels = f"there are keys of level {', '.join(_levels(found))}"
+        none = f"no result of {key or 'city and district'}; {levels}: name one with --level"
+        complain(none if found else "no results yet")
 
 
 @guarded
@@ -114,14 +116,23 @@ def alerts(
         newest = sorted(source.latest(_ALERTS), key=lambda alert: -alert.offset)
     rows = [(latest.value, orjson.loads(latest.value)) for latest in newest]
     rows = [row for row in rows if everything or row[1]["state"] != "cleared"]
-    # The worst first, and of those the newest.
+    # The worst first, and of those the one that changed last.
     rows.sort(key=lambda row: (row[1]["state"] == "cleared", -row[1]["level"]))
     if as_json:
         _print_lines([raw for raw, _ in rows])
     elif rows:
-        _show(_alerts_table([alert for _, alert in rows], zone))
+        from agents.commands.alert_table import alert_lines
+        from agents.commands.layout import show
+
+        told = sorted((alert for _, alert in rows), key=_rank)
+        show(lambda width: alert_lines(told, zone, width, "t_raised", reasons=True))
     else:
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
+
+
+def _rank(alert: dict[str, Any]) -> tuple[bool, int, int]:
+    """The worst first, and of those the newest."""
+    return alert["state"] == "cleared", -alert["level"], -alert["t_raised"]
 
 
 def _require_sign(source: Source, about: About, sign: str) -> None:
@@ -146,19 +157,28 @@ def _key_named(key: str) -> str:
 
 
 def _chosen(
-    rows: list[Latest], key: str | None, level: str | None, *, everything: bool
+    rows: list[Latest],
+    sign: str | None,
+    key: str | None,
+    level: str | None,
+    *,
+    everything: bool,
 ) -> Iterator[Latest]:
     levels = (level,) if level else None if everything or key else _COARSE
-    if level is not None:
-        known = {row.key.decode().split("|", 2)[1] for row in rows}
-        if known and level not in known:
-            raise Fault(
-                BAD, f"no sign has keys of level {level}; there are {', '.join(sorted(known))}"
-            )
+    known = _levels(rows)
+    if level is not None and known and level not in known:
+        none = f"{sign} has no" if sign else "no sign has"
+        near = guess(level, known) or ";"
+        raise Fault(BAD, f"{none} keys of level {level}{near} there are {', '.join(known)}")
     for row in rows:
         _, key_level, name = row.key.decode().split("|", 2)
         if (levels is None or key_level in levels) and key in (None, name):
             yield row
+
+
+def _levels(rows: list[Latest]) -> list[str]:
+    """The key levels of results."""
+    return sorted({row.key.decode().split("|", 2)[1] for row in rows})
 
 
 def _print_lines(lines: list[bytes]) -> None:
@@ -167,70 +187,36 @@ def _print_lines(lines: list[bytes]) -> None:
     sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
 
 
-def _show(table: Table) -> None:
-    import sys
+def _vitals_lines(rows: list[dict[str, Any]], about: About, width: int | None) -> Iterator[Text]:
+    from agents.commands.layout import column, fitting, table
 
-    from rich.console import Console
+    def name(row: dict[str, Any]) -> str:
+        return about.signs.get(row["vital"], "").partition(" ")[0]
 
-    # Piped, a table is as wide as it needs to be.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table)
+    columns = [
+        column("体征 sign", (row["vital"] for row in rows)),
+        column("", map(name, rows), 2),
+        column("对象 key", (key_with_name(row["key"], row["place"]) for row in rows)),
+        column("值 value", map(_value, rows), right=True),
+        column("级 level", map(_level, rows)),
+        column("时间 window end", (moment(row["t_end"], about.zone) for row in rows), 1),
+        column("覆盖 coverage", (f"{row['coverage']:.0%}" for row in rows), 3, right=True),
+        column("条数 n", (f"{row['n']:,}" for row in rows), 4, right=True),
+    ]
+    yield from table(fitting(columns, width))
 
 
-def _vitals_table(rows: list[dict[str, Any]], about: About) -> Table:
-    from rich.table import Table
+def _value(row: dict[str, Any]) -> Text:
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for head in ("体征 sign", "对象 key"):
-        table.add_column(head, no_wrap=True)
-    table.add_column("值 value", justify="right", no_wrap=True)
-    table.add_column("级 level", no_wrap=True)
-    table.add_column("时间 window end", no_wrap=True)
-    table.add_column("覆盖 coverage", justify="right")
-    table.add_column("条数 n", justify="right")
-    for row in rows:
-        value, level = row["value"], row["level"]
-        reason = row["reason"]
-        said = f"– {REASONS[reason]} {reason}" if value is None else figure(value, row["unit"])
-        table.add_row(
-            Text(f"{row['vital']} {about.signs.get(row['vital'], '').partition(' ')[0]}"),
-            Text(key_with_name(row["key"], row["place"])),
-            Text(
-                said if value is None else f"{said} {row['unit']}", "dim" if value is None else ""
-            ),
-            Text("–") if level is None else Text(LEVELS[level], STYLES[level]),
-            moment(row["t_end"], about.zone),
-            f"{row['coverage']:.0%}",
-            f"{row['n']:,}",
-        )
-    return table
+    said = amount(row["value"], row["unit"])
+    if row["value"] is not None:
+        return Text(said)
+    return Text(f"{said} {REASONS[row['reason']]} {row['reason']}", "dim")
 
 
-def _alerts_table(rows: list[dict[str, Any]], zone: str) -> Table:
-    from rich.table import Table
+def _level(row: dict[str, Any]) -> Text:
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    heads = ("号 id", "始于 raised", "级 level", "报警 alert", "对象 key", "值 value", "状态 state")
-    for head in heads:
-        table.add_column(head, no_wrap=head.startswith(("号", "始", "级", "状")))
-    table.add_column("原因 why", ratio=1)
-    for alert in rows:
-        why = alert["why"]
-        reasons = [f"{against(why)} {alert['unit']}", why["threshold_source"], why["standing"]]
-        if why["contributors"]:
-            most = (f"{c['key']} {c['value']:g}" for c in why["contributors"][:3])
-            reasons.append(f"最多 top {', '.join(most)}")
-        late = " 迟 late" if alert["late"] else ""
-        table.add_row(
-            alert["alert_id"][:SHOWN],
-            moment(alert["t_raised"], zone),
-            Text(LEVELS[alert["level"]], STYLES[alert["level"]]),
-            Text(" ".join(alert["annotations"].values())),
-            Text(key_with_name(alert["key"], alert["place"])),
-            f"{figure(alert['value'], alert['unit'])} {alert['unit']}",
-            f"{STATES[alert['state']]}{late}",
-            Text("; ".join(reasons)),
-        )
-    return table
+    level = row["level"]
+    return Text("–") if level is None else Text(LEVELS[level], STYLES[level])

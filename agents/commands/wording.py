@@ -39,6 +39,10 @@ BINS = {
     "rejected": "拒收 rejected",
 }
 
+_SHARES = ("1", "ratio")
+_UNSAID = ("1", "0-100")
+"""Units that say how a number is to be taken, and are no word of its measure."""
+
 _DIVISIONS = Path(__file__).parents[1] / "city" / "divisions_4401.csv"
 _CITIES = {"4401": "广州市"}
 
@@ -78,10 +82,30 @@ def key_with_name(key: str, place: str | None) -> str:
 def figure(value: float, unit: str) -> str:
     """A value with as many digits as its unit deserves.
 
-    >>> figure(47.06, "mm"), figure(3.0, "count"), figure(1204.2, "1/h")
-    ('47.1', '3', '1204')
+    >>> figure(47.06, "mm"), figure(3.0, "count"), figure(1204.2, "1/h"), figure(0.745, "1")
+    ('47.1', '3', '1204', '0.74')
     """
+    if unit in _SHARES:
+        return f"{value:.2f}"
     return f"{value:.0f}" if unit == "count" or abs(value) >= 100 else f"{value:.1f}"
+
+
+def with_unit(number: str, unit: str) -> str:
+    """A number with its unit; one that is a share or stands on a scale is told alone.
+
+    >>> with_unit("≥ 30", "mm"), with_unit("≤ 0.3", "1"), with_unit("≤ 85", "0-100")
+    ('≥ 30 mm', '≤ 0.3', '≤ 85')
+    """
+    return number if unit in _UNSAID else f"{number} {unit}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A value as people read it, or the dash of a missing one.
+
+    >>> amount(47.06, "mm"), amount(81.2, "0-100"), amount(None, "mm")
+    ('47.1 mm', '81.2', '–')
+    """
+    return "–" if value is None else with_unit(figure(value, unit), unit)
 
 
 def moment(t: int, zone: str) -> str:
@@ -101,6 +125,18 @@ def against(why: dict[str, Any]) -> str:
     """
     threshold = why["threshold"]
     return "" if threshold is None else f"{COMPARE[why['compare']]} {threshold:g}"
+
+
+def sourced(why: dict[str, Any]) -> str:
+    """Where a limit comes from, and its standing where the source does not begin with it.
+
+    >>> sourced({"threshold_source": "district rule", "standing": "verified-primary"})
+    'district rule (verified-primary)'
+    >>> sourced({"threshold_source": "proposal, per street", "standing": "proposal"})
+    'proposal, per street'
+    """
+    source, standing = why["threshold_source"], why["standing"]
+    return source if source.startswith(standing) else f"{source} ({standing})"
 
 
 def printable(text: str) -> str:

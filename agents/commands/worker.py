@@ -71,6 +71,7 @@ def worker(
     kafka = plan.configuration.kafka
     require_topics(plan, config)
     metrics = Metrics()
+    metrics.name_run(broker=kafka.broker, group=group_of(kafka), config=plan.config)
     try:
         address = metrics.serve(port, host)
     except OSError as error:

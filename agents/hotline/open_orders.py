@@ -54,6 +54,8 @@ class OpenOrders:
         self._keep, self._slot_of, self._measure = keep, slot_of, measure
         self._folded_until = BEFORE_ALL
 
+    rows = None
+
     def add(self, row: Row, /) -> None:
         """Nothing: what is sampled stands in the table."""
 

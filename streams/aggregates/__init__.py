@@ -8,6 +8,7 @@ of rows, never of their grouping.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from streams.aggregates.distinct import DISTINCT as DISTINCT
@@ -37,6 +38,10 @@ class Family(Protocol):
         ...
 
     def merge(self, a: Accumulator, b: Accumulator) -> Accumulator: ...
+
+    def fold(self, rows: Any, pane_ms: int) -> Iterable[tuple[int, int, Accumulator]]:
+        """``(pane start, slot, accumulator)`` of packed rows; those of facts stand in a list."""
+        ...
 
     def dump(self, a: Accumulator) -> list[Any]:
         """Plain data of at most 64-bit numbers, strings and bytes."""

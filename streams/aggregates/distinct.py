@@ -6,11 +6,14 @@ cardinality estimation algorithm" (2007), with linear counting for small sets.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from hashlib import blake2b
 from math import log
 from typing import Any
 
+from ext.rows import Rows
+from streams.aggregates.grouping import gathered
 from streams.timeline import BEFORE_ALL
 
 EXACT = 64
@@ -45,6 +48,9 @@ class Distinct:
 
     def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
         return reduce(self.merge, (self.row(*row) for row in rows))
+
+    def fold(self, rows: Rows, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+        return gathered(rows, pane_ms, self.gather)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
+from streams.aggregates.grouping import gathered
 from streams.timeline import BEFORE_ALL
 
 Fact = tuple[int, tuple[int, ...]]
@@ -35,6 +37,9 @@ class Facts:
 
     def gather(self, rows: list[tuple[int, Any, int, int]]) -> tuple[Any, ...]:
         return reduce(self.merge, (self.row(*row) for row in rows))
+
+    def fold(self, rows: Any, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+        return gathered(rows, pane_ms, self.gather)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         facts = tuple(sorted(a[3] + b[3])) if a[3] and b[3] else a[3] or b[3]

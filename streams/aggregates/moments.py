@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
+from ext.rows import Rows
+from streams.aggregates.grouping import gathered
 from streams.aggregates.wide import WIDE, dump_wide, load_wide
 from streams.timeline import BEFORE_ALL
 
@@ -31,6 +34,9 @@ class Moments:
 
     def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
         return reduce(self.merge, (self.row(*row) for row in rows))
+
+    def fold(self, rows: Rows, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+        return gathered(rows, pane_ms, self.gather)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         later = a if (a[1], a[7]) >= (b[1], b[7]) else b

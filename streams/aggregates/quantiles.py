@@ -11,6 +11,8 @@ from collections import Counter
 from math import ceil, floor, log
 from typing import Any
 
+from ext import sketches
+from ext.rows import Rows
 from streams.timeline import BEFORE_ALL
 
 EXACT = 64
@@ -49,6 +51,9 @@ class Quantiles:
             counts = Counter(map(_bucket, values))
             return (len(rows), max(times), sum(covered), None, tuple(sorted(counts.items())))
         return (len(rows), max(times), sum(covered), tuple(sorted(values)), None)
+
+    def fold(self, rows: Rows, pane_ms: int) -> list[tuple[int, int, tuple[Any, ...]]]:
+        return sketches.quantiles(rows, pane_ms, EXACT, _LOG_GAMMA)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from ext import sketches
+from ext.rows import Rows
 from streams.aggregates.wide import dump_wide, load_wide
 from streams.timeline import BEFORE_ALL
 
@@ -27,6 +29,9 @@ class Slopes:
 
     def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
         return reduce(self.merge, (self.row(*row) for row in rows))
+
+    def fold(self, rows: Rows, pane_ms: int) -> list[tuple[int, int, tuple[Any, ...]]]:
+        return sketches.slopes(rows, pane_ms)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         sums = (x + y for x, y in zip(a[2:], b[2:], strict=True))

@@ -56,6 +56,9 @@ def test_every_number_of_a_short_run() -> None:
         assert all(one.end <= 240 for one in found)
     with pytest.raises(ValueError, match="episodes is 7: 6 are planned to end within 240 minutes"):
         City(7, 0.1, episodes=7, minutes=240)
+    with pytest.raises(ValueError, match="a longer run: 4320 minutes have so many"):
+        City(7, 0.1, episodes=50, minutes=240)
+    assert len(City(7, 0.1, episodes=50, minutes=4320).episodes(WEEK)) == 50
     with pytest.raises(ValueError, match="ask for fewer"):
         City(7, 0.1, episodes=1, minutes=30)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.alerts import Alerts
+from agents.alerts import Alerts, _Told
 from agents.entries import Entry, judged
 from agents.episodes import Episode, Rule, advance, episode_id
 from agents.levels import scale_of
@@ -237,11 +237,42 @@ def test_a_correction_to_no_higher_level_says_nothing(before: float | None, afte
     assert Log().correct(1, before, after) == []
 
 
-def test_a_correction_within_a_raised_episode_says_nothing() -> None:
+def test_a_correction_within_a_raised_episode_says_nothing_unless_it_is_worse() -> None:
     log = Log()
     for minute in range(3):
         log.judge(minute, 12)
-    assert log.correct(2, 12, 45) == []
+    assert log.correct(2, 5, 12) == []
+    assert log.correct(2, 12, 45) == [("raised", True), ("cleared", True)]
+    assert log.correct(3, 12, 45) == []
+
+
+def test_a_run_of_late_windows_raises_one_alert() -> None:
+    """A window of a day that is corrected is one of hundreds: each would be an alert."""
+    log = Log()
+    for minute in range(200):
+        log.judge(minute, 5)
+    found = [log.correct(minute, 5, 12) for minute in range(100, 160)]
+    assert found == [[("raised", True), ("cleared", True)], *[[]] * 59]
+
+
+def test_each_alert_that_is_over_counts_as_long_as_corrections_come() -> None:
+    """The allowed lateness is five minutes, the off-delay one."""
+    log = Log()
+    for minute, value in enumerate([5, 12, 12, 2, 2, 2, 2, 12, 12, 2, 2]):
+        log.judge(minute, value)
+    assert [alert.transition for alert in log.sent] == ["raised", "clearing", "cleared"] * 2
+    assert [log.correct(minute, None, 12) for minute in (2, 3, 8)] == [[], [], []]
+    assert log.correct(6, None, 12) == []
+
+
+def test_alerts_of_one_sign_do_not_end_what_another_remembers() -> None:
+    """The order in which signs of different topics are judged depends on how lanes interleave."""
+    log = Log()
+    for minute, value in enumerate([5, 12, 12, 2, 2]):
+        log.judge(minute, value)
+    key = entry(12).name
+    log.alerts._note("other.sign", key, log.alerts._rules[SIGN.id][1], _Told(0, 10**12, 4))
+    assert log.correct(2, None, 12) == []
 
 
 def test_alerts_survive_a_snapshot() -> None:

@@ -22,7 +22,7 @@ whole = Pipeline.step
 
 def step(self, chunk, quarantine=frozenset()):
     if chunk.lane == ("city.sensor.v1", 1) and 30 in chunk.offsets and 30 not in quarantine:
-        raise StepError(chunk.lane, 30) from RuntimeError("{SECRET}")
+        raise StepError(chunk.lane, 30) from RuntimeError({SECRET[:8]!r} + {SECRET[8:]!r})
     return whole(self, chunk, quarantine)
 
 Pipeline.step = step
@@ -56,6 +56,8 @@ def test_a_record_that_stops_the_engine_twice_is_set_aside(
     second = run(FAILING, *arguments, debug=True)
     assert second.code == 1
     assert "Traceback" in second.err
+    assert "RuntimeError" in second.err
+    assert SECRET not in second.err
     third = run(FAILING, *arguments)
     assert third.code == 0, third.err
     assert third.lines[-1]["total"]["remainder"] == 0
@@ -63,6 +65,25 @@ def test_a_record_that_stops_the_engine_twice_is_set_aside(
     assert [(x["topic"], x["partition"], x["offset"]) for x in listed.lines] == [
         ("city.sensor.v1", 1, 30)
     ]
+
+
+FEEDER = f"""
+from agents import recordings
+
+def feed(order):
+    raise RuntimeError({SECRET[:8]!r} + {SECRET[8:]!r})
+
+recordings.feed = feed
+recordings.msgspec.json.decode = lambda raw, type: None
+recordings.main()
+"""
+
+
+def test_the_process_that_feeds_a_replay_says_no_more_of_a_crash() -> None:
+    ended = run(FEEDER)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == "RuntimeError"
+    assert SECRET not in ended.err
 
 
 # As where the package was installed without a compiler.

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import orjson
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from agents.commands.cli import app
@@ -425,8 +427,22 @@ def test_an_anomaly_says_what_its_model_expected(
     assert drawn == ANOMALY
 
 
+def test_no_word_is_cut_on_a_screen_of_80_cells(
+    anomaly: Story, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")  # 80 cells, no colours
+    show(anomaly)
+    told = capsys.readouterr().out
+    assert "…" not in told
+    assert max(map(cell_len, told.splitlines())) <= 80
+    for words in ("2026-03-02 06:05:00  报警 raised     黄 yellow", "9.0 veh  > 6"):
+        assert " ".join(words.split()) in " ".join(told.split()), words
+
+
 ANOMALY = """\
-traffic.flow  4401 广州市  [veh]  2026-03-02 06:00 – 2026-03-02 06:19 Asia/Shanghai
+traffic.flow  4401 广州市  [veh]
+2026-03-02 06:00 – 2026-03-02 06:19 Asia/Shanghai
                 ↑                ↓
   9 │           ⢸⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⡇
     │           ⡎              ⢣

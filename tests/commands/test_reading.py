@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from agents.commands.cli import app
+from schemas.loading import CATALOGUE
 from tests.commands.console import CityRun, Cli
 
 
@@ -34,6 +36,11 @@ def test_words_that_are_not_known(city: CityRun, cli: Cli) -> None:
     level = cli("vitals", "--level", "village", "--data", city.data)
     assert level.code == 2
     assert "district" in level.err
+    other = cli("vitals", "drain.depth", "--level", "station", "--data", city.data)
+    assert (other.code, other.out) == (2, "")
+    assert "drain.depth has no keys of level station; there are city, district, site" in other.err
+    finer = cli("vitals", "traffic.speed_ratio", "--data", city.data)
+    assert "there are keys of level segment, street" in finer.err
 
 
 def test_alerts_that_stand(cli: Cli, logs: Path, tmp_path: Path, city: CityRun) -> None:
@@ -59,6 +66,22 @@ def test_the_shipped_configuration_is_right(cli: Cli) -> None:
     assert found["ok"]
     assert "traffic.tpi" in found["signs"]["window"]
     assert len(found["fingerprint"]) == 12
+
+
+def test_what_the_label_of_a_configuration_covers(cli: Cli, logs: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    shutil.copytree(CATALOGUE, config)
+    assert "without a register" in cli("check", "--config", config).out
+    register = logs / "register.csv"
+    (config / "register.yaml").write_text(f"register_file: {register}\n")
+    devices = len(register.read_text("utf-8").splitlines()) - 1
+    found = cli("check", "--config", config)
+    assert f"with its register of {devices} devices" in found.out
+    told = cli("doctor", "--config", config).out
+    assert f"with its register of {devices} devices" in told
+    replayed = cli("replay", logs / "city.sensor.v1.ndjson", "--config", config, "--json").lines[0]
+    assert replayed["config"] in found.out
+    assert replayed["config"] in told
 
 
 def test_every_fault_of_a_configuration_has_its_place(cli: Cli, tmp_path: Path) -> None:

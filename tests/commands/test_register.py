@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from agents.city import City
 from agents.commands import register as command
 from agents.commands.cli import app
+from agents.commands.expectations import keep
 from agents.commands.folder import describe, write_about
 from agents.commands.heard import Hearing
 from agents.readers import time_of
@@ -227,6 +229,21 @@ def test_who_speaks_without_being_registered(small: SmallCity, tmp_path: Path) -
     assert "gone-1" in table.stdout
     assert "gone-2" not in table.stdout
     assert "what the log still keeps" in table.stderr
+    assert f"held against {path}: {len(register)} rows" in table.stderr
+
+
+def test_a_register_of_the_working_directory_is_named(
+    small: SmallCity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(LogStore(small.data)) as store:
+        keep(store, small.register)
+    own = run("unknown", "--data", small.data)
+    rows = len(small.register)
+    assert f"held against the register of the last run on {small.data}: {rows} rows" in own.stderr
+    Path("register.csv").write_text(f"{HEAD}\nd1,sensor,rain,4401\n", "utf-8")
+    here = run("unknown", "--data", small.data)
+    assert "held against register.csv: 1 rows" in here.stderr
 
 
 def test_long_tables_are_cut(

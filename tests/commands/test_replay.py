@@ -49,6 +49,18 @@ def test_a_paced_replay_ends_on_a_signal(logs: Path) -> None:
     assert json.loads(out.splitlines()[-1])["total"]["remainder"] == 0
 
 
+def test_a_replay_without_a_terminal_says_how_far_it_is(logs: Path) -> None:
+    with started("replay", logs, "--speed", "60") as process:
+        assert process.stderr is not None
+        told = [process.stderr.readline().decode() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert [line.split()[0] for line in told[:2]] == ["data", "metrics"]
+    assert told[2].startswith("2026-03-02 06:")
+    assert "待处理 lag " in told[2]
+    assert " = 计入 accepted " in told[2]
+
+
 def test_logs_that_can_not_be_replayed(cli: Cli, logs: Path, tmp_path: Path) -> None:
     unknown = tmp_path / "city.sensr.v1.ndjson"
     unknown.write_bytes(b"{}\n")

@@ -112,6 +112,7 @@ def test_what_citizens_say_is_never_shown(running: Path, cli: Cli, tmp_path: Pat
     listed = cli("deadletter", "list", "--data", running)
     assert shown.code == 0
     assert "not shown" in shown.out
+    assert f"timestamp  {letter['timestamp']} (2026-" in shown.out
     assert TEXT not in shown.out + shown.err + listed.out
     as_json = cli("deadletter", "show", where, "--data", running, "--json")
     assert as_json.lines[0]["record"] is None

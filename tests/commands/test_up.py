@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
 import subprocess
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +47,17 @@ def test_standard_output_is_json_lines_and_a_closing_object(city: CityRun) -> No
 def test_the_first_lines_say_where_things_are(city: CityRun) -> None:
     assert str(city.data) in city.ended.err
     assert "http://127.0.0.1:" in city.ended.err
+
+
+def test_the_metrics_say_whose_they_are(tmp_path: Path) -> None:
+    with started("up", "--data", tmp_path / "d", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        config = json.loads(process.stdout.readline())["config"]
+        _, address = (process.stderr.readline().decode().split()[1] for _ in range(2))
+        with urlopen(address) as answer:
+            told = answer.read().decode()
+    assert f'cityvitals_run_info{{config="{config}",data="{tmp_path / "d"}"}} 1.0' in told
 
 
 def test_a_second_run_goes_on_with_the_seed_of_the_folder(city: CityRun, cli: Cli) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ext.panes import Panes
+from ext.rows import Rows
 from streams.aggregates import MOMENTS, Accumulator
 
 Row = tuple[int, int, int, int, int]
@@ -106,8 +107,8 @@ def test_panes_are_those_of_plain_python(
         else:
             # In any number of calls.
             cut = rng.randrange(len(turn) + 1)
-            panes.add(turn[:cut])
-            panes.add(turn[cut:])
+            panes.add(Rows(turn[:cut]))
+            panes.add(Rows(turn[cut:]))
             plain.add(turn)
         if rng.randrange(3) == 0:
             state = encoded(panes.freeze(whole=True))
@@ -124,7 +125,7 @@ def test_panes_are_those_of_plain_python(
 )
 def test_a_cell_is_the_merge_of_its_rows(rows: list[Row]) -> None:
     panes = Panes(1, 0)
-    panes.add(rows)
+    panes.add(Rows(rows))
     state = MOMENTS.empty
     for t, _, value, weight, covered in rows:
         state = MOMENTS.merge(state, MOMENTS.row(t, value, weight, covered))
@@ -134,7 +135,7 @@ def test_a_cell_is_the_merge_of_its_rows(rows: list[Row]) -> None:
 def test_sums_of_extremes_do_not_overflow() -> None:
     least, rows = -(2**63), 10_000
     panes = Panes(1000, 0)
-    panes.add([(0, 0, least, least, 0)] * rows + [(0, 1, 2**56, 2**63 - 1, 0)] * rows)
+    panes.add(Rows([(0, 0, least, least, 0)] * rows + [(0, 1, 2**56, 2**63 - 1, 0)] * rows))
     ((_, _, [(_, low), (_, high)]),) = panes.close_until(1000)
     assert (low[3], low[8]) == (rows * least, rows * least)
     assert high[3:5] == (rows * 2**56, rows * 2**112)
@@ -151,10 +152,10 @@ def test_boundaries() -> None:
         watermark 0  ^ closes the first; -1 is now a correction, 0 is not
     """
     panes = Panes(1000, 500)
-    panes.add([(-1000, 0, 1, 0, 0), (-1, 0, 2, 0, 0), (0, 0, 4, 0, 0)])
+    panes.add(Rows([(-1000, 0, 1, 0, 0), (-1, 0, 2, 0, 0), (0, 0, 4, 0, 0)]))
     assert panes.close_until(-1) == []
     assert panes.close_until(0) == [(-1000, False, [(0, (2, -1, 0, 3, 5, 1, 2, 2, 0))])]
-    panes.add([(-1, 0, 8, 0, 0), (0, 0, 16, 0, 0)])
+    panes.add(Rows([(-1, 0, 8, 0, 0), (0, 0, 16, 0, 0)]))
     assert panes.close_until(499) == []
     assert [c[:2] for c in panes.close_until(500)] == [(-1000, True)]
     ((start, late, [(_, state)]),) = panes.close_until(1000)
@@ -166,19 +167,19 @@ def test_a_watermark_never_goes_back() -> None:
     panes.close_until(5000)
     assert panes.close_until(1000) == []
     assert panes.closed_until == 5000
-    panes.add([(4999, 0, 1, 0, 0)])
+    panes.add(Rows([(4999, 0, 1, 0, 0)]))
     assert [c[:2] for c in panes.close_until(5000)] == [(4000, True)]
 
 
 @pytest.mark.parametrize("slot", [-1, -(2**63), 2**40])
 def test_a_slot_out_of_range_is_refused(slot: int) -> None:
     with pytest.raises(ValueError, match="out of range"):
-        Panes(1000, 0).add([(0, slot, 1, 0, 0)])
+        Panes(1000, 0).add(Rows([(0, slot, 1, 0, 0)]))
 
 
 def test_a_number_beyond_64_bits_is_refused() -> None:
     with pytest.raises(OverflowError):
-        Panes(1000, 0).add([(0, 0, 2**63, 0, 0)])
+        Panes(1000, 0).add(Rows([(0, 0, 2**63, 0, 0)]))
 
 
 @pytest.mark.parametrize("pane_ms", [0, -1])
@@ -189,9 +190,9 @@ def test_a_pane_needs_a_length(pane_ms: int) -> None:
 
 def filled() -> Panes:
     panes = Panes(1000, 5000)
-    panes.add([(t, t % 7, t * t, -t, 1) for t in range(0, 5000, 37)])
+    panes.add(Rows([(t, t % 7, t * t, -t, 1) for t in range(0, 5000, 37)]))
     panes.close_until(2000)
-    panes.add([(t, t % 3, t, 0, 1) for t in range(0, 2500, 91)])
+    panes.add(Rows([(t, t % 3, t, 0, 1) for t in range(0, 2500, 91)]))
     return panes
 
 
@@ -200,7 +201,7 @@ def test_a_freeze_names_every_pane_and_holds_those_that_changed() -> None:
     names = {(2000, False), (3000, False), (4000, False), (0, True), (1000, True)}
     assert panes.freeze().keys() == names
     assert set(panes.freeze().values()) == {None}
-    panes.add([(2500, 0, 1, 0, 1), (999, 9, 1, 0, 1)])
+    panes.add(Rows([(2500, 0, 1, 0, 1), (999, 9, 1, 0, 1)]))
     changed = {name for name, state in panes.freeze().items() if state is not None}
     assert changed == {(2000, False), (0, True)}
     panes.close_until(6000)
@@ -213,7 +214,7 @@ def test_what_is_held_stays_as_it_was() -> None:
     expected = encoded(panes.freeze(whole=True))
     held = panes.freeze(whole=True)
     for turn in range(3):
-        panes.add([(t, t % 50, t, t, 1) for t in range(0, 5000, 10 + turn)])
+        panes.add(Rows([(t, t % 50, t, t, 1) for t in range(0, 5000, 10 + turn)]))
         assert encoded(held) == expected
     later = encoded(panes.freeze())
     assert later.keys() == expected.keys()
@@ -227,7 +228,7 @@ def test_what_is_held_stays_as_it_was() -> None:
 
 def test_loading_takes_the_place_of_what_was_there() -> None:
     panes = Panes(1000, 5000)
-    panes.add([(0, 0, 1, 0, 0)])
+    panes.add(Rows([(0, 0, 1, 0, 0)]))
     panes.load(7000, {})
     assert (panes.open_panes, panes.closed_until) == (0, 7000)
 

@@ -50,7 +50,7 @@ def measures(sign: EventSign) -> Measures:
     x, y, word = "0::BIGINT", "0::BIGINT", "NULL"
     if function == "tpi":
         x = "micro(link_len_m * 3.6::DOUBLE / greatest(speed_kmh, 1))"
-        y = "micro(link_len_m * 3.6::DOUBLE / free_flow_kmh)"
+        y = "micro(link_len_m * 3.6::DOUBLE / greatest(free_flow_kmh, 1))"
     elif function == "distinct":
         word = f'"{reads[0]}"'
     elif function == "leq":

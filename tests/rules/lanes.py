@@ -88,7 +88,7 @@ def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str]
         if None in fields:
             return None
         length, speed, free = fields
-        return (micro(length * 3.6 / max(speed, 1)), micro(length * 3.6 / free), "")
+        return (micro(length * 3.6 / max(speed, 1)), micro(length * 3.6 / max(free, 1)), "")
     of = event.get(what.of or "value")
     if of is None:
         return None

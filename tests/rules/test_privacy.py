@@ -321,18 +321,19 @@ def test_a_process_that_fails_tells_nothing_of_the_record(tmp_path: Path) -> Non
     logs.mkdir()
     (logs / "city.hotline.v1.ndjson").write_bytes(b"\n".join(lines) + b"\n")
     told = []
-    for _ in range(3):
+    for debug in ("", "1", "1"):
         command = [sys.executable, "-c", FAILING, "replay", logs, "--data", tmp_path / "data"]
         done = subprocess.run(
             [*map(str, command), "--json"],
             capture_output=True,
             timeout=120,
-            env={**os.environ, "CITYVITALS_DEBUG": ""},
+            env={**os.environ, "CITYVITALS_DEBUG": debug},
             check=False,
         )
         told.append(done)
     assert told[0].returncode == told[1].returncode == 1
     assert b"RuntimeError" in told[0].stderr
+    assert b"Traceback" in told[1].stderr
     written = b"".join(done.stdout + done.stderr for done in told)
     assert not found_in(written + everything_in(tmp_path / "data"), secrets)
 

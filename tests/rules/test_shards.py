@@ -6,6 +6,7 @@ place to another, such as a bus, is known to both of them.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ from tests.rules.test_two_hops import (
     sent_by_lanes,
     ticks_of,
 )
-from tests.rules.wide import EVENT_SIGNS, SECRET, START, STATE_SIGNS, wide
+from tests.rules.wide import EVENT_SIGNS, SECRET, START, STATE_SIGNS, gaussian, wide
 from tests.rules.wide_logs import WideWriter
 
 Split = list[list[str]]
@@ -73,6 +74,24 @@ DEPTH = sensor(
     keys=["site"],
     rollup="none",
     levels=levels("ge", yellow=20),
+    model=gaussian(),
+)
+UNUSUAL = sign(
+    "far.ratio",
+    "ratio",
+    kind="derived",
+    formula={"name": "ratio_to_baseline", "of": "far.depth", "floor": 1, "at_least": 1},
+    window=window(60, 60),
+    keys=["site"],
+    levels=levels("ge", yellow=1.1),
+)
+UNUSUAL_POINTS = sign(
+    "far.unusual",
+    "count",
+    kind="derived",
+    formula={"name": "children_at_level", "of": "far.ratio", "child": "site", "level": "yellow"},
+    window=window(60, 60),
+    keys=["city"],
 )
 POINTS = sign(
     "far.points",
@@ -90,8 +109,8 @@ PAST = past_mean(
     window=window(60, 60),
     keys=["city"],
 )
-FAR = configuration([DEPTH, POINTS, PAST], SMALL_TOPICS, forget_s=1800)
-"""A sign without a key above its sites, and others that read it for the city."""
+FAR = configuration([DEPTH, POINTS, PAST, UNUSUAL, UNUSUAL_POINTS], SMALL_TOPICS, forget_s=1800)
+"""A sign without a key above its sites, and others that read it, or its model, for the city."""
 
 
 def sharded(configuration: Configuration, split: Split) -> Configuration:
@@ -175,6 +194,29 @@ def test_small_logs(split: str, seed: int) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_what_the_city_reads_of_other_shards(split: str, seed: int) -> None:
     assert_union(FAR, SPLITS[split], Random(seed), 12_000)
+
+
+def test_what_the_city_reads_of_the_models_of_other_shards() -> None:
+    """Two sites of two shards, a quarter of an hour, and one value in it that is unusual."""
+    split = SPLITS["a district"]
+    log: dict[LaneName, list[Record]] = {
+        (t.name, p): [] for t in FAR.topics for p in range(t.partitions)
+    }
+    lane = next(name for name in log if "sensor" in name[0])
+    for minute in range(15):
+        for site, place in (("s1", "440106001"), ("s2", "440111002")):
+            event = {"device": site, "site": site, "place": place, "metric": "water_depth"}
+            event |= {
+                "unit": "cm",
+                "t": START + minute * 60_000,
+                "value": 30 if minute == 9 else 10,
+            }
+            log[lane].append((START + minute * 60_000, event))
+    pipeline = Pipeline(compile_plan(FAR))
+    outputs = [output for chunk in chunks_of(log) for output in pipeline.step(chunk)]
+    said = [json.loads(output.value) for output in outputs + pipeline.end()]
+    assert 2 in [one["value"] for one in said if one.get("vital") == "far.unusual"]
+    assert_log_union(FAR, split, log, Random(1))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -298,6 +298,17 @@ def test_a_missing_field_is_told_where_it_should_stand(refused):
     assert problem.line == line_of(SMALL, "- id: meteo.rain_1h")
 
 
+def test_signs_alone_are_told_what_to_begin_with(tmp_path: Path) -> None:
+    (tmp_path / "signs.yaml").write_text(SMALL[SMALL.index("signs:") :], "utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path, {})
+    told = {problem.path: problem.message for problem in refused.value.problems}
+    assert told.keys() == {"city", "topics", "version"}
+    advised = [message for message in told.values() if "copy of the folder" in message]
+    assert len(advised) == 1
+    assert str(CATALOGUE) in advised[0]
+
+
 def test_the_column_is_that_of_the_value(refused):
     (problem,) = refused(SMALL.replace("yellow: 30", "yellow: 5"))
     line = SMALL.splitlines()[problem.line - 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,7 @@ def test_hostile_bytes(raw: bytes, code: str, where: str | None) -> None:
     assert refused.code == code
     assert where is None or refused.where == where
     assert where is not None or refused.where.startswith("byte ")
+    assert code != "malformed" or re.search(": (send|take|leave)", refused.hint), refused.hint
 
 
 INCONSISTENT = [

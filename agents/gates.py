@@ -1,0 +1,240 @@
+"""The gate before a lane: which records go through it, and what it is taught of their senders."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from agents.arrivals import Arrivals, Sender, period_of, validity_of
+from agents.folds import Fold, Taker
+from agents.plan import TopicPlan
+from agents.readers import observation_sender, reading_sender
+from ext.gate import Gate
+from ext.rows import Rows
+from schemas.events import KINDS
+from schemas.reading import LIMITS
+from schemas.signs import Aggregate, HistorySign
+from schemas.times import EARLIEST, LATEST
+from streams.identity import Seen
+from streams.timeline import DAY_MS
+
+VARIABLE = {
+    "sensor": ("t", "value", "seq", "id", "t_ingest", "t_end"),
+    "traffic": (
+        "t",
+        "t_end",
+        "id",
+        "t_ingest",
+        "link_len_m",
+        "speed_kmh",
+        "free_flow_kmh",
+        "intensity",
+        "occupancy",
+        "queue_m",
+        "delay_s",
+        "n",
+        "persons",
+        "occupied",
+        "capacity",
+    ),
+}
+"""What a sender may say otherwise in each record, by kind of topic; its time comes first."""
+
+_TIME, _FLOAT, _INT, _ID = range(4)
+_CONSTANT, _STEPS, _ENERGY, _PAIR, _QUOTIENT, _TRAVEL, _LATENESS = range(7)
+_TIMES = ("t", "t_end", "t_ingest")
+_TRAVELLED = ("speed_kmh", "free_flow_kmh", "link_len_m")
+
+_Op = tuple[int, int, int, int, int, int]
+"""``(op, i, j, k, value, weight)`` as `Gate.learn` takes it."""
+
+
+class _UnsuitedError(Exception):
+    """The gate can not measure what a sign does."""
+
+
+class Teacher:
+    """The gate of one lane and what it is taught.
+
+    Parameters
+    ----------
+    plan
+        Of the lane's topic.
+    seen
+        What the lane has seen.
+    arrivals
+        The signs that count records, if there are any.
+
+    Attributes
+    ----------
+    gate
+        None where the topic has none: what decides where a record goes may be another thing in
+        each of them.
+    """
+
+    def __init__(self, plan: TopicPlan, seen: Seen, arrivals: Arrivals | None) -> None:
+        kind = plan.topic.kind
+        names = VARIABLE.get(kind, ())
+        self._names = {name: i for i, name in enumerate(names)}
+        self._arrivals = arrivals
+        self._covered = plan.reader.covered
+        self._sender = reading_sender if kind == "sensor" else observation_sender
+        self._limits = LIMITS if kind == "sensor" else None
+        self.gate: Gate | None = None
+        if not names or any(_is_divided(sign, self._names) for sign in plan.signs):
+            return
+        self.gate = Gate(
+            _fields(kind, names),
+            seen.table,
+            plan.disorder_ms,
+            plan.skew_ms,
+            plan.lateness_ms,
+            DAY_MS,
+            int.from_bytes(os.urandom(8), "little"),
+        )
+
+    def teach(self, raw: bytes, event: Any, takers: list[Taker]) -> None:
+        """Let records that differ from this one in variable fields alone go through the gate.
+
+        Parameters
+        ----------
+        event
+            The record as it was read, and taken for the first time.
+        takers
+            The signs that take it.
+        """
+        assert self.gate is not None
+        # Of a field that stands twice the last one counts: to the gate all are the same.
+        if self.gate.count_fields(raw) != len(msgspec.json.decode(raw, type=dict)):
+            return
+        sender = None
+        if self._arrivals is not None:
+            sender = self._arrivals.sender(event)
+            if sender is None:
+                return
+        try:
+            covered = self._covered(event)
+            folds = covered is not None
+            routes = self._routes(takers, event) if folds else []
+            arrivals = [] if sender is None else self._arriving(sender, event)
+        except _UnsuitedError:
+            return
+        low, high = -inf, inf
+        if self._limits is not None:
+            _, low, high = self._limits[event.metric]
+        own = event.t_end is not None and self._limits is None
+        self.gate.learn(
+            raw,
+            self._sender(event),
+            b"i" + (event.source or "").encode(),
+            folds=folds,
+            covered=-1 if own else covered or 0,
+            routes=routes,
+            arrivals=arrivals,
+            period=0 if sender is None else sender.period_ms or period_of(event),
+            ranged=-1 if self._limits is None else self._names["value"],
+            low=low,
+            high=high,
+        )
+
+    def _routes(self, takers: list[Taker], event: Any) -> list[tuple[Any, ...]]:
+        found = ((t, self._op(t.fold, event)) for t in takers)
+        return [(_rows_of(taker.fold), taker.slot, *op) for taker, op in found if op is not None]
+
+    def _arriving(self, sender: Sender, event: Any) -> list[tuple[Any, ...]]:
+        sender.arrival.valid, sender.arrival.lateness_s = validity_of(event), 0.0
+        routes = []
+        for taker in sender.route:
+            aggregate = taker.fold.plan.sign.aggregate
+            used = _used(aggregate)
+            if "lateness_s" not in used:
+                pair = taker.measure(sender.arrival)
+                op: _Op | None = None if pair is None else (_CONSTANT, 0, 0, 0, *pair)
+            elif _is_plain(aggregate):
+                op = (_LATENESS, 0, 0, 0, 0, 0)
+            else:
+                raise _UnsuitedError
+            if op is not None:
+                routes.append((_rows_of(taker.fold), taker.slot, *op))
+        return routes
+
+    def _op(self, fold: Fold, event: Any) -> _Op | None:
+        """How the gate measures what a sign does; None where the sign does not take the event."""
+        aggregate = fold.plan.sign.aggregate
+        used = _used(aggregate)
+        places = [self._names[name] for name in used if name in self._names]
+        if not places:
+            pair = fold.plan.measure(event)
+            return None if pair is None else (_CONSTANT, 0, 0, 0, *pair)
+        if any(getattr(event, name) is None for name in used):
+            return None
+        if len(places) < len(used):
+            raise _UnsuitedError
+        i, j, k = (*places, 0, 0)[:3]
+        if _is_plain(aggregate):
+            return (_STEPS, i, 0, 0, 0, 0)
+        known = {"leq": _ENERGY, "ratio": _PAIR, "tpi": _TRAVEL}
+        op = _QUOTIENT if aggregate.over and aggregate.function != "ratio" else None
+        op = known.get(aggregate.function, op)
+        if op is None:
+            raise _UnsuitedError
+        return (op, i, j, k, 0, 0)
+
+
+def _is_divided(plan: Any, variable: dict[str, int]) -> bool:
+    """Whether a variable field decides where a record's rows go."""
+    dimension = plan.dimension
+    return isinstance(plan.sign, HistorySign) or any(
+        name in variable for name in (*plan.sign.match, *([dimension] if dimension else ()))
+    )
+
+
+def _used(aggregate: Aggregate) -> tuple[str, ...]:
+    """The fields that an aggregate reads."""
+    if aggregate.function in ("count", "online"):
+        return ()
+    if aggregate.function == "tpi":
+        return _TRAVELLED
+    of = aggregate.of or "value"
+    return (of,) if aggregate.over is None else (of, aggregate.over)
+
+
+def _is_plain(aggregate: Aggregate) -> bool:
+    """Whether it takes the value of one field, and nothing else."""
+    return aggregate.over is None and aggregate.function not in ("leq", "distinct", "tpi", "ratio")
+
+
+def _rows_of(fold: Fold) -> Rows:
+    rows = fold.store.rows
+    if rows is None:
+        raise _UnsuitedError
+    return rows
+
+
+def _fields(kind: str, names: tuple[str, ...]) -> list[tuple[str, int, float, float, bool]]:
+    """The variable fields with the bounds that the event's type gives them."""
+    struct = inspect.type_info(KINDS[kind])
+    assert isinstance(struct, inspect.StructType)
+    types = {field.name: field.type for field in struct.fields}
+    return [(name, *_bounds(name, types[name])) for name in names]
+
+
+def _bounds(name: str, declared: inspect.Type) -> tuple[int, float, float, bool]:
+    if name in _TIMES:
+        return _TIME, EARLIEST, LATEST - 1, False
+    while not isinstance(declared, inspect.IntType | inspect.FloatType | inspect.StrType):
+        if isinstance(declared, inspect.Metadata):
+            declared = declared.type
+        else:
+            assert isinstance(declared, inspect.UnionType)
+            declared = next(t for t in declared.types if not isinstance(t, inspect.NoneType))
+    if isinstance(declared, inspect.StrType):
+        return _ID, declared.min_length or 0, declared.max_length or inf, False
+    low = declared.ge if declared.gt is None else declared.gt
+    low, high = -inf if low is None else low, inf if declared.le is None else declared.le
+    kind = _INT if isinstance(declared, inspect.IntType) else _FLOAT
+    return kind, low, high, declared.gt is not None

@@ -1,0 +1,48 @@
+from collections.abc import Iterable, Sequence
+
+from ext.rows import Rows
+from ext.seen import Seen
+
+DONE: int
+CUT: int
+ODD: int
+UNKNOWN: int
+
+Route = tuple[Rows, int, int, int, int, int, int, int]
+
+class Gate:
+    watermark: int
+    def __init__(
+        self,
+        fields: list[tuple[str, int, float, float, bool]],
+        seen: Seen,
+        disorder_ms: int,
+        skew_ms: int,
+        lateness_ms: int,
+        future_ms: int,
+        seed: int,
+        most: int = ...,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def clear(self) -> None: ...
+    def take_counts(self) -> tuple[int, int, int, int, int, int]: ...
+    def take_lates(self) -> list[tuple[int, int, int]]: ...
+    def count_fields(self, raw: bytes) -> int | None: ...
+    def learn(
+        self,
+        raw: bytes,
+        sender: bytes,
+        named: bytes,
+        *,
+        folds: bool,
+        covered: int,
+        routes: Iterable[Route],
+        arrivals: Iterable[Route],
+        period: int,
+        ranged: int = ...,
+        low: float = ...,
+        high: float = ...,
+    ) -> bool: ...
+    def run(
+        self, values: list[bytes], logged: Sequence[int], first: int, next_cut: int
+    ) -> tuple[int, int]: ...

@@ -1,0 +1,637 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The gate of a lane: plain records of known senders, without a Python object for each.
+
+A *template* is all that a sender says the same of itself in every record: the fields that are not
+*variable*, by their bytes.  The first record of a template goes the strict way of `agents.intake`,
+which teaches the gate where its rows go; from then on the gate reads the variable fields of such
+records itself.  Whatever is unusual in any way goes the strict way again, so the gate accepts
+nothing that the strict way refuses, and reads nothing otherwise.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from libc.math cimport fabs, pow, rint
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memset
+
+from ext.hashing cimport Hash, hash_of, joined, with_id
+from ext.rows cimport Buffer, Rows, push
+from ext.seen cimport LATE, NEW, NO_MEMORY, REPEAT, Seen
+
+cdef enum:
+    MOST_FIELDS = 32
+    SENDERS = 1 << 20
+    MOST_OF_SENDER = 16
+
+cdef enum Kind:
+    TIME = 0     # int64 ms UTC
+    FLOAT = 1
+    INT = 2
+    ID = 3       # printable ASCII
+
+cdef enum Op:
+    CONSTANT = 0
+    STEPS = 1
+    ENERGY = 2
+    PAIR = 3
+    QUOTIENT = 4
+    TRAVEL = 5
+    LATENESS = 6
+
+DONE, CUT, ODD, UNKNOWN = range(4)
+"""Why `Gate.run` came back: at the end of the records; after one that moved the watermark past the
+next cut; before one that must go the strict way, or whose template it does not know."""
+
+cdef double STEPS_IN_UNIT = 1e6
+cdef double ENERGY_STEPS = 1e3
+cdef double LARGEST_QUOTIENT = 1e12
+cdef double SLOWEST_KMH = 1.0
+cdef int64_t LIMIT = 65_536
+cdef int64_t NOWHERE = -(1 << 62)
+
+cdef double[23] POWERS
+cdef int _k
+for _k in range(23):
+    POWERS[_k] = 10.0 ** _k
+
+
+cdef struct Field:
+    const char* name
+    Py_ssize_t size
+    int kind
+    double low, high
+    bint above          # the low bound itself is not taken
+
+cdef struct Route:
+    Buffer* rows
+    int64_t slot, value, weight
+    int32_t op, i, j, k
+
+cdef struct Template:
+    Hash name, sender, named
+    double low, high
+    int64_t covered, period
+    uint32_t first
+    int32_t routes, arrivals, ranged
+    bint folds
+
+cdef struct Record:
+    uint64_t a, b, present
+    Py_ssize_t count
+    int64_t[MOST_FIELDS] whole
+    double[MOST_FIELDS] number
+    const char* id
+    Py_ssize_t id_size
+
+
+cdef inline const char* blank(const char* p) noexcept nogil:
+    while p[0] == c' ' or p[0] == c'\n' or p[0] == c'\t' or p[0] == c'\r':
+        p += 1
+    return p
+
+
+cdef inline const char* text_end(const char* p) noexcept nogil:
+    """The closing quote of a string that begins at ``p``; NULL if it is not plain."""
+    while <unsigned char>p[0] >= 0x20 and p[0] != c'"' and p[0] != c'\\':
+        p += 1
+    return p if p[0] == c'"' else NULL
+
+
+cdef inline bint is_number_char(char c) noexcept nogil:
+    return c'0' <= c <= c'9' or c == c'-' or c == c'+' or c == c'.' or c == c'e' or c == c'E'
+
+
+cdef inline const char* literal_end(const char* p) noexcept nogil:
+    """The end of a number, true, false or null; its bytes are compared and not read."""
+    cdef const char* begin = p
+    while is_number_char(p[0]) or c'a' <= p[0] <= c'z':
+        p += 1
+    return p if p != begin else NULL
+
+
+cdef inline const char* number_end(const char* p, bint* is_whole, int64_t* whole,
+                                   double* number) noexcept nogil:
+    """Read a number exactly; NULL where that takes more than one rounding."""
+    cdef bint negative = p[0] == c'-'
+    cdef uint64_t digits = 0
+    cdef int count = 0, scale = 0
+    if negative:
+        p += 1
+    if not c'0' <= p[0] <= c'9':
+        return NULL
+    if p[0] == c'0' and c'0' <= p[1] <= c'9':
+        return NULL
+    while c'0' <= p[0] <= c'9':
+        digits = digits * 10 + <uint64_t>(p[0] - c'0')
+        count += 1
+        p += 1
+    is_whole[0] = p[0] != c'.'
+    if p[0] == c'.':
+        p += 1
+        if not c'0' <= p[0] <= c'9':
+            return NULL
+        while c'0' <= p[0] <= c'9':
+            digits = digits * 10 + <uint64_t>(p[0] - c'0')
+            count += 1
+            scale += 1
+            p += 1
+    if count > 18 or digits > (<uint64_t>1 << 53) or scale > 22 or p[0] == c'e' or p[0] == c'E':
+        return NULL
+    whole[0] = -<int64_t>digits if negative else <int64_t>digits
+    number[0] = <double>digits / POWERS[scale]
+    if negative:
+        number[0] = -number[0]
+    return p
+
+
+cdef class Gate:
+    """The plain records of one lane.
+
+    Parameters
+    ----------
+    fields
+        The variable fields as ``(name, kind, low, high, above)``: kind 0 a time in int64 ms,
+        1 a float, 2 an int, 3 an id; bounds that the strict way has for the field, ``above`` where
+        the low one itself is refused.  The first one is the event's time.
+    seen
+        What the lane has seen.
+    disorder_ms, skew_ms, lateness_ms, future_ms
+        Of the topic, int64 ms.
+    most
+        Templates that are kept; records of more senders go the strict way, and those of a sender
+        that says other things in every record, such as where it is.
+
+    Attributes
+    ----------
+    watermark
+        Of the lane, int64 ms.
+    """
+    cdef Field[MOST_FIELDS] field
+    cdef int fields, end_at, id_at, seq_at, ingest_at
+    cdef list names, kept
+    cdef Seen seen
+    cdef int64_t disorder_ms, skew_ms, lateness_ms, future_ms
+    cdef public int64_t watermark
+    cdef int64_t[6] counts
+    cdef Template* template
+    cdef uint32_t* at
+    cdef Route* route
+    cdef Py_ssize_t templates, template_room, slots, routes, route_room, most
+    cdef uint64_t seed
+    cdef uint8_t* known      # templates by sender; several senders may share a count
+    cdef list lates
+
+    def __init__(self, fields, Seen seen not None, int64_t disorder_ms, int64_t skew_ms,
+                 int64_t lateness_ms, int64_t future_ms, uint64_t seed, Py_ssize_t most=1 << 22):
+        if len(fields) > MOST_FIELDS:
+            raise ValueError(f"a gate has at most {MOST_FIELDS} variable fields")
+        self.names = [name.encode() for name, *_ in fields]
+        self.end_at = self.id_at = self.seq_at = self.ingest_at = -1
+        for k, (name, kind, low, high, above) in enumerate(fields):
+            self.field[k].name = PyBytes_AS_STRING(self.names[k])
+            self.field[k].size = len(self.names[k])
+            self.field[k].kind = kind
+            self.field[k].low, self.field[k].high = low, high
+            self.field[k].above = above
+            if name == "t_end":
+                self.end_at = k
+            elif name == "id":
+                self.id_at = k
+            elif name == "seq":
+                self.seq_at = k
+            elif name == "t_ingest":
+                self.ingest_at = k
+        self.fields = len(fields)
+        self.seen = seen
+        self.disorder_ms, self.skew_ms = disorder_ms, skew_ms
+        self.lateness_ms, self.future_ms = lateness_ms, future_ms
+        self.watermark = NOWHERE
+        self.seed, self.most = seed, most
+        self.kept, self.lates = [], []
+        self.known = <uint8_t*>calloc(SENDERS, 1)
+        if self.known == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.known)
+        free(self.template)
+        free(self.at)
+        free(self.route)
+
+    def __len__(self):
+        return self.templates
+
+    def clear(self):
+        """Forget all templates: their rows go elsewhere now."""
+        self.templates = self.routes = self.slots = 0
+        free(self.at)
+        self.at = NULL
+        memset(self.known, 0, SENDERS)
+        self.kept.clear()
+
+    def take_counts(self):
+        """``(read, duplicate, late, filtered, accepted, accepted_late)`` since the last time."""
+        counts = tuple(self.counts[k] for k in range(6))
+        for k in range(6):
+            self.counts[k] = 0
+        return counts
+
+    def take_lates(self):
+        """``(index, event time, watermark before it)`` of late records since the last time."""
+        lates, self.lates = self.lates, []
+        return lates
+
+    # -- reading
+
+    cdef int scan(self, const char* p, Py_ssize_t size, Record* record) noexcept nogil:
+        """Read a record; 0 unless it is odd."""
+        cdef const char* end = p + size
+        cdef const char* key
+        cdef const char* value
+        cdef Py_ssize_t key_size
+        cdef int k
+        cdef Hash h
+        record.a = record.b = record.present = 0
+        record.count = 0
+        if size > LIMIT:
+            return -1
+        p = blank(p)
+        if p[0] != c'{':
+            return -1
+        p += 1
+        while True:
+            p = blank(p)
+            if p[0] != c'"':
+                return -1
+            key = p
+            p = text_end(p + 1)
+            if p == NULL:
+                return -1
+            key_size = p - key - 1
+            p = blank(p + 1)
+            if p[0] != c':':
+                return -1
+            p = blank(p + 1)
+            k = self.variable(key + 1, key_size)
+            if k >= 0:
+                if record.present >> k & 1:
+                    return -1
+                p = self.read(p, k, record)
+                if p == NULL:
+                    return -1
+                record.present |= <uint64_t>1 << k
+            else:
+                value = p
+                if p[0] == c'"':
+                    p = text_end(p + 1)
+                    if p != NULL:
+                        p += 1
+                else:
+                    p = literal_end(p)
+                if p == NULL:
+                    return -1
+                h = hash_of(key, key_size + 2, self.seed)
+                h = joined(h, 0, 0)
+                h = joined(hash_of(value, p - value, h.a), h.b, 0)
+                record.a += h.a
+                record.b += h.b
+            record.count += 1
+            p = blank(p)
+            if p[0] == c',':
+                p += 1
+                continue
+            if p[0] != c'}':
+                return -1
+            return 0 if blank(p + 1) == end else -1
+
+    cdef inline int variable(self, const char* name, Py_ssize_t size) noexcept nogil:
+        cdef int k
+        for k in range(self.fields):
+            if self.field[k].size == size and self.field[k].name[0] == name[0] and memcmp(
+                self.field[k].name, name, size
+            ) == 0:
+                return k
+        return -1
+
+    cdef inline const char* read(self, const char* p, int k, Record* record) noexcept nogil:
+        """Read a variable field; NULL unless it is plain and within its bounds."""
+        cdef Field* field = self.field + k
+        cdef bint is_whole = False
+        cdef const char* begin
+        if field.kind == ID:
+            if p[0] != c'"':
+                return NULL
+            begin = p = p + 1
+            while 0x20 <= <unsigned char>p[0] < 0x7F and p[0] != c'"' and p[0] != c'\\':
+                p += 1
+            if p[0] != c'"' or not field.low <= p - begin <= field.high:
+                return NULL
+            record.id, record.id_size = begin, p - begin
+            return p + 1
+        p = number_end(p, &is_whole, record.whole + k, record.number + k)
+        if p == NULL or (field.kind != FLOAT and not is_whole):
+            return NULL
+        if not field.low <= record.number[k] <= field.high:
+            return NULL
+        if field.above and record.number[k] == field.low:
+            return NULL
+        return p
+
+    cdef inline Template* find(self, Record* record) noexcept nogil:
+        cdef Hash name
+        cdef uint64_t mask, i
+        cdef Template* known
+        name.a, name.b = record.a, record.b
+        name = joined(name, record.present, <uint64_t>record.count)
+        record.a, record.b = name.a, name.b
+        if self.slots == 0:
+            return NULL
+        mask = self.slots - 1
+        i = name.a & mask
+        while self.at[i]:
+            known = self.template + (self.at[i] - 1)
+            if known.name.a == name.a and known.name.b == name.b:
+                return known
+            i = (i + 1) & mask
+        return NULL
+
+    # -- learning
+
+    def count_fields(self, bytes raw not None):
+        """How many fields a plain record has, one that stands twice counted twice; else None."""
+        cdef Record record
+        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
+            return None
+        return record.count
+
+    def learn(self, bytes raw not None, bytes sender not None, bytes named not None, *,
+              bint folds, int64_t covered, routes, arrivals, int64_t period,
+              int ranged=-1, double low=0.0, double high=0.0):
+        """Take all records like this plain one from now on.
+
+        Parameters
+        ----------
+        sender, named
+            What of the identity is the same in all of them, without an id and with one.
+        folds
+            Whether their values mean anything.
+        covered
+            The ms each speaks for; -1 where it is from its time to its end.
+        routes, arrivals
+            ``(rows, slot, op, i, j, k, value, weight)`` for each sign that takes them.
+        period
+            What a row of an arrival speaks for, ms.
+        ranged, low, high
+            The variable field that has bounds of its own here, if there is one.
+
+        Returns
+        -------
+        bool
+            Whether there was room for it.
+        """
+        cdef Record record
+        cdef Template* template
+        cdef Hash name
+        if self.templates >= self.most:
+            return False
+        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
+            raise ValueError("the record is not plain")
+        if self.find(&record) != NULL:
+            return True
+        name = hash_of(PyBytes_AS_STRING(sender), PyBytes_GET_SIZE(sender), 0)
+        if self.known[name.a % SENDERS] >= MOST_OF_SENDER:
+            return False
+        self.known[name.a % SENDERS] += 1
+        first = self.routes
+        for rows, slot, op, i, j, k, value, weight in (*routes, *arrivals):
+            self.add_route(rows, slot, op, i, j, k, value, weight)
+        if self.templates == self.template_room:
+            self.template_room = max(256, 2 * self.template_room)
+            template = <Template*>realloc(self.template, self.template_room * sizeof(Template))
+            if template == NULL:
+                raise MemoryError()
+            self.template = template
+        template = self.template + self.templates
+        template.name.a, template.name.b = record.a, record.b
+        template.sender = name
+        template.named = hash_of(PyBytes_AS_STRING(named), PyBytes_GET_SIZE(named), 0)
+        template.low, template.high, template.ranged = low, high, ranged
+        template.covered, template.period = covered, period
+        template.first = first
+        template.routes, template.arrivals = len(routes), len(arrivals)
+        template.folds = folds
+        self.templates += 1
+        self.index()
+        return True
+
+    cdef int add_route(self, Rows rows, int64_t slot, int op, int i, int j, int k,
+                       int64_t value, int64_t weight) except -1:
+        cdef Route* route
+        if self.routes == self.route_room:
+            self.route_room = max(1024, 2 * self.route_room)
+            route = <Route*>realloc(self.route, self.route_room * sizeof(Route))
+            if route == NULL:
+                raise MemoryError()
+            self.route = route
+        route = self.route + self.routes
+        route.rows, route.slot, route.value, route.weight = rows.buffer, slot, value, weight
+        route.op, route.i, route.j, route.k = op, i, j, k
+        self.routes += 1
+        if not any(known is rows for known in self.kept):
+            self.kept.append(rows)
+        return 0
+
+    cdef int index(self) except -1:
+        """Let the newest template be found."""
+        cdef Py_ssize_t i
+        if 3 * self.templates <= 2 * self.slots:
+            self.place(self.templates - 1)
+            return 0
+        free(self.at)
+        self.slots = max(1024, 2 * self.slots)
+        self.at = <uint32_t*>calloc(self.slots, sizeof(uint32_t))
+        if self.at == NULL:
+            self.slots = 0
+            raise MemoryError()
+        for i in range(self.templates):
+            self.place(i)
+        return 0
+
+    cdef inline void place(self, Py_ssize_t i) noexcept nogil:
+        cdef uint64_t mask = self.slots - 1
+        cdef uint64_t k = self.template[i].name.a & mask
+        while self.at[k]:
+            k = (k + 1) & mask
+        self.at[k] = <uint32_t>(i + 1)
+
+    # -- running
+
+    def run(self, list values not None, logged, Py_ssize_t first, int64_t next_cut):
+        """Take records from the ``first`` on.
+
+        Parameters
+        ----------
+        values, logged
+            Records, and when the log took them, int64 ms UTC.
+        next_cut
+            The watermark, int64 ms, at which to stop.
+
+        Returns
+        -------
+        (int, int)
+            Index of the next record, and why it stopped: `DONE`, `CUT`, `ODD` or `UNKNOWN`.
+        """
+        cdef Py_ssize_t i, count = len(values)
+        cdef Record record
+        cdef int why
+        if len(logged) != count:
+            raise ValueError("as many times as records are wanted")
+        for i in range(first, count):
+            raw = values[i]
+            if not PyBytes_CheckExact(raw):
+                return i, ODD
+            if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
+                return i, ODD
+            why = self.take(&record, logged[i], i)
+            if why == _TAKEN:
+                continue
+            if why == _MOVED:
+                if self.watermark >= next_cut:
+                    return i + 1, CUT
+            elif why == _STRANGE:
+                return i, UNKNOWN
+            elif why == _UNPLAIN:
+                return i, ODD
+            else:
+                raise MemoryError()
+        return count, DONE
+
+    cdef int take(self, Record* record, int64_t logged, Py_ssize_t i) except -2:
+        cdef Template* template = self.find(record)
+        cdef int64_t stated, t, oldest, before = self.watermark
+        cdef Hash name
+        cdef bint anchored
+        cdef int admission
+        if template == NULL:
+            return _STRANGE
+        if not record.present & 1:
+            return _UNPLAIN
+        stated = t = record.whole[0]
+        if self.end_at >= 0 and record.present >> self.end_at & 1:
+            t = record.whole[self.end_at]
+            if t < stated:
+                return _UNPLAIN
+        if t > logged + self.future_ms:
+            return _UNPLAIN
+        if template.ranged >= 0 and not (
+            template.low <= record.number[template.ranged] <= template.high
+        ):
+            return _UNPLAIN
+        anchored = not (self.id_at >= 0 and record.present >> self.id_at & 1)
+        if anchored:
+            name = joined(template.sender, <uint64_t>stated, self.sequence_of(record))
+            if stated != t:
+                self.seen.roams = True
+        else:
+            name = with_id(template.named, record.id, record.id_size)
+        oldest = before - self.lateness_ms
+        admission = self.seen.admit_hash(name, anchored, t, oldest)
+        if admission == NO_MEMORY:
+            return _NO_ROOM
+        self.counts[0] += 1
+        if admission == REPEAT:
+            self.counts[1] += 1
+        else:
+            if admission == LATE:
+                self.counts[2] += 1
+                self.lates.append((i, t, before))
+            elif template.folds and self.fold(template, record, stated, t):
+                self.counts[4] += 1
+                if t < before:
+                    self.counts[5] += 1
+            else:
+                self.counts[3] += 1
+            if template.arrivals:
+                self.arrive(template, record, t, logged, before)
+        if t - self.disorder_ms > before and t <= logged + self.skew_ms:
+            self.watermark = t - self.disorder_ms
+            return _MOVED
+        return _TAKEN
+
+    cdef inline uint64_t sequence_of(self, Record* record) noexcept nogil:
+        if self.seq_at >= 0 and record.present >> self.seq_at & 1:
+            return <uint64_t>record.whole[self.seq_at]
+        return <uint64_t>-1
+
+    cdef int fold(self, Template* template, Record* record, int64_t stated,
+                  int64_t t) except -2:
+        cdef int32_t r
+        cdef int taken = 0
+        cdef int64_t value = 0, weight = 0
+        cdef int64_t covered = t - stated if template.covered < 0 else template.covered
+        cdef Route* route = self.route + template.first
+        for r in range(template.routes):
+            if measure(route, record, 0, &value, &weight):
+                if push(route.rows, t, route.slot, value, weight, covered):
+                    raise MemoryError()
+                taken = 1
+            route += 1
+        return taken
+
+    cdef int arrive(self, Template* template, Record* record, int64_t t, int64_t logged,
+                    int64_t before) except -2:
+        """Count an arrival where the lane's time is; nowhere before that has begun."""
+        cdef int32_t r
+        cdef int64_t value = 0, weight = 0, came = logged
+        cdef int64_t at = before if t > logged + self.skew_ms else max(t, before)
+        cdef Route* route = self.route + template.first + template.routes
+        if at == NOWHERE:
+            return 0
+        if self.ingest_at >= 0 and record.present >> self.ingest_at & 1:
+            came = record.whole[self.ingest_at]
+        for r in range(template.arrivals):
+            if measure(route, record, came - t, &value, &weight):
+                if push(route.rows, at, route.slot, value, weight, template.period):
+                    raise MemoryError()
+            route += 1
+        return 0
+
+
+cdef enum:
+    _TAKEN = 0
+    _STRANGE = 1
+    _UNPLAIN = 2
+    _NO_ROOM = 3
+    _MOVED = 4
+
+
+cdef inline bint measure(Route* route, Record* record, int64_t late_ms, int64_t* value,
+                         int64_t* weight) noexcept nogil:
+    """What a sign takes from a record, in steps; whether it takes anything.
+
+    The same operations in the same order as in `agents.measures`.
+    """
+    cdef double x, y
+    weight[0] = 0
+    if route.op == CONSTANT:
+        value[0], weight[0] = route.value, route.weight
+    elif route.op == STEPS:
+        value[0] = <int64_t>rint(record.number[route.i] * STEPS_IN_UNIT)
+    elif route.op == ENERGY:
+        value[0] = <int64_t>rint(pow(10.0, record.number[route.i] / 10) * ENERGY_STEPS)
+    elif route.op == PAIR:
+        value[0] = <int64_t>rint(record.number[route.i] * STEPS_IN_UNIT)
+        weight[0] = <int64_t>rint(record.number[route.j] * STEPS_IN_UNIT)
+    elif route.op == QUOTIENT:
+        y = record.number[route.j]
+        if y == 0 or not fabs(record.number[route.i] / y) <= LARGEST_QUOTIENT:
+            return False
+        value[0] = <int64_t>rint(record.number[route.i] / y * STEPS_IN_UNIT)
+    elif route.op == TRAVEL:
+        x = record.number[route.k] * 3.6
+        y = max(record.number[route.i], SLOWEST_KMH)
+        value[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
+        y = max(record.number[route.j], SLOWEST_KMH)
+        weight[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
+    else:
+        value[0] = <int64_t>rint(<double>late_ms / 1000 * STEPS_IN_UNIT)
+    return True

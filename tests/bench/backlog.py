@@ -1,0 +1,185 @@
+"""How fast a prepared log is drained, end to end: the median of some runs, with all of them.
+
+``python -m tests.bench.backlog --events 2000000 --embedded``: the shipped catalogue with all its
+checks, from files to results in one process, by ``cityvitals replay``.  With ``--kafka`` the log
+stands in a real Apache Kafka on this machine, four partitions, lz4, and one ``cityvitals worker``
+drains it: results and alerts to Kafka, snapshots and offsets kept.  Runs begin with a worker that
+has never run, its start counts.  The log is frozen: seed 1, one reading a device and minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from confluent_kafka import Producer
+
+from schemas.configuration import Configuration
+from schemas.loading import load
+from streams.event_logs import partition_of
+from tests.faults.kafka_faults import Site
+from tests.kafka.fixtures import serving
+
+COMMAND = [sys.executable, "-c", "from agents.commands import main; main()"]
+TOPIC = "city.sensor.v1"
+
+
+class _Reading(msgspec.Struct):
+    device: str
+    t: int
+    t_ingest: int | None = None
+
+
+def prepare(folder: Path, events: int, devices: int) -> None:
+    """Write the log as a file."""
+    options = ["--readings", str(events), "--devices", str(devices), "--seed", "1"]
+    _run(["generate", str(folder), *options])
+
+
+def _run(arguments: list[str]) -> dict[str, Any]:
+    """Run a command of the product; the object that it prints last."""
+    last = b"{}"
+    with subprocess.Popen(
+        [*COMMAND, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = line
+    if process.returncode:
+        raise SystemExit(f"{arguments[0]} ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(last)
+    return found
+
+
+def drain_embedded(log: Path) -> dict[str, Any]:
+    """Replay the file; the figures of one run."""
+    began = time.perf_counter()
+    report = _run(["replay", str(log), "--speed", "max"])
+    return _figures(report, time.perf_counter() - began, report["peak_rss_bytes"])
+
+
+def _figures(report: dict[str, Any], seconds: float, peak: int) -> dict[str, Any]:
+    read = report["total"]["read"]
+    return {
+        "events": read,
+        "wall_s": round(seconds, 2),
+        "events_per_s": round(read / seconds),
+        "results": report["vitals"],
+        "remainder": report["total"]["remainder"],
+        "peak_rss_mb": round(peak / 1e6),
+    }
+
+
+def records(log: Path, partitions: int) -> Iterator[tuple[bytes, bytes, int, int]]:
+    """``(key, value, partition, log time in ms)`` of the file."""
+    decode = msgspec.json.Decoder(_Reading).decode
+    with (log / f"{TOPIC}.ndjson").open("rb") as lines:
+        for line in lines:
+            value = line.rstrip(b"\n")
+            reading = decode(value)
+            key = reading.device.encode()
+            yield key, value, partition_of(key, partitions), reading.t_ingest or reading.t
+
+
+def fill(site: Site, log: Path) -> None:
+    """Write the file to the topic of a run."""
+    settings = {"compression.type": "lz4", "linger.ms": 50, "batch.size": 1 << 20}
+    producer = Producer({**site.settings, **settings, "queue.buffering.max.messages": 1_000_000})
+    topic = site.configuration.kafka.prefix + TOPIC
+    partitions = site.plan.topics[TOPIC].topic.partitions
+    for key, value, partition, logged in records(log, partitions):
+        while True:
+            try:
+                producer.produce(topic, value, key, partition, timestamp=logged)
+                break
+            except BufferError:
+                producer.poll(0.5)
+    if producer.flush(300):
+        raise SystemExit("the broker did not take the log")
+
+
+def configured(broker: str, prefix: str) -> Configuration:
+    """The shipped catalogue on a broker, for recorded events."""
+    kafka = {"broker": broker, "prefix": prefix, "silence_s": 0.0, "retention_s": 31_622_400.0}
+    content = load(environ={}).model_dump(mode="json") | {"kafka": kafka}
+    return Configuration.model_validate(content)
+
+
+def drain_kafka(site: Site) -> dict[str, Any]:
+    """Let one new worker drain the topic; the figures of the run."""
+    began = time.perf_counter()
+    site.start("worker")
+    site.await_settled(3600)
+    seconds = time.perf_counter() - began
+    process = site.workers["worker"]
+    peak = _peak_of(process.pid)
+    site.stop("worker")
+    last = (site.folder / "worker.out").read_bytes().rstrip().rpartition(b"\n")[2]
+    return _figures(json.loads(last), seconds, peak)
+
+
+def _peak_of(pid: int) -> int:
+    """Peak resident memory of a process, bytes."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    kilobytes = status.partition("VmHWM:")[2].split()[0]
+    return int(kilobytes) << 10
+
+
+def measure(events: int, devices: int, runs: int, *, kafka: bool) -> Iterator[dict[str, Any]]:
+    """The figures of each run."""
+    with TemporaryDirectory(prefix="cityvitals-backlog-") as name:
+        folder = Path(name)
+        prepare(folder / "log", events, devices)
+        if not kafka:
+            for _ in range(runs):
+                yield drain_embedded(folder / "log")
+            return
+        with serving(folder / "broker") as broker:
+            for run in range(runs):
+                home = folder / f"run-{run}"
+                home.mkdir()
+                site = Site(broker, home, configured(broker.url, f"run{run}."))
+                try:
+                    site.create_topics()
+                    fill(site, folder / "log")
+                    yield drain_kafka(site)
+                finally:
+                    site.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=7)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--kafka", action="store_true")
+    where.add_argument("--embedded", action="store_true", help="the default")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    runs = []
+    for found in measure(options.events, options.devices, options.runs, kafka=options.kafka):
+        runs.append(found)
+        print(found, file=sys.stderr if options.json else sys.stdout, flush=True)
+    rates = [found["events_per_s"] for found in runs]
+    summary = {
+        "where": "kafka" if options.kafka else "embedded",
+        "devices": options.devices,
+        "median_events_per_s": round(statistics.median(rates)),
+        "min": min(rates),
+        "max": max(rates),
+    }
+    print(json.dumps({**summary, "runs": runs}) if options.json else summary)
+
+
+if __name__ == "__main__":
+    main()

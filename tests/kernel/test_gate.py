@@ -1,0 +1,236 @@
+"""The gate against the strict way: what a lane says and keeps is the same with it and without.
+
+The lane without a gate is the oracle: it decodes every record with the schema's own decoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+
+from agents.city import City
+from agents.city.register import register_of
+from agents.intake import Intake
+from agents.plan import Plan, compile_plan
+from schemas.loading import load
+from streams.records import Chunk, Lane
+from tests.kept import encoded
+
+SENSOR, TRAFFIC = "city.sensor.v1", "city.traffic.v1"
+Log = list[tuple[int, bytes]]
+
+
+@cache
+def plan() -> Plan:
+    return compile_plan(load(environ={}).with_register(register_of(0.1)))
+
+
+@cache
+def city() -> dict[str, Log]:
+    """What arrives in some minutes of a small city, by topic."""
+    logs: dict[str, Log] = {SENSOR: [], TRAFFIC: []}
+    simulated = City(7, 0.1)
+    for k in range(12):
+        for one in simulated.minute(k):
+            if one.topic in logs:
+                logs[one.topic].append((one.arrival_ms, one.value))
+    return logs
+
+
+def lanes(topic: str) -> tuple[Intake, Intake]:
+    """One with a gate, and one without."""
+    plain, strict = (Intake(plan(), Lane(topic, 0)) for _ in range(2))
+    assert plain._gate is not None
+    strict._gate = None
+    return plain, strict
+
+
+def chunks(log: Log, topic: str, rng: Random) -> Iterator[Chunk]:
+    first = 0
+    while first < len(log):
+        part = log[first : first + rng.choice((1, 7, 300, 2000))]
+        offsets = range(first, first + len(part))
+        times, values = [t for t, _ in part], [raw for _, raw in part]
+        yield Chunk(topic, 0, offsets, times, [None] * len(part), values)
+        first += len(part)
+
+
+def compare(topic: str, log: Log, rng: Random) -> Intake:
+    """Step both lanes through a log; the one with the gate."""
+    plain, strict = lanes(topic)
+    for chunk in chunks(log, topic, rng):
+        assert plain.step(chunk) == strict.step(chunk)
+        if rng.randrange(8) == 0:
+            other = Intake(plan(), Lane(topic, 0))
+            other.load(encoded(plain.freeze(whole=True)))
+            plain = other
+    assert plain.accounting == strict.accounting
+    assert plain.accounting.remainder == 0
+    assert encoded(plain.freeze(whole=True)) == encoded(strict.freeze(whole=True))
+    return plain
+
+
+def strict_only(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Which records go the strict way from now on."""
+    found: list[bytes] = []
+    take = Intake._take
+
+    def noting(
+        self: Intake, result: Any, offset: int, logged: int, raw: bytes, *rest: Any, **more: Any
+    ) -> None:
+        if self._gate is not None:
+            found.append(raw)
+        take(self, result, offset, logged, raw, *rest, **more)
+
+    monkeypatch.setattr(Intake, "_take", noting)
+    return found
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+def test_a_city_says_the_same(topic: str) -> None:
+    log = city()[topic]
+    lane = compare(topic, log, Random(1))
+    assert lane.accounting.accepted > len(log) / 2
+    assert lane._gate is not None
+    assert len(lane._gate) > 10
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+def test_most_records_go_through_the_gate(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the first of a sender, and those that are faulty."""
+    log = [(t, raw) for t, raw in city()[topic] if json_of(raw) is not None]
+    lane = Intake(plan(), Lane(topic, 0))
+    found = strict_only(monkeypatch)
+    for chunk in chunks(log, topic, Random(2)):
+        lane.step(chunk)
+    assert lane._gate is not None
+    assert len(found) < 1.2 * len(lane._gate) + 0.02 * len(log)
+
+
+def json_of(raw: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+NUMBERS = (
+    "0", "-0", "-0.0", "0.0", "1", "01", "1.", ".5", "1.50", "1e1", "1E+2", "-1", "+1", "1.0",
+    "0.1000000000000000055511151231257827", "9007199254740993", "123456789012345678901",
+    "18446744073709551617", "1844674407370955162.5", "0018446744073709551617",
+    "0.30000000000000004", "2.5e-3", "1e400", "NaN", "null", "true", '"1"', "[1]", "{}", "",
+    "12.345678901234567", "99999999999999999999999.5", "0.000000000000000000000000001",
+)  # fmt: skip
+TEXTS = (
+    '""',
+    '"a"',
+    '"\\u0041"',
+    '"é"',
+    '"\\n"',
+    '"\x7f"',
+    "null",
+    "1",
+    '"' + "x" * 70 + '"',
+    "[]",
+)
+
+
+def mutated(raw: bytes, rng: Random) -> bytes:
+    """A record that is changed in one way or more, and may be sound still."""
+    event = json_of(raw)
+    if event is None or rng.randrange(4) == 0:
+        return broken(raw, rng)
+    fields = [
+        (json.dumps(k), json.dumps(v, ensure_ascii=rng.random() < 0.5)) for k, v in event.items()
+    ]
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        name, value = rng.choice(fields)
+        match rng.randrange(9):
+            case 0:
+                fields.append((name, value))
+            case 1:
+                fields.append((name, rng.choice((*NUMBERS, *TEXTS)) or "0"))
+            case 2:
+                fields = [f for f in fields if f[0] != name]
+            case 3:
+                fields.append(
+                    (rng.choice(('"x"', '"seq"', '"id"', '"lon"', '"t_end"')), rng.choice(NUMBERS))
+                )
+            case 4:
+                fields.append(('"id"', json.dumps(f"i{rng.randrange(50)}")))
+            case 5:
+                fields.append(('"seq"', str(rng.choice((0, 1, 2**53 - 1, 2**53, -1)))))
+            case 6 | 7:
+                fields = [
+                    (n, rng.choice((*NUMBERS, *TEXTS)) if n == name else v) for n, v in fields
+                ]
+            case _:
+                moved = rng.choice((-1, 1)) * rng.choice(
+                    (1, 999, 60_000, 400_000, 90_000_000, 10**14)
+                )
+                fields = [
+                    (n, str(event["t"] + moved) if n in ('"t"', '"t_end"') and v.isdigit() else v)
+                    for n, v in fields
+                ]
+        if not fields:
+            break
+    if rng.randrange(2):
+        rng.shuffle(fields)
+    comma, colon = rng.choice(((",", ":"), (", ", ": "), (" ,\n", "\t:\r")))
+    text = "{" + comma.join(f"{n}{colon}{v}" for n, v in fields) + "}"
+    return (rng.choice(("", " ", "\n")) + text + rng.choice(("", " ", "\n"))).encode()
+
+
+def broken(raw: bytes, rng: Random) -> bytes:
+    """A record with bytes cut, doubled or replaced."""
+    at = rng.randrange(len(raw) + 1)
+    match rng.randrange(5):
+        case 0:
+            return raw[:at]
+        case 1:
+            return raw[:at] + bytes([rng.randrange(256)]) + raw[at + 1 :]
+        case 2:
+            return raw[:at] + raw[at : at + 3] + raw[at:]
+        case 3:
+            return raw + rng.choice((b"x", b"{}", b"\x00", b" ", b"\xff"))
+        case _:
+            return raw.replace(
+                b'":"', b'":"' + rng.choice((b"\xc3\xa9", b"\xff", b"\\u00e9", b"\x00")), 1
+            )
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_form_of_a_number(number: str) -> None:
+    """As the value of a sender that the gate knows."""
+    logged, raw = next((t, r) for t, r in city()[SENSOR] if b'"rain"' in r and b'"value":0' in r)
+    event = json.loads(raw)
+    log = [(logged, raw)]
+    for later in range(1, 4):
+        known = json.dumps({**event, "t": event["t"] + later}, separators=(",", ":"))
+        value = json.dumps(event["value"])
+        changed = known.replace(f'"value":{value}', f'"value":{number}')
+        log.append((logged, (known if later == 1 else changed).encode()))
+    lane = compare(SENSOR, log, Random(0))
+    assert lane.accounting.accepted >= 2
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_is_read_as_the_strict_way_reads_it(topic: str, seed: int) -> None:
+    """Each record of few senders in many forms: the gate knows them all, and some of the forms."""
+    rng = Random(seed)
+    sound = city()[topic]
+    log: Log = []
+    few = rng.sample(sound, 60)
+    for logged, raw in sorted(few):
+        log += [(logged, raw)] * 2
+        log += [(logged + rng.choice((0, 1, 5_000)), mutated(raw, rng)) for _ in range(60)]
+    lane = compare(topic, sorted(log, key=lambda one: one[0]), rng)
+    counts = lane.accounting
+    assert min(counts.accepted, counts.rejected, counts.duplicate) > 50
