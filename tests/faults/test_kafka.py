@@ -32,9 +32,7 @@ def test_nothing_is_lost_wrong_or_different_after_kills_and_poison(
     steps = [lambda story, point=point: story.kill_at(point) for point in POINTS]  # type: ignore[misc]
     steps += [lambda story: story.pause_and_kill(6.0)]
     steps += [Story.broker_dies, Story.poison]
-    found = run_faults(
-        own_broker, steps, seed=3, prefix=prefix, rate=300.0, session_timeout_s=4.0
-    )
+    found = run_faults(own_broker, steps, seed=3, prefix=prefix, rate=300.0, session_timeout_s=4.0)
     print(found)
     assert found["kills"] == len(POINTS) + 1
     assert found["poisoned"] == 1

@@ -81,7 +81,9 @@ async def read_one(kafka: Kafka, folder: Path) -> bytes:
 
 @pytest.mark.kafka
 @pytest.mark.asyncio
-async def test_both_clients_are_let_in_by_every_mechanism(listening: Broker, tmp_path: Path) -> None:
+async def test_both_clients_are_let_in_by_every_mechanism(
+    listening: Broker, tmp_path: Path
+) -> None:
     file = tmp_path / "password"
     file.write_text(f"{listening.password}\nnot this\n", "utf-8")
     own = str(listening.folder / "server.pem")
