@@ -100,6 +100,11 @@ class Assess:
             ]
             for name in self._histories
         }
+        ranks = {assessed.sign.id: rank for rank, assessed in enumerate(self._signs)}
+        self._read_by: list[list[int]] = [[] for _ in ranks]
+        for sign, _ in plan.derived:
+            for name in sign.inputs:
+                self._read_by[ranks[name]].append(ranks[sign.id])
 
     def step(self, cuts: list[Cut]) -> list[Output]:
         """Merge cuts, then close every window whose lanes have all passed it.
@@ -160,8 +165,9 @@ class Assess:
         outputs: list[Output] = []
         marks = [self.watermark(s.lanes) for s in self._signs]
         limits = [self._limit(s.lanes) for s in self._signs]
-        while True:
-            due, rank, final = self._next_due(marks, limits)
+        waiting = [self._due(rank, marks[rank], limits[rank]) for rank in range(len(self._signs))]
+        while waiting:
+            due, rank, final = min(waiting)
             if due == AFTER_ALL:
                 break
             assessed = self._signs[rank]
@@ -169,22 +175,21 @@ class Assess:
                 outputs += self._close_final(assessed, due - assessed.lateness_ms, limits[rank])
             else:
                 outputs += self._close(assessed, due, limits[rank])
+            # What one sign says gives work to itself and to those that read it alone.
+            for at in (rank, *self._read_by[rank]):
+                waiting[at] = self._due(at, marks[at], limits[at])
         for assessed, mark, limit in zip(self._signs, marks, limits, strict=True):
             if limit != AFTER_ALL and isinstance(assessed.state, FoldedState):
                 assessed.state.skip(mark)
         self._prune(marks)
         return outputs
 
-    def _next_due(self, marks: list[int], limits: list[int]) -> tuple[int, int, bool]:
-        best = (AFTER_ALL, 0, False)
-        for rank, (assessed, mark) in enumerate(zip(self._signs, marks, strict=True)):
-            end = assessed.state.next_end(limits[rank])
-            if end <= mark:
-                best = min(best, (end, rank, False))
-            final = assessed.state.next_final() + assessed.lateness_ms
-            if final <= mark:
-                best = min(best, (final, rank, True))
-        return best
+    def _due(self, rank: int, mark: int, limit: int) -> tuple[int, int, bool]:
+        """When a sign is due next, its rank, and whether for a correction; else `AFTER_ALL`."""
+        state, lateness_ms = self._signs[rank].state, self._signs[rank].lateness_ms
+        end, final = state.next_end(limit), state.next_final() + lateness_ms
+        first = min((end, rank, False), (final, rank, True))
+        return first if first[0] <= mark else (AFTER_ALL, rank, False)
 
     def _close(self, assessed: _Assessed, end: int, limit: int) -> list[Output]:
         """What a window says; after ``limit``, where the log ends, it is not the key's newest.

@@ -164,6 +164,24 @@ cdef class Gate:
     ----------
     watermark
         Of the lane, int64 ms.
+
+    Examples
+    --------
+    >>> from ext.rows import Rows
+    >>> from ext.seen import Seen
+    >>> rows, ever = Rows(), float("inf")
+    >>> fields = [("t", 0, 0, ever, False), ("value", 1, -ever, ever, False)]
+    >>> gate = Gate(fields, Seen(), 0, 60_000, 0, 86_400_000, seed=1)
+    >>> first, second = b'{"d":"a","t":1,"value":2.5}', b'{"t":2,"value":3,"d":"a"}'
+    >>> gate.run([first], [1], 0, 99) == (0, UNKNOWN)
+    True
+    >>> steps = (rows, 0, 1, 1, 0, 0, 0, 0)
+    >>> gate.learn(first, b"a", b"", folds=True, covered=0, routes=[steps], arrivals=[], period=0)
+    True
+    >>> gate.run([first, second, b"{"], [1, 2, 3], 0, 99) == (2, ODD)
+    True
+    >>> list(rows), gate.take_counts()
+    ([(1, 0, 2500000, 0, 0), (2, 0, 3000000, 0, 0)], (2, 0, 0, 0, 2, 0))
     """
     cdef Field[MOST_FIELDS] field
     cdef int fields, end_at, id_at, seq_at, ingest_at

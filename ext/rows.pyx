@@ -15,10 +15,12 @@ cdef class Rows:
     >>> len(rows), rows[1], bytes(rows) == rows.packed(0, 2)
     (2, (20, 0, 4, 0, 60000), True)
     """
-    def __cinit__(self, rows=()):
+    def __cinit__(self, *_):
         self.buffer = <Buffer*>calloc(1, sizeof(Buffer))
         if self.buffer == NULL:
             raise MemoryError()
+
+    def __init__(self, rows=()):
         for row in rows:
             self.append(row)
 

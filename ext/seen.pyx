@@ -92,6 +92,9 @@ cdef class Seen:
     2
     """
 
+    def __init__(self):
+        self.roams = False
+
     def __dealloc__(self):
         cdef Py_ssize_t i
         for i in range(self.buckets):
@@ -235,9 +238,6 @@ cdef class Seen:
             bucket.entry[bucket.used] = entry[i]
             place(bucket, bucket.used, bucket.slots - 1)
             bucket.used += 1
-
-    def load_roams(self, bint roams):
-        self.roams = roams
 
 
 cdef inline bint is_noted(Bucket* bucket, Hash name, int64_t oldest) noexcept nogil:

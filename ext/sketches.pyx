@@ -75,6 +75,13 @@ def quantiles(Rows rows not None, int64_t pane_ms, Py_ssize_t exact, double log_
         So many values stand as they are.
     log_gamma
         Logarithm of the ratio of the bounds of a bucket.
+
+    Examples
+    --------
+    >>> from ext.rows import Rows
+    >>> rows = Rows([(5, 0, 7, 0, 60), (9, 0, 3, 0, 60), (12, 0, 3, 0, 60)])
+    >>> quantiles(rows, 10, 64, 0.02)
+    [(0, 0, (2, 9, 120, (3, 7), None)), (10, 0, (1, 12, 60, (3,), None))]
     """
     cdef Placed* row = placed(rows, pane_ms)
     cdef Py_ssize_t first = 0, end, i, count = rows.buffer.used

@@ -104,7 +104,7 @@ class Seen:
 
     def load(self, roams: bool, parts: Mapping[str, bytes]) -> None:
         """Take over the state of an empty memory from a dump and all parts of one freeze."""
-        self.table.load_roams(roams)
+        self.table.roams = roams
         for name, blocks in grouped(parts).items():
             minute = int(name)
             self.table.load(minute, decode_packed(blocks))

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.kafka.fixtures import broker, own_broker, prefix  # noqa: F401
+from tests.kafka.fixtures import (  # noqa: F401
+    broker,
+    own_broker,
+    prefix,
+    secured,
+    spare_broker,
+)
 
 ROOT = Path(__file__).parent.parent
 # Last, so that `tests.` is found and an installed package is not hidden by the checkout.

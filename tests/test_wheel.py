@@ -52,7 +52,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     }
     assert expected <= names
     others = {n for n in names - expected if ".dist-info/" not in n}
-    assert all(n.startswith("ext/") and n.endswith((".so", ".pyx")) for n in others), others
+    assert all(n.startswith("ext/") and n.endswith((".so", ".pyx", ".pxd")) for n in others), others
     assert any(n.startswith("ext/panes.") and n.endswith(".so") for n in others)
 
 

@@ -177,7 +177,18 @@ def run_on_kafka(
     return took
 
 
-def run(broker: Broker, events: int, seed: int, prefix: str) -> dict[str, Any]:
+RUNS = (("one", 1, False), ("three", 3, False), ("other_fetch_size", 1, True))
+"""Names of runs on Kafka, how many workers each has, and whether they end half-way and go on with
+another fetch size."""
+
+
+def run(
+    broker: Broker,
+    events: int,
+    seed: int,
+    prefix: str,
+    runs: Iterable[tuple[str, int, bool]] = RUNS,
+) -> dict[str, Any]:
     """Run all of them on the same log; what they said, compared with the embedded engine."""
     with TemporaryDirectory(prefix="cityvitals-equal-") as name:
         scratch, folder = Path(name), Path(name) / "embedded"
@@ -190,11 +201,7 @@ def run(broker: Broker, events: int, seed: int, prefix: str) -> dict[str, Any]:
         found["judged"], found["flagged"] = expected.judged, expected.flagged
         found["ticks"] = _ticks(folder)
         found["accounting"] = _total(accounts)
-        for label, workers, restart in (
-            ("one", 1, False),
-            ("three", 3, False),
-            ("other_fetch_size", 1, True),
-        ):
+        for label, workers, restart in runs:
             home = scratch / label
             home.mkdir()
             site = Site(broker, home, configured(broker.url, f"{prefix}{label}."))
@@ -250,7 +257,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="cityvitals-broker-") as folder, Broker(Path(folder)) as broker:
         found = run(broker, options.events, options.seed, "e.")
     print(json.dumps(found, indent=1))
-    runs = [found[label] for label in ("one", "three", "other_fetch_size")]
+    runs = [found[label] for label, *_ in RUNS]
     sys.exit(1 if any(each[name] for each in runs for name in BAD) else 0)
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,7 +56,7 @@ class Site:
     wanted: set[str] = field(default_factory=set)
     exits: list[int] = field(default_factory=list)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         return compile_plan(self.configuration, SECRET)
 

@@ -6,7 +6,7 @@ from tests.faults.kill_restore import BAD, run_faults
 
 
 def test_nothing_is_lost_wrong_or_doubled_after_kills() -> None:
-    report = run_faults(kills=5, seed=7, minutes=100)
+    report = run_faults(kills=5, seed=7, minutes=50)
     print(report)
     assert report["kills"] >= 2, "the log was too short for the kills to hit"
     assert report["outputs"] > 10_000

@@ -63,6 +63,8 @@ def read_all(settings: dict[str, Any], topic: str, take: Callable[[Any], None]) 
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            # A broker answers at once where nothing more stands.
+            "fetch.wait.max.ms": 10,
             "isolation.level": "read_committed",
         }
     )
@@ -73,7 +75,7 @@ def read_all(settings: dict[str, Any], topic: str, take: Callable[[Any], None]) 
         deadline = time.monotonic() + 60
         while left:
             assert time.monotonic() < deadline, f"{topic} can not be read"
-            for message in consumer.consume(10_000, 1.0):
+            for message in consumer.consume(10_000, 0.05):
                 if message.error() is None:
                     take(message)
                     deadline = time.monotonic() + 60

@@ -38,11 +38,27 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield shared
 
 
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One broker with TLS and logins for all tests that want some."""
+    with serving(tmp_path_factory.mktemp("secured"), "SASL_SSL") as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def spare_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with serving(tmp_path_factory.mktemp("spare")) as spare:
+        yield spare
+
+
 @pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A broker for one test, which may stop, kill or pause it."""
-    with serving(tmp_path / "own-broker") as own:
-        yield own
+def own_broker(spare_broker: Broker) -> Iterator[Broker]:
+    """A broker of one test at a time, which may stop, kill or pause it: it runs for the next."""
+    if not spare_broker.running:
+        spare_broker.start()
+    yield spare_broker
+    if spare_broker.running:
+        spare_broker.resume()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ PASSWORD = "not to be seen 7b1f"
 
 
 @pytest.fixture(scope="module", params=["SSL", "SASL_PLAINTEXT", "SASL_SSL"])
-def secured(
+def listening(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Broker]:
-    with serving(tmp_path_factory.mktemp("secured"), request.param) as broker:
+    """A broker for each protocol that secures something."""
+    with ExitStack() as held:
+        if request.param == "SASL_SSL":
+            broker: Broker = request.getfixturevalue("secured")
+        else:
+            broker = held.enter_context(serving(tmp_path_factory.mktemp("own"), request.param))
         admin = AdminClient(broker.client())
         admin.create_topics([NewTopic(TOPIC, 1)])[TOPIC].result(PATIENCE_S)
         yield broker
@@ -75,16 +81,18 @@ async def read_one(kafka: Kafka, folder: Path) -> bytes:
 
 @pytest.mark.kafka
 @pytest.mark.asyncio
-async def test_both_clients_are_let_in_by_every_mechanism(secured: Broker, tmp_path: Path) -> None:
+async def test_both_clients_are_let_in_by_every_mechanism(
+    listening: Broker, tmp_path: Path
+) -> None:
     file = tmp_path / "password"
-    file.write_text(f"{secured.password}\nnot this\n", "utf-8")
-    own = str(secured.folder / "server.pem")
+    file.write_text(f"{listening.password}\nnot this\n", "utf-8")
+    own = str(listening.folder / "server.pem")
     logins: list[dict[str, Any]] = [{}, {"certificate_file": own, "key_file": own}]
-    if secured.setup.authenticated:
-        logins = [{"mechanism": name, "password": secured.password} for name in MECHANISMS]
+    if listening.setup.authenticated:
+        logins = [{"mechanism": name, "password": listening.password} for name in MECHANISMS]
         logins.append({"password_file": str(file)})
     for login in logins:
-        kafka = kafka_of(secured, **login)
+        kafka = kafka_of(listening, **login)
         producer = Producer(client_settings(kafka))
         producer.produce(TOPIC, b"hello", partition=0)
         assert await asyncio.to_thread(producer.flush, PATIENCE_S) == 0

@@ -53,6 +53,7 @@ def create(broker: Broker, topic: str, **config: str) -> str:
 def read(broker: Broker, topic: str) -> list[list[Message]]:
     """All that each partition has."""
     reading = {"group.id": "unused", "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+    reading["fetch.wait.max.ms"] = 10  # the end is told at once
     consumer = Consumer({**settings_of(broker), **reading})
     found: list[list[Message]] = [[] for _ in range(PARTITIONS)]
     waiting = set(range(PARTITIONS))

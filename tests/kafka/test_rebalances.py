@@ -45,7 +45,7 @@ class Read(NamedTuple):
 
 def member(broker_url: str, prefix: str, folder: Path, name: str) -> None:
     """Body of a process: read, write down what was read, and keep positions in the folder."""
-    asyncio.run(_member(Kafka(broker=broker_url, session_timeout_s=6), prefix, folder, name))
+    asyncio.run(_member(Kafka(broker=broker_url, session_timeout_s=4), prefix, folder, name))
 
 
 async def _member(kafka: Kafka, prefix: str, folder: Path, name: str) -> None:

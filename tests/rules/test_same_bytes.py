@@ -62,7 +62,7 @@ def assert_judged(outputs: Iterable[Output]) -> None:
     assert kinds["anomaly"] > 10
 
 
-@pytest.mark.parametrize(("size", "seed"), [(1, 0), (37, 1), (500, 2), (4000, 3), (4000, 4)])
+@pytest.mark.parametrize(("size", "seed"), [(1, 0), (37, 1), (500, 2), (4000, 3)])
 def test_any_chunks_and_any_interleaving(expected: Said, size: int, seed: int) -> None:
     assert_same(replay(interleaved(size, Random(seed))), expected)
 
@@ -74,7 +74,7 @@ def test_one_lane_after_another(expected: Said) -> None:
 def test_a_restore_at_any_point(expected: Said) -> None:
     rng = Random(5)
     chunks = interleaved(60, rng)
-    stops = set(rng.sample(range(len(chunks)), 35))
+    stops = set(rng.sample(range(len(chunks)), 20))
     pipeline, outputs = Pipeline(city_plan()), []
     for at, chunk in enumerate(chunks):
         if at in stops:
@@ -89,7 +89,7 @@ def test_a_kill_at_any_point(expected: Said) -> None:
     """What was sent since the last snapshot is lost with it, and comes again from the log."""
     rng = Random(6)
     chunks = interleaved(60, rng)
-    kills = set(rng.sample(range(len(chunks)), 35))
+    kills = set(rng.sample(range(len(chunks)), 20))
     tasks: dict[str, Parts] = {}
     pipeline, durable, since, behind = Pipeline(city_plan()), list[Output](), list[Output](), 0
     at = 0
@@ -131,7 +131,7 @@ def test_written_ticks_are_obeyed_where_they_stand(seed: int, size: int) -> None
     pipeline, live = Pipeline(city_plan()), list[Output]()
     for chunk in interleaved(100, rng):
         live += pipeline.step(chunk)
-        if rng.randrange(8) == 0:
+        if rng.randrange(4) == 0:
             lane = rng.choice(list(pipeline.lanes))
             known = [i.watermark.value for i in pipeline.lanes.values() if i.next_offset]
             ahead = rng.choice((-60_000, 0, 1, 61_000, 400_000))
