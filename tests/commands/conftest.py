@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.commands.console import SCRIPT, TIMEOUT_S, CityRun, Cli, Ended
+from streams.kafka.topics import TopicAdmin
+from tests.commands.console import SCRIPT, TIMEOUT_S, CityRun, Cli, Ended, here
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,14 @@ def cli() -> Cli:
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Runs ``cityvitals`` in this process, and gives a Kafka that is away up after a moment."""
+    monkeypatch.setattr("streams.kafka.topics.PATIENCE_S", 0.5)
+    monkeypatch.setattr(TopicAdmin.__init__, "__defaults__", (0.5,))
+    return here
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The real console script in processes of its own."""
+"""The real console script in processes of its own, and its commands in this one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
+
+from agents.commands.cli import app
 
 SCRIPT = Path(sys.executable).with_name("cityvitals")
 TIMEOUT_S = 60
@@ -31,6 +35,12 @@ class Ended:
 
 
 Cli = Callable[..., Ended]
+
+
+def here(*arguments: object, env: dict[str, str] | None = None) -> Ended:
+    """The command in this process, which has loaded all it needs."""
+    ended = CliRunner().invoke(app, [*map(str, arguments)], env=env)
+    return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import pytest
 from agents.commands.checks import PACKAGES, disk, open_files, stale, zone
 from tests.commands.console import Cli, Ended
 from tests.kafka.broker import Broker
-from tests.kafka.fixtures import serving
 
 NOWHERE = "kafka://127.0.0.1:1"
 ROOT = Path(__file__).parents[2]
@@ -57,14 +56,14 @@ def test_faults_of_a_configuration(cli: Cli, tmp_path: Path) -> None:
     assert {check["what"].partition(": ")[0] for check in found} == {f"{file}:2:3", f"{file}:3:16"}
 
 
-def test_secrets_that_others_may_read(cli: Cli, tmp_path: Path) -> None:
+def test_secrets_that_others_may_read(impatient: Cli, tmp_path: Path) -> None:
     password, config = tmp_path / "password", tmp_path / "kafka.yaml"
     password.write_text("guess me\n", "utf-8")
     password.chmod(0o640)
     security = f"{{protocol: SASL_PLAINTEXT, username: ops, password_file: {password}}}"
     config.write_text(f"kafka:\n  broker: {NOWHERE}\n  security: {security}\n", "utf-8")
     config.chmod(0o644)
-    open_ = cli("doctor", "--config", config, "--json")
+    open_ = impatient("doctor", "--config", config, "--json")
     assert open_.code == 1
     assert only(open_, "secrets")["mend"] == f"run `chmod 600 {password}`"
     away = only(open_, "Kafka")
@@ -73,13 +72,13 @@ def test_secrets_that_others_may_read(cli: Cli, tmp_path: Path) -> None:
     assert "guess me" not in open_.out + open_.err
 
     password.unlink()
-    gone = cli("doctor", "--config", config, "--json")
+    gone = impatient("doctor", "--config", config, "--json")
     assert {check["state"] for check in checks(gone, "secrets")} == {"wrong"}
     assert "kafka.security.password_file" in only(gone, "Kafka")["what"]
 
     written = "{protocol: SASL_SSL, username: ops, password: guess, ca_file: none}"
     config.write_text(f"kafka:\n  broker: {NOWHERE}\n  security: {written}\n", "utf-8")
-    assert only(cli("doctor", "--config", config, "--json"), "secrets")["state"] == "wrong"
+    assert only(impatient("doctor", "--config", config, "--json"), "secrets")["state"] == "wrong"
 
 
 @pytest.mark.kafka
@@ -101,21 +100,20 @@ def test_a_cluster_with_and_without_its_topics(
 
 
 @pytest.mark.kafka
-def test_a_secured_cluster(tmp_path: Path, cli: Cli) -> None:
-    with serving(tmp_path / "kafka", "SASL_SSL") as broker:
-        environment = {
-            "CITYVITALS__KAFKA__BROKER": broker.url,
-            "CITYVITALS__KAFKA__SECURITY__PROTOCOL": "SASL_SSL",
-            "CITYVITALS__KAFKA__SECURITY__USERNAME": broker.username,
-            "CITYVITALS__KAFKA__SECURITY__CA_FILE": str(broker.ca_file),
-        }
-        password = "CITYVITALS__KAFKA__SECURITY__PASSWORD"
-        good = cli("doctor", "--json", env={**environment, password: broker.password})
-        assert only(good, "handshake")["state"] == "ok"
-        assert broker.password not in good.out + good.err
-        bad = cli("doctor", "--json", env={**environment, password: "guessed"})
-        assert "refuses the login of 'vitals'" in only(bad, "Kafka")["what"]
-        assert "guessed" not in bad.out + bad.err
+def test_a_secured_cluster(secured: Broker, cli: Cli) -> None:
+    environment = {
+        "CITYVITALS__KAFKA__BROKER": secured.url,
+        "CITYVITALS__KAFKA__SECURITY__PROTOCOL": "SASL_SSL",
+        "CITYVITALS__KAFKA__SECURITY__USERNAME": secured.username,
+        "CITYVITALS__KAFKA__SECURITY__CA_FILE": str(secured.ca_file),
+    }
+    password = "CITYVITALS__KAFKA__SECURITY__PASSWORD"
+    good = cli("doctor", "--json", env={**environment, password: secured.password})
+    assert only(good, "handshake")["state"] == "ok"
+    assert secured.password not in good.out + good.err
+    bad = cli("doctor", "--json", env={**environment, password: "guessed"})
+    assert "refuses the login of 'vitals'" in only(bad, "Kafka")["what"]
+    assert "guessed" not in bad.out + bad.err
 
 
 def test_names_that_belong_to_something_else(cli: Cli, tmp_path: Path) -> None:

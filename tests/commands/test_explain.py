@@ -35,7 +35,7 @@ from streams.kafka.reading import Row
 from streams.log_store import LogStore
 from streams.log_types import Latest
 from streams.records import Lane
-from tests.commands.console import SCRIPT, CityRun, Cli, started
+from tests.commands.console import SCRIPT, CityRun, Cli, here, started
 
 MINUTE = 60_000
 START_MS = 1_772_402_400_000
@@ -102,7 +102,7 @@ def run(cli: Cli, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     shutil.copytree(CATALOGUE, config)
     ended = cli("replay", own, "--data", data, "--config", config)
     assert ended.code == 0, ended.err
-    return Run(data, config, cli("alerts", "--data", data, "--all", "--json").lines)
+    return Run(data, config, here("alerts", "--data", data, "--all", "--json").lines)
 
 
 def shell(command: str) -> subprocess.CompletedProcess[bytes]:
@@ -113,13 +113,12 @@ def shell(command: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-@pytest.mark.parametrize("case", ["escalated", "cleared", "late"])
-def test_the_printed_command_gives_the_same_bytes(run: Run, cli: Cli, case: str) -> None:
-    escalated = {"rule": "drain.depth", "key": FULL, "state": "raised"}
+@pytest.mark.parametrize("case", ["cleared", "late"])
+def test_the_printed_command_gives_the_same_bytes(run: Run, case: str) -> None:
     cleared = {"rule": "drain.depth", "key": FLOODED, "state": "cleared"}
     late = {"rule": "drain.depth", "key": DRY, "late": True}
-    alert = run.alert(**{"escalated": escalated, "cleared": cleared, "late": late}[case])
-    told = cli("explain", alert["alert_id"][:8], "--data", run.data, "--json").lines[0]
+    alert = run.alert(**{"cleared": cleared, "late": late}[case])
+    told = here("explain", alert["alert_id"][:8], "--data", run.data, "--json").lines[0]
     assert told["alert"] == alert
     command = told["replay"]
     assert f"--config {shlex.quote(str(run.config))}" in command
@@ -131,7 +130,7 @@ def test_the_printed_command_gives_the_same_bytes(run: Run, cli: Cli, case: str)
     assert told["transitions"] == [json.loads(raw) for raw in expected]
     found = [transition["transition"] for transition in told["transitions"]]
     assert found[0] == "raised"
-    assert case == "late" or case in found
+    assert case == "late" or {"escalated", "cleared"} <= set(found)
 
 
 def test_the_whole_folder_gives_all_of_its_bytes(run: Run, cli: Cli, tmp_path: Path) -> None:
@@ -175,9 +174,9 @@ def test_ticks_of_a_live_city_are_obeyed(city: CityRun, cli: Cli) -> None:
     assert Counter(line.encode() for line in ended.out.splitlines()[:-1]) == said
 
 
-def test_what_a_person_is_told(run: Run, cli: Cli) -> None:
+def test_what_a_person_is_told(run: Run) -> None:
     alert = run.alert(rule="drain.depth", key=FULL)
-    ended = cli("explain", alert["alert_id"][:6], "--data", run.data)
+    ended = here("explain", alert["alert_id"][:6], "--data", run.data)
     assert (ended.code, ended.err) == (0, "")
     for words in (
         "道路积水深度 road water depth  underpass-full 景泰街道  红 red  报警 raised",
@@ -196,9 +195,9 @@ def test_what_a_person_is_told(run: Run, cli: Cli) -> None:
     assert "\x1b" not in ended.out
 
 
-def test_the_worst_one_that_stands_is_meant(run: Run, cli: Cli) -> None:
+def test_the_worst_one_that_stands_is_meant(run: Run) -> None:
     standing = [a for a in run.alerts if a["state"] != "cleared"]
-    (told,) = cli("explain", "--data", run.data, "--json").lines
+    (told,) = here("explain", "--data", run.data, "--json").lines
     assert told["alert"]["level"] == max(a["level"] for a in standing)
     why = told["alert"]["why"]
     assert told["window"] == {"t_start": why["t_start"], "t_end": why["t_end"]}
@@ -212,8 +211,8 @@ def test_the_worst_one_that_stands_is_meant(run: Run, cli: Cli) -> None:
     assert times[0] < told["alert"]["t_onset"] <= times[-1]
 
 
-def test_the_table_shows_what_explain_takes(run: Run, cli: Cli) -> None:
-    listed = cli("alerts", "--data", run.data).out
+def test_the_table_shows_what_explain_takes(run: Run) -> None:
+    listed = here("alerts", "--data", run.data).out
     for alert in run.alerts:
         assert (alert["alert_id"][:8] in listed) == (alert["state"] != "cleared")
 
@@ -221,27 +220,27 @@ def test_the_table_shows_what_explain_takes(run: Run, cli: Cli) -> None:
 def test_ids_that_name_no_alert(run: Run, cli: Cli) -> None:
     known = run.alerts[0]["alert_id"]
     wrong = known[:7] + ("0" if known[7] != "0" else "1")
-    ended = cli("explain", wrong, "--data", run.data)
+    ended = here("explain", wrong, "--data", run.data)
     assert (ended.code, ended.out) == (1, "")
     assert f"no alert {wrong}" in ended.err
     assert known in ended.err
-    assert cli("explain", known[:3], "--data", run.data).code == 2
+    assert here("explain", known[:3], "--data", run.data).code == 2
     assert cli("replay", run.data, "--alert", wrong, "--config", run.config).code == 1
 
 
-def test_an_id_that_may_be_two(cli: Cli, tmp_path: Path) -> None:
+def test_an_id_that_may_be_two(tmp_path: Path) -> None:
     alerts = [ALERT | {"alert_id": f"abcd{i}", "key": f"44011{i}"} for i in range(2)]
     with opened(tmp_path / "d") as store:
         store.create_topic(ALERTS, 1, compacted=True)
         with store.transaction() as tx:
             keys = [alert["alert_id"].encode() for alert in alerts]
             tx.append(ALERTS, 0, [0, 0], keys, [orjson.dumps(alert) for alert in alerts])
-    ended = cli("explain", "abcd", "--data", tmp_path / "d")
+    ended = here("explain", "abcd", "--data", tmp_path / "d")
     assert (ended.code, ended.out) == (2, "")
     assert "abcd0" in ended.err
     assert "abcd1" in ended.err
     assert "440111" in ended.err
-    one = cli("explain", "ABCD1", "--data", tmp_path / "d")
+    one = here("explain", "ABCD1", "--data", tmp_path / "d")
     assert one.code == 0
     assert "no longer kept" in one.out
 
@@ -254,7 +253,7 @@ def test_a_log_that_was_trimmed_promises_nothing(run: Run, cli: Cli, tmp_path: P
         with store.transaction() as tx:
             tx.append(*lane, [START_MS + 30 * MINUTE], [b""], [b"{}"])
         assert store.delete(lane, store.batches(lane)[-1][0])
-    told = cli("explain", "--data", data, "--json").lines[0]
+    told = here("explain", "--data", data, "--json").lines[0]
     assert told["replay"] is None
     assert f"{lane} begins at offset" in told["replay_note"]
     assert "is kept from 2026-03-02 06:30 on" in told["replay_note"]
@@ -280,7 +279,7 @@ def test_an_alert_that_comes_out_differently_is_a_finding(
 
 def test_another_configuration_is_named_and_refused(run: Run, cli: Cli) -> None:
     changed = {"CITYVITALS__FORGET_S": "43200"}
-    told = cli("explain", "--data", run.data, "--json", env=changed).lines[0]
+    told = here("explain", "--data", run.data, "--json", env=changed).lines[0]
     assert told["replay"] is None
     assert told["alert"]["why"]["config"] in told["replay_note"]
     assert f"--config {run.config}" in told["replay_note"]
@@ -313,13 +312,13 @@ def stands(data: Path) -> bool:
         return any(topic.name == ALERTS for topic in store.topics()) and any(store.latest(ALERTS))
 
 
-def test_beside_an_engine_at_work(cli: Cli, run: Run, tmp_path: Path) -> None:
+def test_beside_an_engine_at_work(run: Run, tmp_path: Path) -> None:
     data, logs = tmp_path / "d", run.data.parent / "logs"
     with started("replay", logs, "--data", data, "--speed", "120") as process:
         until = time.monotonic() + 40
         while not stands(data) and time.monotonic() < until:
             time.sleep(0.1)
-        told = cli("explain", "--data", data, "--json")
+        told = here("explain", "--data", data, "--json")
         again = shell(told.lines[0]["replay"])
         assert process.poll() is None
         process.send_signal(signal.SIGINT)

@@ -11,43 +11,43 @@ from typer.testing import CliRunner
 
 from agents.commands.cli import app
 from schemas.loading import CATALOGUE
-from tests.commands.console import CityRun, Cli
+from tests.commands.console import CityRun, Cli, here
 
 
-def test_latest_signs(city: CityRun, cli: Cli) -> None:
-    every = cli("vitals", "--data", city.data, "--json", "--all").lines
-    coarse = cli("vitals", "--data", city.data, "--json").lines
+def test_latest_signs(city: CityRun) -> None:
+    every = here("vitals", "--data", city.data, "--json", "--all").lines
+    coarse = here("vitals", "--data", city.data, "--json").lines
     assert {line["key_level"] for line in coarse} == {"city", "district"}
     assert len(every) > len(coarse)
     assert len({(line["vital"], line["key"]) for line in every}) == len(every)
-    table = cli("vitals", "traffic.tpi", "--data", city.data).out
+    table = here("vitals", "traffic.tpi", "--data", city.data).out
     assert "440103 荔湾区" in table
     assert "drain.depth" not in table
-    named = cli("vitals", "--key", "荔湾区", "--data", city.data, "--json").lines
+    named = here("vitals", "--key", "荔湾区", "--data", city.data, "--json").lines
     assert {line["key"] for line in named} == {"440103"}
-    streets = cli("vitals", "--level", "street", "--data", city.data, "--json").lines
+    streets = here("vitals", "--level", "street", "--data", city.data, "--json").lines
     assert {line["key_level"] for line in streets} == {"street"}
 
 
-def test_words_that_are_not_known(city: CityRun, cli: Cli) -> None:
-    sign = cli("vitals", "trafic.tpi", "--data", city.data)
+def test_words_that_are_not_known(city: CityRun) -> None:
+    sign = here("vitals", "trafic.tpi", "--data", city.data)
     assert (sign.code, sign.out) == (2, "")
     assert "did you mean 'traffic.tpi'" in sign.err
-    level = cli("vitals", "--level", "village", "--data", city.data)
+    level = here("vitals", "--level", "village", "--data", city.data)
     assert level.code == 2
     assert "district" in level.err
-    other = cli("vitals", "drain.depth", "--level", "station", "--data", city.data)
+    other = here("vitals", "drain.depth", "--level", "station", "--data", city.data)
     assert (other.code, other.out) == (2, "")
     assert "drain.depth has no keys of level station; there are city, district, site" in other.err
-    finer = cli("vitals", "traffic.speed_ratio", "--data", city.data)
+    finer = here("vitals", "traffic.speed_ratio", "--data", city.data)
     assert "there are keys of level segment, street" in finer.err
 
 
-def test_alerts_that_stand(cli: Cli, logs: Path, tmp_path: Path, city: CityRun) -> None:
-    every = cli("alerts", "--data", city.data, "--all", "--json").lines
-    standing = cli("alerts", "--data", city.data, "--json").lines
+def test_alerts_that_stand(logs: Path, tmp_path: Path, city: CityRun) -> None:
+    every = here("alerts", "--data", city.data, "--all", "--json").lines
+    standing = here("alerts", "--data", city.data, "--json").lines
     assert [line for line in every if line["state"] != "cleared"] == standing
-    assert cli("alerts", "--data", city.data).code == 0
+    assert here("alerts", "--data", city.data).code == 0
 
 
 @pytest.mark.parametrize(
@@ -60,24 +60,26 @@ def test_a_folder_without_data(command: tuple[str, ...], cli: Cli, tmp_path: Pat
     assert not (tmp_path / "none").exists()
 
 
-def test_the_shipped_configuration_is_right(cli: Cli) -> None:
-    assert cli("check").out.startswith("ok")
-    found = cli("check", "--json").lines[0]
+def test_the_shipped_configuration_is_right() -> None:
+    assert here("check").out.startswith("ok")
+    found = here("check", "--json").lines[0]
     assert found["ok"]
     assert "traffic.tpi" in found["signs"]["window"]
     assert len(found["fingerprint"]) == 12
 
 
-def test_what_the_label_of_a_configuration_covers(cli: Cli, logs: Path, tmp_path: Path) -> None:
+def test_what_the_label_of_a_configuration_covers(
+    cli: Cli, impatient: Cli, logs: Path, tmp_path: Path
+) -> None:
     config = tmp_path / "config"
     shutil.copytree(CATALOGUE, config)
-    assert "without a register" in cli("check", "--config", config).out
+    assert "without a register" in here("check", "--config", config).out
     register = logs / "register.csv"
     (config / "register.yaml").write_text(f"register_file: {register}\n")
     devices = len(register.read_text("utf-8").splitlines()) - 1
-    found = cli("check", "--config", config)
+    found = here("check", "--config", config)
     assert f"with its register of {devices} devices" in found.out
-    told = cli("doctor", "--config", config).out
+    told = impatient("doctor", "--config", config).out
     assert f"with its register of {devices} devices" in told
     replayed = cli("replay", logs / "city.sensor.v1.ndjson", "--config", config, "--json").lines[0]
     assert replayed["config"] in found.out
@@ -93,19 +95,19 @@ def test_every_fault_of_a_configuration_has_its_place(cli: Cli, tmp_path: Path) 
         assert f"{file}:3:" in ended.err
         assert len(ended.err.splitlines()) >= 3
     assert not (tmp_path / "d").exists()
-    as_json = cli("check", "--config", file, "--json")
+    as_json = here("check", "--config", file, "--json")
     assert as_json.code == 2
     assert {"file", "line", "column", "path", "message"} == set(as_json.lines[0]["problems"][0])
 
 
-def test_schemas_written_and_checked(cli: Cli, tmp_path: Path) -> None:
-    assert cli("schemas", tmp_path).code == 0
-    assert cli("schemas", tmp_path, "--check").code == 0
+def test_schemas_written_and_checked(tmp_path: Path) -> None:
+    assert here("schemas", tmp_path).code == 0
+    assert here("schemas", tmp_path, "--check").code == 0
     (tmp_path / "alert.schema.json").write_text("{}")
-    stale = cli("schemas", tmp_path, "--check")
+    stale = here("schemas", tmp_path, "--check")
     assert stale.code == 1
     assert "alert.schema.json is stale" in stale.err
-    assert json.loads(cli("schemas", tmp_path, "--check", "--json").out)["stale"] == [
+    assert json.loads(here("schemas", tmp_path, "--check", "--json").out)["stale"] == [
         "alert.schema.json"
     ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -49,8 +51,21 @@ def test_a_paced_replay_ends_on_a_signal(logs: Path) -> None:
     assert json.loads(out.splitlines()[-1])["total"]["remainder"] == 0
 
 
+# Nobody waits ten seconds for the first line.
+TALKATIVE = """
+import sys
+from agents.commands import displays, main
+
+displays._REPLAY_STATUS_S = 0.5
+sys.argv[0] = "cityvitals"
+main()
+"""
+
+
 def test_a_replay_without_a_terminal_says_how_far_it_is(logs: Path) -> None:
-    with started("replay", logs, "--speed", "60") as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", TALKATIVE, "replay", logs, "--speed", "60"], stderr=subprocess.PIPE
+    ) as process:
         assert process.stderr is not None
         told = [process.stderr.readline().decode() for _ in range(3)]
         process.send_signal(signal.SIGINT)

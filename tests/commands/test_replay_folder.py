@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -42,14 +41,15 @@ def test_every_speed_gives_the_same(cli: Cli, lag_log: Path) -> None:
 
 
 def test_a_stopped_replay_goes_on(cli: Cli, lag_log: Path, tmp_path: Path) -> None:
-    data = tmp_path / "d"
-    with started("replay", lag_log, "--speed", 300, "--data", data, "--json") as process:
-        time.sleep(4)
+    data, whole = tmp_path / "d", cli("replay", lag_log, "--json")
+    with started("replay", lag_log, "--speed", 900, "--data", data, "--json") as process:
+        assert process.stdout is not None
+        for _ in range(len(whole.lines) // 2):
+            process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         process.wait()
     went_on = cli("replay", lag_log, "--data", data, "--json")
     assert went_on.code == 0, went_on.err
-    whole = cli("replay", lag_log, "--json")
     assert went_on.lines[-1]["total"] == whole.lines[-1]["total"]
     assert went_on.lines[-1]["vitals"] == whole.lines[-1]["vitals"]
 

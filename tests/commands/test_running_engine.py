@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.console import Cli, started
+from tests.commands.console import CityRun, Cli, here, started
 
 START_MS = 1_772_402_400_000
 TEXT = "水管爆裂 please call"
@@ -48,8 +48,8 @@ def eventually(check: Callable[[], Any]) -> Any:
     raise AssertionError("it did not happen")
 
 
-def letters(cli: Cli, data: Path) -> list[dict[str, Any]]:
-    return cli("deadletter", "list", "--data", data, "--json").lines
+def letters(data: Path) -> list[dict[str, Any]]:
+    return here("deadletter", "list", "--data", data, "--json").lines
 
 
 def test_a_second_engine_is_refused(running: Path, cli: Cli) -> None:
@@ -70,8 +70,8 @@ def test_sent_and_refused_and_redriven(running: Path, cli: Cli) -> None:
     def refused(attempt: int) -> Callable[[], list[str]]:
         return lambda: [
             f"{x['topic']}/{x['partition']}/{x['offset']}"
-            for x in letters(cli, running)
-            if x["attempt"] == attempt and "sent-2" in cli_record(cli, running, x)
+            for x in letters(running)
+            if x["attempt"] == attempt and "sent-2" in record_of(running, x)
         ]
 
     (where,) = eventually(refused(1))
@@ -87,11 +87,11 @@ def test_sent_and_refused_and_redriven(running: Path, cli: Cli) -> None:
     assert "3 times" in enough.err
 
 
-def cli_record(cli: Cli, data: Path, letter: dict[str, Any]) -> str:
+def record_of(data: Path, letter: dict[str, Any]) -> str:
     if letter["reason"] != "wrong_unit" or letter["topic"] != "city.sensor.v1":
         return ""
     where = f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
-    return str(cli("deadletter", "show", where, "--data", data, "--json").lines[0]["record"])
+    return str(here("deadletter", "show", where, "--data", data, "--json").lines[0]["record"])
 
 
 def test_what_citizens_say_is_never_shown(running: Path, cli: Cli, tmp_path: Path) -> None:
@@ -102,26 +102,26 @@ def test_what_citizens_say_is_never_shown(running: Path, cli: Cli, tmp_path: Pat
     def refused() -> list[dict[str, Any]]:
         return [
             x
-            for x in letters(cli, running)
+            for x in letters(running)
             if x["topic"] == "city.hotline.v1" and x["size"] == file.stat().st_size - 1
         ]
 
     (letter,) = eventually(refused)
     where = f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
-    shown = cli("deadletter", "show", where, "--data", running)
-    listed = cli("deadletter", "list", "--data", running)
+    shown = here("deadletter", "show", where, "--data", running)
+    listed = here("deadletter", "list", "--data", running)
     assert shown.code == 0
     assert "not shown" in shown.out
     assert f"timestamp  {letter['timestamp']} (2026-" in shown.out
     assert TEXT not in shown.out + shown.err + listed.out
-    as_json = cli("deadletter", "show", where, "--data", running, "--json")
+    as_json = here("deadletter", "show", where, "--data", running, "--json")
     assert as_json.lines[0]["record"] is None
 
 
 def test_places_and_topics_that_are_not_there(running: Path, cli: Cli) -> None:
-    show = cli("deadletter", "show", "city.sensor.v1/0/999999999", "--data", running)
+    show = here("deadletter", "show", "city.sensor.v1/0/999999999", "--data", running)
     assert show.code == 2
-    reason = cli("deadletter", "list", "--reason", "bad_tme", "--data", running)
+    reason = here("deadletter", "list", "--reason", "bad_tme", "--data", running)
     assert reason.code == 2
     assert "bad_time" in reason.err
     topic = cli("send", "-", "--topic", "city.sensr.v1", "--data", running, given=b"{}\n")
@@ -131,14 +131,14 @@ def test_places_and_topics_that_are_not_there(running: Path, cli: Cli) -> None:
     assert cli("deadletter", "redrive", "--data", running).code == 2
 
 
-def test_sent_to_an_engine_that_sleeps(cli: Cli, tmp_path: Path) -> None:
-    data = tmp_path / "d"
-    assert cli("up", "--data", data, "--for", "1s").code == 0
-    lines = b"{}\n" * 5
+def test_sent_to_an_engine_that_sleeps(cli: Cli, city: CityRun) -> None:
+    data, lines = city.data, b"{   }\n" * 5
     sent = cli("send", "-", "--topic", "city.sensor.v1", "--data", data, "--json", given=lines)
     assert sent.code == 0
     assert sent.lines == [{"topics": {"city.sensor.v1": 5}, "running": False}]
     assert "next start" in sent.err
-    assert cli("up", "--data", data, "--for", "4s").code == 0
-    letters = cli("deadletter", "list", "--data", data, "--json").lines
-    assert sum(letter["size"] == 2 for letter in letters) == 5
+    with started("up", "--data", data) as process:
+        eventually(lambda: sum(letter["size"] == 5 for letter in letters(data)) == 5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 0, err

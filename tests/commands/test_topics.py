@@ -7,27 +7,19 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from typer.testing import CliRunner
 
-from agents.commands.cli import app
 from agents.commands.exits import BAD, ENVIRONMENT, Fault
 from agents.commands.kafka_options import plan_of
 from agents.commands.topics import require_topics
 from agents.outputs import SNAPSHOTS, TICKS, VITALS_LOG
 from streams.event_logs import partition_of
 from streams.kafka.topics import TopicAdmin
-from tests.commands.console import Cli, Ended
+from tests.commands.console import Cli, here
 from tests.kafka.broker import Broker
 
 NOWHERE = "kafka://127.0.0.1:1"
 SENSOR = "city.sensor.v1"
 CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
-
-
-def here(*arguments: object) -> Ended:
-    """The command in this process, which has loaded all it needs."""
-    ended = CliRunner().invoke(app, [*map(str, arguments)])
-    return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
 
 @pytest.fixture
@@ -180,12 +172,13 @@ def test_older_events_lie_where_fewer_partitions_were(
     assert here("topics", "verify", "--config", more).code == 0
 
 
-def test_a_broker_that_is_away(cli: Cli) -> None:
-    ended = cli("topics", env={"CITYVITALS__KAFKA__BROKER": NOWHERE})
+def test_a_broker_that_is_away(impatient: Cli) -> None:
+    ended = impatient("topics", env={"CITYVITALS__KAFKA__BROKER": NOWHERE})
     assert (ended.code, ended.out) == (3, "")
     assert "no Kafka answers at 127.0.0.1:1" in ended.err
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_worker_does_not_start_without_its_broker(tmp_path: Path) -> None:
     config = tmp_path / "kafka.yaml"
     config.write_text(f"kafka: {{broker: '{NOWHERE}'}}\n", "utf-8")

@@ -581,7 +581,7 @@ def _write(node, lines: list[str], at: dict, path=(), head="") -> None:
         lines.append(f"{indent[2:]}{head} {scalar}")
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(40))
 def test_a_mutated_catalogue_is_refused_at_the_mutation(refused, shipped, seed):
     tree = copy.deepcopy(shipped)
     blamed, message = _mutate(random.Random(seed), tree)
