@@ -157,7 +157,10 @@ class Alerts:
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
 
     def _is_told(self, sign: str, key: KeyName, rule: Rule, end: int, level: int) -> bool:
-        """Whether a window is as near to an alert, that stands or is over, as those of one are."""
+        """Whether a window is as near to an alert, that stands or is over, as those of one are.
+
+        One that is over then reaches to that window.
+        """
         reach = rule.off_delay_ms
         known = self._episodes.get((sign, key))
         if (

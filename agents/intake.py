@@ -133,12 +133,16 @@ class Intake:
         result = IntakeStep([], [])
         offsets, logged, values = chunk.offsets, chunk.timestamps, list(chunk.values)
         at = bisect_left(offsets, self.next_offset)
+        offset = self.next_offset
         try:
             attempt = attempt_of(chunk)
             while at < len(offsets):
-                why = UNKNOWN
+                offset, why = offsets[at], UNKNOWN
                 if self._gate is not None and not quarantine:
                     at, why = self._run_gate(result, self._gate, chunk, values, at)
+                if why == CUT:
+                    offset = offsets[at - 1]
+                    result.cuts.extend(self._cut((offset, 0)))
                 if why in (DONE, CUT):
                     continue
                 offset = offsets[at]
@@ -151,7 +155,7 @@ class Intake:
                 self.next_offset = offset + 1
                 at += 1
         except Exception as error:
-            raise StepError(self.lane, offsets[at]) from error
+            raise StepError(self.lane, offset) from error
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return result
 
@@ -169,8 +173,6 @@ class Intake:
             for i, t, watermark in gate.take_lates():
                 late = (chunk.offsets[i], t, watermark - t, chunk.timestamps[i])
                 result.outputs.append(late_event(self.lane, *late))
-        if why == CUT:
-            result.cuts.extend(self._cut((chunk.offsets[at - 1], 0)))
         return at, why
 
     def _take(

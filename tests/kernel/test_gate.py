@@ -15,7 +15,7 @@ import pytest
 
 from agents.city import City
 from agents.city.register import register_of
-from agents.intake import Intake
+from agents.intake import Intake, StepError
 from agents.plan import Plan, compile_plan
 from schemas.loading import load
 from streams.records import Chunk, Lane
@@ -203,6 +203,28 @@ def broken(raw: bytes, rng: Random) -> bytes:
             return raw.replace(
                 b'":"', b'":"' + rng.choice((b"\xc3\xa9", b"\xff", b"\\u00e9", b"\x00")), 1
             )
+
+
+def test_a_failure_is_told_of_the_record_at_which_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice told of, a record is left out: it must be the one."""
+    log = city()[TRAFFIC]
+    lane = Intake(plan(), Lane(TRAFFIC, 0))
+    whole = Chunk(
+        TRAFFIC, 0, range(len(log)), [t for t, _ in log], [None] * len(log), [r for _, r in log]
+    )
+    other = Intake(plan(), Lane(TRAFFIC, 0))
+    wanted = other.step(whole).cuts[-1].name[0]
+    cut = Intake._cut
+
+    def failing(self: Intake, name: tuple[int, int], *rest: Any) -> Any:
+        if name[0] == wanted:
+            raise ZeroDivisionError
+        return cut(self, name, *rest)
+
+    monkeypatch.setattr(Intake, "_cut", failing)
+    with pytest.raises(StepError) as failed:
+        lane.step(whole)
+    assert failed.value.offset == wanted
 
 
 @pytest.mark.parametrize("number", NUMBERS)
