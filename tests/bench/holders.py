@@ -52,8 +52,12 @@ class _Mallinfo(ctypes.Structure):
     _fields_ = (("counts", ctypes.c_size_t * 10),)
 
 
+CAN_COUNT = hasattr(ctypes.CDLL(None), "mallinfo2")
+"""Whether the C library says what is in use."""
+
+
 def used_bytes() -> int:
-    """Bytes in use by this process in blocks of both allocators."""
+    """Bytes in use by this process in blocks of both allocators; glibc alone can say."""
     gc.collect()
     mallinfo = ctypes.CDLL(None).mallinfo2
     mallinfo.restype = _Mallinfo

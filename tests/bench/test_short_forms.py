@@ -1,0 +1,70 @@
+"""The measurements of kernels, of growth and of memory in their shortest form: they run, and what
+they count is there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agents.pipeline import Pipeline
+from agents.plan import compile_plan
+from schemas.loading import load
+from streams.records import Chunk
+from tests.bench.holders import CAN_COUNT, census, holders_of, used_bytes
+from tests.bench.kernels import measure
+from tests.bench.linear import TOPIC, configured, ratio, ratio_a_sign, take
+from tests.bench.load import Fleet
+
+START_MS = 1_772_294_400_000
+
+
+def test_each_kernel_is_measured() -> None:
+    costs = list(measure([50, 100], [1, 3], events=200, repeats=2))
+    assert {(cost.keys, cost.signs) for cost in costs} == {(50, 1), (100, 1), (100, 3)}
+    assert len({cost.kernel for cost in costs}) == 10
+    assert all(0 <= cost.least <= cost.ns <= cost.greatest for cost in costs)
+
+
+@pytest.mark.parametrize("count", [1, 10, 30, 100])
+def test_generated_signs_all_take_the_metric(count: int, tmp_path: Path) -> None:
+    plan = compile_plan(load(configured(tmp_path / "signs.json", count), environ={}))
+    assert len(plan.folded) == count
+    assert all(folded.sign.match == {"metric": "rain"} for folded in plan.folded)
+
+
+def test_a_log_is_cut_to_its_first_events(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    (log / f"{TOPIC}.ndjson").write_bytes(b"".join(b"%d\n" % n for n in range(10)))
+    part = take(log, tmp_path / "part", 3, lambda line: int(line) % 2 == 1)
+    assert (part / f"{TOPIC}.ndjson").read_bytes() == b"1\n3\n5\n"
+
+
+def test_ratios_are_of_the_last_row_to_the_first() -> None:
+    rows = [{"signs": 1, "cpu_ns": 1000.0}, {"signs": 10, "cpu_ns": 2500.0}]
+    assert (ratio(rows), ratio_a_sign(rows)) == (2.5, 0.25)
+
+
+@pytest.mark.skipif(not CAN_COUNT, reason="only glibc says what is in use")
+def test_a_census_leaves_nothing_of_an_engine() -> None:
+    """A list held beside the engine is in no part."""
+    devices = 2_000
+    fleet = Fleet(devices)
+    before = used_bytes()
+    pipeline = Pipeline(compile_plan(load(environ={})))
+    for turn in range(3):
+        t = START_MS + turn * 60_000
+        values = list(fleet.readings(list(range(devices)), turn, b"%d" % t))
+        times = [t] * devices
+        first = turn * devices
+        offsets = range(first, first + devices)
+        pipeline.step(Chunk(TOPIC, 0, offsets, times, [None] * devices, values))
+    del values, times
+    full = used_bytes()
+    held = {part.name: part for part in census(holders_of(pipeline))}
+    assert held["gate: templates of senders"].size > 100 * devices
+    assert held["de-duplication"].size >= 3 * 16 * devices
+    assert [part.name for part in held.values() if part.open_panes]
+    assert sum(part.size for part in held.values()) > 0.8 * (full - before)
