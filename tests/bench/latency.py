@@ -43,6 +43,8 @@ ALERT_S = 170.0
 """A flood is raised within this time: half a window of 120 s, a hop, the on-delay, the disorder."""
 BOUND_S = 2.0
 """Over window and disorder, for the 99th percentile: of the issue."""
+LATE_MS = 500.0
+"""A load generator that is later than this in the median did not reach its rate."""
 _LOOK_S = 0.5
 _LEAD_S = 1.0
 _SETTLE_S = 8.0
@@ -186,17 +188,22 @@ def warm_up_of(rate: int, devices: int) -> float:
 
 def finished(figures: dict[str, Any], histograms: dict[str, Latencies]) -> dict[str, Any]:
     """The figures of a run with its percentiles, and what they come to."""
-    if not figures["kept_up"]:
-        slope = figures["lag"]["slope_per_s"]
-        return {**figures, "verdict": f"did not keep up: lag grew by {slope:,.0f} events/s"}
     found = {name: latencies.summary() for name, latencies in histograms.items()}
+    verdict = _verdict(figures, found)
+    late = figures["load_late_ms"]["p50"]
+    if late > LATE_MS:
+        verdict += f"; the load generator was late itself, by {late:,.0f} ms in the median"
+    return {**figures, **({"ms": found} if found else {}), "verdict": verdict}
+
+
+def _verdict(figures: dict[str, Any], found: dict[str, dict[str, float]]) -> str:
+    if not figures["kept_up"]:
+        return f"did not keep up: lag grew by {figures['lag']['slope_per_s']:,.0f} events/s"
     over = found["over_the_end"].get("p99")
     if over is None:
-        verdict = "kept up, but no window was closed within the measured time: give more --seconds"
-    else:
-        where = "below" if over < BOUND_S * 1000 else "ABOVE"
-        verdict = f"kept up; p99 event-to-sign {where} window + disorder + {BOUND_S:g} s"
-    return {**figures, "ms": found, "verdict": verdict}
+        return "kept up, but no window was closed within the measured time: give more --seconds"
+    where = "below" if over < BOUND_S * 1000 else "ABOVE"
+    return f"kept up; p99 event-to-sign {where} window + disorder + {BOUND_S:g} s"
 
 
 def show(found: dict[str, Any]) -> None:

@@ -109,9 +109,18 @@ def test_lag_that_swings_is_flat_and_lag_that_grows_is_not() -> None:
 
 def test_nothing_is_said_of_the_latency_of_an_engine_that_does_not_keep_up() -> None:
     lag = {"slope_per_s": 1234.5, "flat": False}
-    found = finished({"kept_up": False, "lag": lag}, {})
+    figures = {"kept_up": False, "lag": lag, "load_late_ms": {"p50": 1.0}}
+    found = finished(figures, {})
     assert found["verdict"] == "did not keep up: lag grew by 1,234 events/s"
     assert "ms" not in found
+
+
+def test_a_run_is_judged_by_what_lies_over_window_and_disorder() -> None:
+    figures = {"kept_up": True, "load_late_ms": {"p50": 700.0}}
+    for ms, where in ((1500.0, "below"), (2500.0, "ABOVE")):
+        found = finished(figures, {"over_the_end": Latencies([ms])})
+        assert f"{where} window + disorder + 2 s" in found["verdict"]
+        assert "late itself, by 700 ms" in found["verdict"]
 
 
 def test_signs_that_wait_for_other_topics_are_left_out() -> None:
