@@ -32,7 +32,7 @@ from ext.panes import Panes
 from ext.rows import Rows
 from ext.seen import Seen
 from ext.sketches import quantiles, slopes
-from tests.bench.load import Fleet
+from tests.bench.load import fleet_of
 
 KEYS = (1_000, 100_000, 1_400_000)
 SIGNS = (1, 3, 10, 30)
@@ -97,7 +97,7 @@ class Bench:
 
     def __init__(self, keys: int, events: int) -> None:
         self.keys, self.events = keys, events
-        self.fleet, self.rng = Fleet(keys), Random(1)
+        self.fleet, self.rng = fleet_of(keys), Random(1)
 
     def drawn(self, number: int) -> Iterator[tuple[int, int]]:
         """Time and device of each event of the nth repeat, in the order of time."""
@@ -109,7 +109,7 @@ class Bench:
         """Records of the nth repeat, and their times."""
         values, times = [], []
         for t, device in self.drawn(number):
-            (value,) = self.fleet.readings([device], number, b"%d" % t)
+            (value,) = self.fleet.readings(device, device + 1, number, t)
             values.append(self.shuffle(value) if shuffled else value)
             times.append(t)
         return values, times
@@ -128,8 +128,7 @@ class Bench:
         """A gate that knows every device, its memory, the rows of each sign; and ns of that."""
         seen, rows, ns = Seen(), [Rows() for _ in range(signs)], 0
         gate = Gate(_FIELDS, seen, 5_000, 60_000, LATENESS_MS, 86_400_000, seed=1)
-        t = b"%d" % BEGIN
-        for device, raw in enumerate(self.fleet.readings(list(range(self.keys)), 0, t)):
+        for device, raw in enumerate(self.fleet.readings(0, self.keys, 0, BEGIN)):
             routes = [(each, device, _STEPS, _VALUE, 0, 0, 0, 0) for each in rows]
             began = time.perf_counter_ns()
             known = gate.learn(

@@ -78,8 +78,8 @@ def slope_of(samples: Sequence[tuple[float, float]]) -> float:
 def lag_of(samples: Sequence[tuple[float, float]], rate: float, seconds: float) -> dict[str, Any]:
     """How unread records went over a measured time.
 
-    It was flat if the line through them rises, over the whole time, by less than what is sent in
-    one second.
+    It was flat if the line through them rises and falls, over the whole time, by less than what is
+    sent in one second.
 
     Parameters
     ----------
@@ -94,15 +94,17 @@ def lag_of(samples: Sequence[tuple[float, float]], rate: float, seconds: float) 
     --------
     >>> lag_of([(0, 10), (10, 30)], rate=100, seconds=10)["flat"]
     True
-    >>> lag_of([(0, 10), (10, 130)], rate=100, seconds=10)["flat"]
-    False
+    >>> lag_of([(0, 10), (10, 130)], rate=100, seconds=10)["grew"]
+    True
     """
     slope = slope_of(samples)
     lags = [lag for _, lag in samples]
     return {
         "samples": len(lags),
         "slope_per_s": round(slope, 1),
-        "flat": bool(lags) and slope * seconds < rate * SLACK_S,
+        "flat": abs(slope * seconds) < rate * SLACK_S,
+        "grew": slope * seconds >= rate * SLACK_S,
+        "first": round(lags[0]) if lags else None,
         "mean": round(sum(lags) / len(lags)) if lags else None,
         "max": round(max(lags)) if lags else None,
     }

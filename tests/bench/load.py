@@ -12,9 +12,8 @@ import json
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from confluent_kafka import Producer
@@ -27,7 +26,9 @@ from tests.bench.schedule import Schedule, gauges_of
 
 SLOT_MS = 20
 FLOODED = b"60.0"
-_VALUES = 64
+VALUES = 64
+"""Values that a device takes in turn."""
+_ORDERS = 8
 
 
 Slot: TypeAlias = list[tuple[int, list[int], list[bytes], list[bytes]]]
@@ -56,34 +57,77 @@ class Order(msgspec.Struct):
 
 
 class Fleet:
-    """Prepared bytes of all devices: what stands before and behind the value and the time."""
+    """Prepared bytes of devices, in the order of their numbers.
 
-    def __init__(self, devices: int) -> None:
-        self.keys, self.heads, self.units, self.tails = ([b""] * devices for _ in range(4))
-        self.values: list[list[bytes]] = [[]] * devices
-        shared: dict[bytes, bytes] = {}
-        rows: dict[bytes, list[bytes]] = {}
-        for one in next(load_readings(1, devices, devices)):
-            head, value, unit, tail = parts_of(one.value)
-            number = int(one.key.rpartition(b"-")[2])
-            self.keys[number], self.heads[number] = one.key, head
-            self.units[number] = shared.setdefault(unit, unit)
-            self.tails[number] = tail
-            row = self.values[number] = rows.setdefault(unit, [])
-            if len(row) < _VALUES:
-                row.append(value)
+    Attributes
+    ----------
+    numbers, keys
+        Of the devices.
+    """
+
+    def __init__(self, numbers: list[int], texts: list[Texts]) -> None:
+        self.numbers = numbers
+        self.keys = [text.key for text in texts]
+        self._heads = [text.head for text in texts]
+        self._values = [text.values for text in texts]
+        self._tails = [text.tail for text in texts]
+        self._texts = texts
+
+    def part(self, places: list[int]) -> Fleet:
+        """The devices at some places, in their order."""
+        return Fleet([self.numbers[p] for p in places], [self._texts[p] for p in places])
 
     def flood(self, site: int) -> None:
         """From now on the gauges of a site show a flood."""
         for device in gauges_of(site):
-            self.values[device] = [FLOODED]
+            place = bisect_left(self.numbers, device)
+            if self.numbers[place : place + 1] == [device]:
+                self._values[place] = [FLOODED + _unit_of(self._values[place][0])] * VALUES
 
-    def readings(self, devices: list[int], turn: int, t: bytes) -> Iterator[bytes]:
-        """The readings of devices at a time, in their nth turn."""
-        heads, units, tails, values = self.heads, self.units, self.tails, self.values
-        for d in devices:
-            row = values[d]
-            yield heads[d] + row[(d + turn) % len(row)] + units[d] + t + tails[d]
+    def readings(self, low: int, high: int, turn: int, t: int) -> list[bytes]:
+        """The readings of the devices at the places ``low`` to ``high`` at a time."""
+        columns = (self._heads[low:high], self._values[low:high], self._tails[low:high])
+        at, written = (t + turn) % VALUES, b"%d" % t
+        return [
+            head + values[at] + written + tail for head, values, tail in zip(*columns, strict=True)
+        ]
+
+
+class Texts(NamedTuple):
+    """What a device says.
+
+    Attributes
+    ----------
+    values
+        Texts from a value on until the time.
+    """
+
+    key: bytes
+    head: bytes
+    values: list[bytes]
+    tail: bytes
+
+
+def fleet_of(devices: int) -> Fleet:
+    """The devices of load readings; those of one metric share their values, in other orders."""
+    texts: list[Texts | None] = [None] * devices
+    shared: dict[bytes, list[list[bytes]]] = {}
+    for one in next(load_readings(1, devices, devices)):
+        head, value, unit, tail = parts_of(one.value)
+        number = int(one.key.rpartition(b"-")[2])
+        orders = shared.setdefault(unit, [[] for _ in range(_ORDERS)])
+        if len(orders[0]) < VALUES:
+            for order in range(_ORDERS):
+                orders[order].insert(order * len(orders[0]) // _ORDERS, value + unit)
+        texts[number] = Texts(one.key, head, orders[number // 4 % _ORDERS], tail)
+    for orders in shared.values():
+        for row in orders:
+            row.extend(row[i % len(row)] for i in range(VALUES - len(row)))
+    return Fleet(list(range(devices)), [text for text in texts if text is not None])
+
+
+def _unit_of(value: bytes) -> bytes:
+    return value[value.index(b",") :]
 
 
 def parts_of(reading: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -154,16 +198,20 @@ class Sender:
 
     Attributes
     ----------
+    lanes
+        Of each device.
     late
         How long after its end each slot was sent, ms.
     """
 
     def __init__(self, order: Order, way: Way) -> None:
         self.order, self.way = order, way
-        self.fleet = Fleet(order.devices)
-        lanes = bytes(partition_of(key, order.partitions) for key in self.fleet.keys)
-        self.lanes = lanes
-        self.members = [[d for d in range(len(lanes)) if lanes[d] == lane] for lane in set(lanes)]
+        fleet = fleet_of(order.devices)
+        self.lanes = lanes_of(fleet, order.partitions)
+        places: dict[int, list[int]] = {lane: [] for lane in sorted(set(self.lanes))}
+        for place, lane in enumerate(self.lanes):
+            places[lane].append(place)
+        self.parts = {lane: fleet.part(mine) for lane, mine in places.items()}
         self.late: list[float] = []
 
     def run(self, start_ms: int) -> int:
@@ -173,10 +221,12 @@ class Sender:
         end_ms = start_ms + round(self.order.seconds * 1000)
         for first in range(start_ms, end_ms, SLOT_MS):
             until = min(end_ms, first + SLOT_MS)
-            slot: Slot = [(self.lanes[m[0]], [], [], []) for m in self.members]
+            slot: Slot = [(lane, [], [], []) for lane in self.parts]
             for t in range(first, until):
                 while floods and floods[0][0] <= t:
-                    self.fleet.flood(floods.pop(0)[1])
+                    _, site = floods.pop(0)
+                    for part in self.parts.values():
+                        part.flood(site)
                 self._fill(slot, schedule, t)
             wait = until / 1000 - time.time()
             if wait > 0:
@@ -189,16 +239,21 @@ class Sender:
     def _fill(self, slot: Slot, schedule: Schedule, t: int) -> None:
         """Add the events of one millisecond."""
         at, end, devices = schedule.index_at(t), schedule.index_at(t + 1), self.order.devices
-        written = str(t).encode()
         while at < end:
-            turn, low = divmod(at, devices)
-            high = min(devices, low + end - at)
-            for (_, times, keys, values), members in zip(slot, self.members, strict=True):
-                mine = members[bisect_left(members, low) : bisect_left(members, high)]
-                times += [t] * len(mine)
-                keys += [self.fleet.keys[d] for d in mine]
-                values += self.fleet.readings(mine, turn, written)
-            at += high - low
+            turn, first = divmod(at, devices)
+            last = min(devices, first + end - at)
+            for (_, times, keys, values), part in zip(slot, self.parts.values(), strict=True):
+                low, high = bisect_left(part.numbers, first), bisect_left(part.numbers, last)
+                if low < high:
+                    times += [t] * (high - low)
+                    keys += part.keys[low:high]
+                    values += part.readings(low, high, turn, t)
+            at += last - first
+
+
+def lanes_of(fleet: Fleet, partitions: int) -> bytes:
+    """The lane of each device."""
+    return bytes(partition_of(key, partitions) for key in fleet.keys)
 
 
 def main() -> None:

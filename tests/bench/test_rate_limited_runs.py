@@ -13,7 +13,7 @@ from schemas.loading import load
 from streams.event_logs import partition_of
 from tests.bench.latencies import Latencies, lag_of, slope_of
 from tests.bench.latency import finished
-from tests.bench.load import FLOODED, Fleet, Order, Sender, Slot
+from tests.bench.load import FLOODED, Order, Sender, Slot, fleet_of
 from tests.bench.schedule import Schedule, gauges_of
 from tests.bench.signs_said import alert_latencies, name_of, sign_latencies, signs_of
 from tests.bench.stages import Said, lag_in
@@ -104,11 +104,14 @@ def test_lag_that_swings_is_flat_and_lag_that_grows_is_not() -> None:
     growing = [(t, lag + 30 * t) for t, lag in swinging]
     assert slope_of(growing) - slope_of(swinging) == pytest.approx(30)
     assert lag_of(swinging, 1000, 60)["flat"]
-    assert not lag_of(growing, 1000, 60)["flat"]
+    assert lag_of(growing, 1000, 60)["grew"]
+    falling = [(t, 4000 - lag) for t, lag in growing]
+    assert not lag_of(falling, 1000, 60)["flat"]
+    assert not lag_of(falling, 1000, 60)["grew"]
 
 
 def test_nothing_is_said_of_the_latency_of_an_engine_that_does_not_keep_up() -> None:
-    lag = {"slope_per_s": 1234.5, "flat": False}
+    lag = {"slope_per_s": 1234.5, "flat": False, "grew": True}
     figures = {"kept_up": False, "lag": lag, "load_late_ms": {"p50": 1.0}}
     found = finished(figures, {})
     assert found["verdict"] == "did not keep up: lag grew by 1,234 events/s"
@@ -116,7 +119,7 @@ def test_nothing_is_said_of_the_latency_of_an_engine_that_does_not_keep_up() -> 
 
 
 def test_a_run_is_judged_by_what_lies_over_window_and_disorder() -> None:
-    figures = {"kept_up": True, "load_late_ms": {"p50": 700.0}}
+    figures = {"kept_up": True, "lag": {"flat": True}, "load_late_ms": {"p50": 700.0}}
     for ms, where in ((1500.0, "below"), (2500.0, "ABOVE")):
         found = finished(figures, {"over_the_end": Latencies([ms])})
         assert f"{where} window + disorder + 2 s" in found["verdict"]
@@ -160,7 +163,7 @@ def test_the_load_follows_its_schedule() -> None:
     assert sender.run(START_MS) == 500
     schedule = Schedule(START_MS, 1000, sender.lanes)
     by_time = sorted(kept.sent, key=lambda one: one[1])
-    keys = Fleet(200).keys
+    keys = fleet_of(200).keys
     assert [key for _, _, key, _ in by_time] == [keys[i % 200] for i in range(500)]
     assert [t for _, t, _, _ in by_time] == [int(schedule.sent_ms(i)) for i in range(500)]
     assert all(partition_of(key, 4) == lane for lane, _, key, _ in kept.sent)

@@ -15,7 +15,7 @@ from streams.records import Chunk
 from tests.bench.holders import CAN_COUNT, census, holders_of, used_bytes
 from tests.bench.kernels import measure
 from tests.bench.linear import TOPIC, configured, ratio, ratio_a_sign, take
-from tests.bench.load import Fleet
+from tests.bench.load import fleet_of
 
 START_MS = 1_772_294_400_000
 
@@ -51,12 +51,12 @@ def test_ratios_are_of_the_last_row_to_the_first() -> None:
 def test_a_census_leaves_nothing_of_an_engine() -> None:
     """A list held beside the engine is in no part."""
     devices = 2_000
-    fleet = Fleet(devices)
+    fleet = fleet_of(devices)
     before = used_bytes()
     pipeline = Pipeline(compile_plan(load(environ={})))
     for turn in range(3):
         t = START_MS + turn * 60_000
-        values = list(fleet.readings(list(range(devices)), turn, b"%d" % t))
+        values = fleet.readings(0, devices, turn, t)
         times = [t] * devices
         first = turn * devices
         offsets = range(first, first + devices)
