@@ -14,8 +14,9 @@ the same from when the rule lets the alert be raised: the end of that window, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from statistics import linear_regression
+from statistics import linear_regression, median
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -108,3 +109,17 @@ def lag_of(samples: Sequence[tuple[float, float]], rate: float, seconds: float) 
         "mean": round(sum(lags) / len(lags)) if lags else None,
         "max": round(max(lags)) if lags else None,
     }
+
+
+def gaps_of(times_ms: Sequence[float], begin_ms: float, end_ms: float) -> dict[str, float] | None:
+    """Seconds between moments, of those that end within a span of time; None of fewer than two.
+
+    Examples
+    --------
+    >>> gaps_of([0, 1000, 3000, 6000], 500, 6500)
+    {'median': 2.0, 'max': 3.0}
+    """
+    pairs = [(b - a) / 1000 for a, b in pairwise(times_ms) if begin_ms <= b <= end_ms]
+    if not pairs:
+        return None
+    return {"median": round(median(pairs), 2), "max": round(max(pairs), 2)}

@@ -30,7 +30,7 @@ from typing import Any
 import msgspec
 
 from agents.outputs import ALERT_LOG, VITALS_LOG
-from tests.bench.latencies import Latencies, lag_of
+from tests.bench.latencies import Latencies, gaps_of, lag_of
 from tests.bench.load import Order, fleet_of, lanes_of
 from tests.bench.schedule import SITE_ROUND, Schedule, onsets
 from tests.bench.signs_said import alert_latencies, sign_latencies, signs_of
@@ -132,8 +132,13 @@ class Run:
             "lag": lag,
             "cores": parts["cores"],
             "engine_peak_mb": peak,
+            "saved_every_s": gaps_of(self.stage.saves(), *self._span(start_ms)),
         }
         return figures, {} if lag["grew"] else self._measured(start_ms)
+
+    def _span(self, start_ms: int) -> tuple[float, float]:
+        """The measured time, ms UTC."""
+        return start_ms + self.warm_up * 1000, start_ms + self.seconds * 1000
 
     def _measured(self, start_ms: int) -> dict[str, Latencies]:
         plan = self.stage.plan
@@ -141,10 +146,9 @@ class Run:
         partitions = plan.topics[TOPIC].topic.partitions
         lanes = lanes_of(fleet_of(self.devices), partitions)
         schedule = Schedule(start_ms, self.rate, lanes)
-        span = (start_ms + self.warm_up * 1000, start_ms + self.seconds * 1000)
         signs = signs_of(plan, "sensor")
         results = self.stage.said(VITALS_LOG)
-        pairs = list(sign_latencies(results, schedule, signs, disorder_ms, span))
+        pairs = list(sign_latencies(results, schedule, signs, disorder_ms, self._span(start_ms)))
         floods = {site: start_ms + round(s * 1000) for site, s in self.floods}
         alerts = list(alert_latencies(self.stage.said(ALERT_LOG), schedule, floods, disorder_ms))
         return {
@@ -231,6 +235,9 @@ def show(found: dict[str, Any]) -> None:
         f"{lag['max']:,}"
     )
     print(f"  of a core       {shares}  engine peak {found['engine_peak_mb']:,} MB")
+    if found["saved_every_s"]:
+        saved = found["saved_every_s"]
+        print(f"  outputs saved   every {saved['median']:g} s, at most {saved['max']:g} s apart")
     print(
         f"  load generator  {found['sent']:,} events, late by p99 {late['p99']:,} ms, max "
         f"{late['max']:,} ms"

@@ -50,6 +50,9 @@ class Stage(Protocol):
     def lag(self) -> float:
         """Records of the topic that the engine has not read."""
 
+    def saves(self) -> list[float]:
+        """When outputs became durable, ms UTC, where that is with the snapshots alone."""
+
     def stop(self) -> None:
         """End the engine."""
 
@@ -101,6 +104,9 @@ class EmbeddedStage:
         self._require(self._engine.poll() is None)
         return float([note["lag"] for note in self.notes()[-50:] if "lag" in note][-1])
 
+    def saves(self) -> list[float]:
+        return [note["at"] for note in self.notes() if "vitals" in note]
+
     def stop(self) -> None:
         if self._engine.poll() is None:
             self._engine.terminate()
@@ -147,6 +153,9 @@ class KafkaStage:
             raise SystemExit(f"the worker: {(self.folder / 'worker.err').read_text('utf-8')}")
         with urllib.request.urlopen(self._metrics[0], timeout=_PATIENCE_S) as answer:
             return lag_in(answer.read().decode())
+
+    def saves(self) -> list[float]:
+        return []
 
     def stop(self) -> None:
         if "worker" in self.site.workers:
