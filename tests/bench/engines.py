@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -167,8 +168,7 @@ def run_peer(
             f"did not end within {place.timeout_s:.0f} s on {place.prefix.events:,} events"
         )
     if code:
-        last = said.read_text("utf-8", errors="replace").strip().splitlines()[-1:]
-        raise CannotRunError(f"{name} ended with {code}: {' '.join(last)[:300]}")
+        raise CannotRunError(f"{name} ended with {code}: {_complaint(said)}")
     run = watch.run(cpu)
     told = (place.folder / "told.txt").read_text("utf-8").strip().splitlines()
     run.told = json.loads(told[-1]) if told and told[-1].startswith("{") else {}
@@ -176,6 +176,13 @@ def run_peer(
         write_values(place.broker, [output], results)
     run.results = [results]
     return run
+
+
+def _complaint(said: Path) -> str:
+    """The line of what a process said that tells most."""
+    lines = said.read_text("utf-8", errors="replace").strip().splitlines() or ["nothing"]
+    named = [line for line in lines if re.match(r"(Caused by: )?[\w.]*(Error|Exception)\b", line)]
+    return (named or lines)[-1][:300]
 
 
 def _await_end(

@@ -15,9 +15,8 @@ from confluent_kafka import Producer
 from streams.event_logs import partition_of
 from tests.bench.backlog import TOPIC, run_command
 
-AHEAD_MS = 240_000
+AHEAD_MS = 120_000
 """How far the records that end the log are ahead of it: all windows are over then."""
-HOP_MS = 60_000
 END = "end-"
 """What the devices of those records begin with; there is one in each partition."""
 _DEVICE = re.compile(rb'"device":"([^"]*)"')
@@ -96,7 +95,7 @@ class Prefix:
     @cached_property
     def last(self) -> int:
         """Windows that end later hold nothing of the log, int64 ms."""
-        return self._arrival + 2 * HOP_MS
+        return self._arrival + AHEAD_MS
 
     @cached_property
     def _arrival(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +11,9 @@ from tests.bench import installs, own
 from tests.bench.engines import PEERS, CannotRunError, Engine, Place, Run, run_peer
 from tests.bench.job import OWN_QUERY
 
-_JVM = {"Flink": [], "Streams": []}
+_OPENED = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "util")]
+_JVM = {"Flink": ["-Xmx4g", *_OPENED], "Streams": ["-Xmx4g"]}
+_FINAL_ONLY = "waits 35 s and sends each window once"
 _LATE_LEFT_IN = "takes events however late"
 _ONE_PROCESS = (
     "device windows by its own operator; hops and roll-up in its process, in plain Python"
@@ -35,7 +36,7 @@ def engines(folder: Path) -> dict[str, Engine]:
             _ONE_PROCESS,
         ),
         _python(folder, "pathway", "pathway_flow", ("pathway==0.33.0",), _LATE_LEFT_IN),
-        _java(folder, "flink", "Flink", "flink-clients", ""),
+        _java(folder, "flink", "Flink", "flink-clients", _FINAL_ONLY),
         _java(folder, "kafka-streams", "Streams", "kafka-streams", ""),
         _here("duckdb", "duckdb_batch", "duckdb", _LATE_LEFT_IN, batch=True),
         _python(folder, "polars", "polars_batch", ("polars==2.1.0",), _LATE_LEFT_IN, batch=True),
@@ -95,9 +96,8 @@ def _java(folder: Path, name: str, source: str, artifact: str, note: str) -> Eng
     command: Callable[[], list[str]] = lambda: installs.java_of(folder, source)  # noqa: E731
 
     def run(place: Place) -> Run:
-        options = os.environ.get("CITYVITALS_PEER_JAVA", "").split()
         java, *classes = command()
-        return run_peer([java, *_JVM[source], *options, *classes, source], place, name=name)
+        return run_peer([java, *_JVM[source], *classes, source], place, name=name)
 
     def ready() -> None:
         command()
