@@ -63,8 +63,10 @@ class Contest:
             raise CannotRunError(self.why_no_broker)
         engine.ready()
         events = min(LEAST, self.log.events)
+        if self.seconds == 0:
+            return events
         while True:
-            run, _ = self.run(engine, events, check=False)
+            run, _ = self.run(engine, events, check=False)  # the first one warms up, too
             say(f"{engine.label}: {events:,} events in {run.wall_s:.1f} s, to find its prefix")
             wanted = max(LEAST, round(events / run.wall_s * self.seconds, -4))
             if events >= self.log.events or run.wall_s >= min(_LONG_ENOUGH_S, self.seconds / 2):
@@ -149,14 +151,29 @@ def compare(
     period_s: int,
     runs: int,
     seconds: float,
+    broker: Broker | None = None,
 ) -> dict[str, Any]:
-    """Run all engines in turn; the report with a row for each of them."""
+    """Run all engines in turn; the report with a row for each of them.
+
+    Parameters
+    ----------
+    chosen
+        The engines, in the order of the rows and of each round.
+    events, devices, period_s
+        The frozen log: its length, and who reports how often.
+    runs, seconds
+        How many rounds count, and how long the prefix of an engine should take it.
+    broker
+        One that runs; if none is given one is started, and killed at the end.
+    """
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="cityvitals-compare-")))
         say(f"making the frozen log: {events:,} events of {devices:,} devices")
         job = Job(device_hops=devices < _MANY_DEVICES)
         log = frozen_log.make(folder / "log", events, devices, period_s, job.partitions)
-        broker, missing = held.enter_context(a_broker(folder / "broker"))
+        missing = ""
+        if broker is None:
+            broker, missing = held.enter_context(a_broker(folder / "broker"))
         contest = Contest(folder, log, job, broker, missing, seconds)
         sizes: dict[str, int] = {}
         failed: dict[str, str] = {}
@@ -206,7 +223,12 @@ def main() -> None:
     add("--period", type=int, default=5, help="seconds between a device's readings (default 5)")
     add("--engines", default=",".join(known), help=f"of {', '.join(known)} (default: all)")
     add("--runs", type=int, default=3, help="runs of each engine that count (default 3)")
-    add("--seconds", type=float, default=30.0, help="what a prefix should take (default 30)")
+    add(
+        "--seconds",
+        type=float,
+        default=30.0,
+        help="what a prefix should take (default 30); 0: 100,000 events, without finding out",
+    )
     add("--peers", type=Path, help=f"where peers are installed (default {peers_folder()})")
     add("--json", action="store_true", help="one object with `rows` instead of a table")
     options = parser.parse_args()
