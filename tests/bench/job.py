@@ -293,4 +293,7 @@ def describe(check: dict[str, int]) -> str:
         text += f"; {check['untimely']:,} hold events later than 35 s"
     if check["warming"]:
         text += f"; {check['warming']:,} begin before their key: null by design"
+    for name in ("malformed", "late"):
+        if off := check.get(f"{name}_miscounted", 0):
+            text += f"; counts {abs(off):,} {name} {'more' if off > 0 else 'fewer'} than there are"
     return text

@@ -15,6 +15,9 @@ _OPENED = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang",
 _JVM = {"Flink": ["-Xmx4g", *_OPENED], "Streams": ["-Xmx4g"]}
 _FINAL_ONLY = "waits 35 s and sends each window once"
 _LATE_LEFT_IN = "takes events however late"
+_NO_LOG = "keeps no change log"
+_NO_OFFSETS = "commits no offsets"
+_READ_ONCE = f"{_LATE_LEFT_IN}; reads what is there, then sends; {_NO_OFFSETS}"
 _ONE_PROCESS = (
     "device windows by its own operator; hops and roll-up in its process, in plain Python"
 )
@@ -22,22 +25,18 @@ _ONE_PROCESS = (
 
 def engines(folder: Path) -> dict[str, Engine]:
     """Every engine by its name; peers are installed in ``folder``."""
+    label = f"City Vitals {version('cityvitals')}"
+    quix = ("quixstreams==3.28.1", "msgspec==0.22.0")
+    bytewax = ("bytewax==0.21.1", "confluent-kafka==2.16.1", "msgspec==0.22.0")
+    streams = f"{_FINAL_ONLY}; {_NO_LOG}"
     listed = [
-        Engine(
-            "cityvitals", f"City Vitals {version('cityvitals')}", own.run, _nothing, query=OWN_QUERY
-        ),
+        Engine("cityvitals", label, own.run, _nothing, query=OWN_QUERY),
         _here("faust", "plain_faust", "faust-streaming", "panes in dictionaries of one agent"),
-        _python(folder, "quix", "quix", ("quixstreams==3.28.1", "msgspec==0.22.0"), _ONE_PROCESS),
-        _python(
-            folder,
-            "bytewax",
-            "bytewax_flow",
-            ("bytewax==0.21.1", "confluent-kafka==2.16.1", "msgspec==0.22.0"),
-            _ONE_PROCESS,
-        ),
-        _python(folder, "pathway", "pathway_flow", ("pathway==0.33.0",), _LATE_LEFT_IN),
+        _python(folder, "quix", "quix", quix, f"{_ONE_PROCESS}; {_NO_LOG}"),
+        _python(folder, "bytewax", "bytewax_flow", bytewax, f"{_ONE_PROCESS}; {_NO_OFFSETS}"),
+        _python(folder, "pathway", "pathway_flow", ("pathway==0.33.0",), _READ_ONCE),
         _java(folder, "flink", "Flink", "flink-clients", _FINAL_ONLY),
-        _java(folder, "kafka-streams", "Streams", "kafka-streams", ""),
+        _java(folder, "kafka-streams", "Streams", "kafka-streams", streams),
         _here("duckdb", "duckdb_batch", "duckdb", _LATE_LEFT_IN, batch=True),
         _python(folder, "polars", "polars_batch", ("polars==2.1.0",), _LATE_LEFT_IN, batch=True),
     ]

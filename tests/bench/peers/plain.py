@@ -39,8 +39,6 @@ class Panes:
     ----------
     device_hops
         Whether windows of 60 s are made by device too.
-    device_rows
-        Whether rows of devices for 10 s are made here; engines with windows of their own have them.
     """
 
     def __init__(self, device_hops: bool) -> None:
