@@ -68,10 +68,11 @@ def _measured(row: dict[str, Any], name: str) -> bool:
 def _short(number: int) -> str:
     """A number of events in thousands or millions.
 
-    >>> _short(15_432), _short(1_234_000)
-    ('15.4 k', '1.23 M')
+    >>> _short(941), _short(15_432), _short(100_000), _short(1_234_000)
+    ('0.94k', '15.4k', '100k', '1.23M')
     """
-    return f"{number / 1e3:.1f} k" if number < 1_000_000 else f"{number / 1e6:.2f} M"
+    size, unit = (number / 1e3, "k") if number < 1_000_000 else (number / 1e6, "M")
+    return f"{size:.{2 if size < 10 else 1 if size < 100 else 0}f}{unit}"
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -84,7 +85,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     )
     console.print(title, highlight=False)
     table = Table(box=SIMPLE, padding=(0, 1), pad_edge=False)
-    table.add_column("engine", overflow="fold")
+    table.add_column("engine", no_wrap=True)
     columns = ("events", "per s", "min", "max", "CPU µs", "broker", "MB", "ours ×")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
