@@ -6,6 +6,7 @@ that stops at minute k continues there without replaying what came before.
 
 from agents.city.city import City
 from agents.city.disorder import DAMAGE, Disorder
+from agents.city.disturbed import Disturbed
 from agents.city.emission import Emission
 from agents.city.episodes import Episode
 from agents.city.lives import Shares
@@ -19,6 +20,7 @@ __all__ = [
     "START_MS",
     "City",
     "Disorder",
+    "Disturbed",
     "Emission",
     "Episode",
     "Registered",

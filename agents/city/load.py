@@ -11,11 +11,13 @@ from agents.city.devices import SENSOR
 from agents.city.districts import DISTRICTS, spot, streets
 from agents.city.draws import mix, uniforms
 from agents.city.emission import Emission
-from agents.city.rhythm import time_of
+from agents.city.rhythm import START_MS
 
 _LOAD = 0x701
 _TRANSIT_MS = 500
 _DEVICES_A_SITE = 25
+_FREE_MS = 6_000
+_SHORTEST_S = 10
 # Metric, prefix of its devices, unit, lowest and highest ordinary value.
 _METRICS = (
     ("rain", "yl", "mm", 0.0, 0.4),
@@ -25,10 +27,12 @@ _METRICS = (
 )
 
 
-def load_readings(seed: int, count: int, devices: int = 20_000) -> Iterator[list[Emission]]:
-    """Make ``count`` readings of about 200 bytes, in order of arrival, a minute a batch.
+def load_readings(
+    seed: int, count: int, devices: int = 20_000, period_s: int = 60
+) -> Iterator[list[Emission]]:
+    """Make ``count`` readings of about 200 bytes, in order of arrival, a period a batch.
 
-    Each device reads once a minute; two readings in a hundred arrive up to 4 s later than
+    Each device reads once in a period; two readings in a hundred arrive up to 4 s later than
     their place in the order of event times, which is still on time.
 
     Parameters
@@ -39,11 +43,13 @@ def load_readings(seed: int, count: int, devices: int = 20_000) -> Iterator[list
         How many readings in all.
     devices
         How many devices speak, in turn of the four metrics; 25 of one metric share a site.
+    period_s
+        Seconds between two readings of a device.
 
     Raises
     ------
     ValueError
-        Where there is no device, or ``count`` is negative.
+        Where there is no device, ``count`` is negative, or the period is too short for the delays.
 
     Examples
     --------
@@ -53,19 +59,21 @@ def load_readings(seed: int, count: int, devices: int = 20_000) -> Iterator[list
     """
     if devices < 1 or count < 0:
         raise ValueError("load readings need at least one device and a count of 0 or more")
-    return _batches(seed, count, devices)
+    if period_s < _SHORTEST_S:
+        raise ValueError(f"a period of plain readings takes {_SHORTEST_S} s or more")
+    return _batches(seed, count, devices, period_s)
 
 
-def _batches(seed: int, count: int, devices: int) -> Iterator[list[Emission]]:
-    keys, heads, tails = _fixed_texts(devices)
+def _batches(seed: int, count: int, devices: int, period_s: int) -> Iterator[list[Emission]]:
+    keys, heads, tails = _fixed_texts(devices, period_s)
     rows = np.arange(devices)
-    # The last seconds of a minute stay free, so that each minute's arrivals end with it.
-    phase = (uniforms(mix(_LOAD), rows, 1)[0] * 54_000).astype(np.int64)
+    # The last seconds of a period stay free, so that each period's arrivals end with it.
+    phase = (uniforms(mix(_LOAD), rows, 1)[0] * (period_s * 1000 - _FREE_MS)).astype(np.int64)
     low = np.array([metric[3] for metric in _METRICS])[rows % len(_METRICS)]
     high = np.array([metric[4] for metric in _METRICS])[rows % len(_METRICS)]
     for k in range(-(-count // devices)):
         draw = uniforms(mix(seed, _LOAD, k), rows, 2)
-        t = time_of(k) + phase
+        t = START_MS + k * period_s * 1000 + phase
         delay = np.where(draw[1] < 0.02, 500 + 175_000 * draw[1], 0.0).astype(np.int64)
         arrival = t + _TRANSIT_MS + delay
         order = np.argsort(arrival, kind="stable")
@@ -81,7 +89,9 @@ def _batches(seed: int, count: int, devices: int) -> Iterator[list[Emission]]:
         yield list(islice(batch, count - k * devices))
 
 
-def _fixed_texts(devices: int) -> tuple[list[bytes], list[str], list[tuple[str, str]]]:
+def _fixed_texts(
+    devices: int, period_s: int
+) -> tuple[list[bytes], list[str], list[tuple[str, str]]]:
     keys, heads, tails = [], [], []
     places = streets()
     for number in range(devices):
@@ -96,7 +106,7 @@ def _fixed_texts(devices: int) -> tuple[list[bytes], list[str], list[tuple[str, 
         tails.append(
             (
                 f',"unit":"{unit}","t":',
-                f',"place":"{where.grid}","site":"{metric}-{site:05d}","period_s":60,'
+                f',"place":"{where.grid}","site":"{metric}-{site:05d}","period_s":{period_s},'
                 '"source":"gz-load"}',
             )
         )

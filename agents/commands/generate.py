@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
@@ -19,7 +19,7 @@ from agents.commands.options import Json
 if TYPE_CHECKING:
     from agents.city import Emission, Registered
 
-_MINUTES, _DEVICES = 120, 5000
+_MINUTES, _DEVICES, _PERIOD_S = 120, 5000, 60
 
 
 @guarded
@@ -55,6 +55,24 @@ def generate(
             "--devices", min=1, help="Devices of the plain readings.", show_default=str(_DEVICES)
         ),
     ] = None,
+    period: Annotated[
+        int | None,
+        typer.Option(
+            "--period",
+            min=1,
+            help="Seconds between two plain readings of a device, from 10 without --profile.",
+            show_default=str(_PERIOD_S),
+        ),
+    ] = None,
+    profile: Annotated[
+        Literal["bench"] | None,
+        typer.Option(
+            "--profile",
+            help="bench: plain readings of PM2.5 out of order within 5 s, 1 % late (a tenth of "
+            "them by 10 minutes and more), 0.1 % malformed, 5 % with keys shuffled or characters "
+            "escaped; it says how many.",
+        ),
+    ] = None,
     suffix: Annotated[
         str, typer.Option("--suffix", help=".ndjson, .ndjson.gz or .ndjson.zst.")
     ] = ".ndjson",
@@ -75,19 +93,25 @@ def generate(
     - `cityvitals generate ./big --scale 10 --suffix .ndjson.zst`
 
     - `cityvitals generate ./load --readings 2000000 && cityvitals replay ./load --json | tail -1`
+
+    - `cityvitals generate ./rough --readings 1000000 --devices 100000 --period 5 --profile bench`
     """
-    from agents.city import City, load_readings, register_rows
+    from agents.city import City, Disturbed, register_rows
     from streams.event_logs import SUFFIXES
 
     if suffix not in SUFFIXES:
         raise Fault(BAD, f"{suffix!r} is no suffix of event logs: use one of {', '.join(SUFFIXES)}")
-    _require_fit(readings, devices, minutes, scale, episodes)
+    _require_fit(readings, [minutes, scale, episodes], [devices, period, profile])
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Fault(BAD, f"{folder} is not an empty folder: name another one, nothing was written")
-    beside: dict[str, int] = {}
+    beside: dict[str, Any] = {}
     if readings is not None:
-        batches: Iterable[list[Emission]] = load_readings(seed, readings, devices or _DEVICES)
+        batches = _plain_readings(
+            seed, readings, devices or _DEVICES, period or _PERIOD_S, disturbed=profile is not None
+        )
         lines = _write(folder, suffix, _followed(batches, readings, by_lines=True), [])
+        if isinstance(batches, Disturbed):
+            beside = {"planted": dict(batches.planted)}
     else:
         length = minutes or _MINUTES
         size = 1.0 if scale is None else scale
@@ -109,17 +133,36 @@ def generate(
         print(orjson.dumps(told).decode())
         return
     print("\n".join(f"{folder / name}: {count:,} lines" for name, count in lines.items()))
-    if beside:
+    if "planted" in beside:
+        print("planted: " + ", ".join(f"{n:,} {name}" for name, n in beside["planted"].items()))
+    elif beside:
         print(f"{folder / 'register.csv'}: {beside['registered']:,} devices")
         print(f"{folder / 'truth.json'}: {beside['episodes']} episodes")
 
 
-def _require_fit(readings: int | None, devices: int | None, *of_a_city: float | None) -> None:
+def _require_fit(
+    readings: int | None, of_a_city: list[float | None], of_readings: list[int | str | None]
+) -> None:
     if readings is not None and any(option is not None for option in of_a_city):
         what = "leave out --minutes, --scale and --episodes"
         raise Fault(BAD, f"--readings writes plain readings: {what}")
-    if readings is None and devices is not None:
-        raise Fault(BAD, "--devices goes with --readings")
+    names = ("--devices", "--period", "--profile")
+    for name, option in zip(names, of_readings, strict=True):
+        if readings is None and option is not None:
+            raise Fault(BAD, f"{name} goes with --readings")
+
+
+def _plain_readings(
+    seed: int, count: int, devices: int, period_s: int, *, disturbed: bool
+) -> Iterable[list[Emission]]:
+    from agents.city import Disturbed, load_readings
+
+    if disturbed:
+        return Disturbed(seed, count, devices, period_s)
+    try:
+        return load_readings(seed, count, devices, period_s)
+    except ValueError as error:
+        raise Fault(BAD, f"--period: {error}") from error
 
 
 def _write_register(path: Path, rows: list[Registered]) -> int:

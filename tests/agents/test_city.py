@@ -15,6 +15,7 @@ from agents.city import (
     START_MS,
     City,
     Disorder,
+    Disturbed,
     Emission,
     Shares,
     load_readings,
@@ -372,6 +373,8 @@ def test_load_readings_are_legal_and_in_order() -> None:
     assert [len(batch) for batch in batches] == [5000, 5000, 2500]
     assert batches == list(load_readings(1, 12_500, devices=5000))
     assert batches != list(load_readings(2, 12_500))
+    digest = hashlib.sha256(b"\n".join(one.value for batch in batches for one in batch))
+    assert digest.hexdigest()[:16] == "7d6b0c839f83b0dd"
     everything = [one for batch in batches for one in batch]
     times = [one.arrival_ms for one in everything]
     assert times == sorted(times)
@@ -383,3 +386,51 @@ def test_load_readings_are_legal_and_in_order() -> None:
         assert event.device.encode() == one.key
         assert event.t > newest - 5000
         newest = max(newest, int(event.t))
+
+
+def test_load_readings_of_another_period() -> None:
+    batches = list(load_readings(1, 100, devices=50, period_s=10))
+    first, second = (sorted(decode("sensor", one.value).t for one in batch) for batch in batches)
+    assert first[0] >= START_MS > second[0] - 20_000
+    assert all(b'"period_s":10,' in one.value for batch in batches for one in batch)
+    with pytest.raises(ValueError, match="10 s or more"):
+        load_readings(1, 100, devices=50, period_s=5)
+
+
+def test_disturbances_are_planted_and_counted() -> None:
+    log = Disturbed(seed=3, count=40_000, devices=1000, period_s=5)
+    everything = [one for batch in log for one in batch]
+    again = Disturbed(seed=3, count=40_000, devices=1000, period_s=5)
+    assert everything == [one for batch in again for one in batch]
+    assert len(everything) == 40_000
+    arrivals = [one.arrival_ms for one in everything]
+    assert arrivals == sorted(arrivals)
+    found: Counter[str] = Counter()
+    newest, identities = 0, set()
+    for one in everything:
+        plain = one.value.startswith(b'{"device":"pm-')
+        found["escaped"] += b"\\" in one.value
+        found["shuffled"] += not plain and b"\\" not in one.value
+        try:
+            event = decode("sensor", one.value)
+        except Refused:
+            found["malformed"] += 1
+            continue
+        assert event.device.encode() == one.key
+        t = int(event.t)
+        identities.add((event.device, t))
+        behind = one.arrival_ms - t
+        found["late"] += 8_000 < behind < 30_000
+        found["beyond"] += behind > 600_000
+        # What is not planted as late is on time for a watermark 5 s behind.
+        assert behind > 8_000 or t > newest - 5_000
+        newest = max(newest, t)
+    late = found.pop("late") + found.pop("beyond")
+    planted = dict(log.planted)
+    # A malformed reading, of which the time is not read here, may be late too.
+    assert 0 <= planted.pop("late") + planted.pop("beyond") - late <= 3
+    assert dict(found) == planted
+    assert len(identities) + found["malformed"] == 40_000
+    for name, share in (("malformed", 0.001), ("shuffled", 0.025), ("escaped", 0.025)):
+        assert planted[name] == pytest.approx(40_000 * share, rel=0.4), name
+    assert late == pytest.approx(400, rel=0.2)

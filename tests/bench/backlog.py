@@ -42,10 +42,10 @@ class _Reading(msgspec.Struct):
 def prepare(folder: Path, events: int, devices: int) -> None:
     """Write the log as a file."""
     options = ["--readings", str(events), "--devices", str(devices), "--seed", "1"]
-    _run(["generate", str(folder), *options])
+    run_command(["generate", str(folder), *options])
 
 
-def _run(arguments: list[str]) -> dict[str, Any]:
+def run_command(arguments: list[str]) -> dict[str, Any]:
     """Run a command of the product; the object that it prints last."""
     last = b"{}"
     with subprocess.Popen(
@@ -63,7 +63,7 @@ def _run(arguments: list[str]) -> dict[str, Any]:
 def drain_embedded(log: Path) -> dict[str, Any]:
     """Replay the file; the figures of one run."""
     began = time.perf_counter()
-    report = _run(["replay", str(log), "--speed", "max"])
+    report = run_command(["replay", str(log), "--speed", "max"])
     return _figures(report, time.perf_counter() - began, report["peak_rss_bytes"])
 
 

@@ -171,3 +171,16 @@ def test_plain_readings(cli: Cli, tmp_path: Path) -> None:
     assert (summary["total"]["read"], summary["total"]["rejected"]) == (5000, 0)
     both = cli("generate", tmp_path / "m", "--readings", 5, "--minutes", 3)
     assert both.code == 2
+
+
+def test_disturbed_readings_are_accounted_for(cli: Cli, tmp_path: Path) -> None:
+    plain = ("--readings", 20_000, "--devices", 500, "--period", 5, "--profile", "bench")
+    made = cli("generate", tmp_path / "l", *plain, "--json")
+    planted = made.lines[-1]["planted"]
+    total = cli("replay", tmp_path / "l", "--json").lines[-1]["total"]
+    assert total["rejected"] == planted["malformed"] > 0
+    # The catalogue waits for 5 minutes; the first of a lane is never late.
+    assert 0 <= planted["beyond"] - total["late"] <= 4
+    assert "--period goes with --readings" in cli("generate", tmp_path / "m", "--period", 5).err
+    short = cli("generate", tmp_path / "m", "--readings", 5, "--period", 5)
+    assert (short.code, "10 s or more" in short.err) == (2, True)

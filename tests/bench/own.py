@@ -1,0 +1,132 @@
+"""This engine in the comparison: ``cityvitals worker`` on a configuration that says the job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from agents.outputs import VITALS_LOG
+from agents.worker import group_of
+from schemas.configuration import Configuration
+from schemas.loading import load
+from tests.bench.backlog import TOPIC
+from tests.bench.engines import CannotRunError, Place, Run, Watch, values
+from tests.bench.job import Job
+from tests.faults.kafka_faults import Site
+from tests.kafka.broker import Broker
+
+_POLL_S = 0.25
+CONFIGURATION = Path(__file__).with_name("compare.yaml")
+
+
+def configured(broker: str, prefix: str, group: str, job: Job) -> Configuration:
+    """The job as signs, for recorded events on a broker."""
+    kafka = {
+        "broker": broker,
+        "prefix": prefix,
+        "group": group,
+        "silence_s": 0.0,
+        "retention_s": 31_622_400.0,
+    }
+    content = load(CONFIGURATION, environ={}).model_dump(mode="json") | {"kafka": kafka}
+    for sign in content["signs"]:
+        if sign["window"]["size_s"] == 60 and not job.device_hops:
+            sign["keys"].remove("device")
+    return Configuration.model_validate(content)
+
+
+def source_of(topics: str) -> str:
+    """The topic that a run reads."""
+    return topics + TOPIC
+
+
+def run(place: Place) -> Run:
+    """Let a worker that has never run drain the topic."""
+    assert place.broker is not None
+    said = configured(place.broker.url, place.topics, place.group, place.job)
+    site = Site(place.broker, place.folder, said)
+    site.create_topics()
+    try:
+        site.start("worker")
+        watch = Watch(place.broker, site.workers["worker"])
+        _await_drained(site, watch, place.timeout_s)
+        found = watch.run()
+        code = site.stop("worker")
+    finally:
+        site.close()
+    if code:
+        raise CannotRunError(f"the worker ended with {code}: {_last_line(site, 'err')}")
+    total = json.loads(_last_line(site, "out"))["total"]
+    found.told = {"read": total["read"], "malformed": total["rejected"], "late": total["late"]}
+    found.results = [place.folder / "results.csv"]
+    _write_results(place.broker, place.topics, found.results[0])
+    return found
+
+
+def _await_drained(site: Site, watch: Watch, timeout_s: float) -> None:
+    """Wait until all there is, partials included, is committed."""
+    kafka = site.configuration.kafka
+    lanes = [TopicPartition(kafka.prefix + lane.topic, lane.partition) for lane in site.lanes()]
+    # One that only asks, so that the engine has the cores for itself.
+    asking = Consumer({**site.settings, "group.id": group_of(kafka), "enable.auto.commit": False})
+    try:
+        while not _drained(asking, lanes):
+            watch.look()
+            if site.workers["worker"].poll() is not None:
+                raise CannotRunError(f"the worker ended: {_last_line(site, 'err')}")
+            if watch.seconds() > timeout_s:
+                raise CannotRunError(f"did not end within {timeout_s:.0f} s")
+            time.sleep(_POLL_S)
+    finally:
+        asking.close()
+
+
+def _drained(asking: Consumer, lanes: list[TopicPartition]) -> bool:
+    def ends() -> list[int]:
+        return [asking.get_watermark_offsets(lane, timeout=30)[1] for lane in lanes]
+
+    before = ends()
+    done = [at.offset for at in asking.committed(lanes, timeout=30)]
+    behind = any(offset < end for offset, end in zip(done, before, strict=True) if end)
+    return not behind and ends() == before
+
+
+def _last_line(site: Site, stream: str) -> str:
+    lines = (site.folder / f"worker.{stream}").read_text("utf-8").rstrip().splitlines()
+    return lines[-1] if lines else ""
+
+
+# -- results
+
+
+class _Result(msgspec.Struct):
+    vital: str
+    key_level: str
+    key: str
+    t_start: int
+    value: float | None
+    n: int
+    reason: str | None
+    rev: int
+
+
+_decode = msgspec.json.Decoder(_Result).decode
+
+
+def rows(value: bytes) -> Iterator[str]:
+    """The rows of a record of the results, as lines of CSV (`tests.bench.job.OWN_COLUMNS`)."""
+    r = _decode(value)
+    number = "" if r.value is None else repr(r.value)
+    warming = "true" if r.reason == "warming" else "false"
+    yield f"{r.vital},{r.key_level},{r.key},{r.t_start},{r.n},{number},{r.rev},{warming}"
+
+
+def _write_results(broker: Broker, prefix: str, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for _, found in values(broker, [prefix + VITALS_LOG]):
+            file.writelines(f"{row}\n" for value in found for row in rows(value))
