@@ -32,6 +32,7 @@ VARIABLE = {
         "speed_kmh",
         "free_flow_kmh",
         "intensity",
+        "flow_vph",
         "occupancy",
         "queue_m",
         "delay_s",

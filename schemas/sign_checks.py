@@ -12,7 +12,7 @@ from schemas.signs import EventSign, HistorySign, SampledSign, WindowSign
 from schemas.spelling import guess
 from schemas.words import TOPIC_OF
 
-_KEEPING_UNIT = ("sum", "mean", "min", "max", "stddev", "quantile", "leq")
+_KEEPING_UNIT = ("sum", "mean", "min", "max", "last", "stddev", "quantile", "leq")
 _SAMPLED = ("ratio", "sum", "mean", "max", "min", "count", "quantile", "online")
 _DIVIDING = ("ratio", "max", "min")
 

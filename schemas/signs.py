@@ -31,7 +31,9 @@ class Aggregate(Model):
         "mean",
         "min",
         "max",
+        "last",
         "rate",
+        "variance",
         "stddev",
         "quantile",
         "distinct",
@@ -41,9 +43,11 @@ class Aggregate(Model):
         "tpi",
         "online",
     ]
-    """`rate` is the sum of the field a second; `ratio` is sum of `of` by sum of `over`; `slope` the
-    change a second by least squares; `leq` the level of the mean energy, dB; `online` the share of
-    the registered devices that were heard within three of their periods."""
+    """`last` is the newest value, the larger one of two at the same ms; `variance` and `stddev` are
+    those of a whole population; `rate` is the sum of the field a second; `ratio` is sum of `of` by
+    sum of `over`; `slope` the change a second by least squares; `leq` the level of the mean energy,
+    dB; `online` the share of the registered devices that were heard within three of their
+    periods."""
     of: str | None = None
     """Field of the event; the value, for readings."""
     over: str | None = None
