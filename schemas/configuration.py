@@ -19,6 +19,7 @@ from schemas.citizens import Calendar, Hotline, Orders
 from schemas.devices import Register
 from schemas.kafka import Kafka
 from schemas.model import Length, Model, Seconds
+from schemas.record_shapes import RecordShape
 from schemas.signs import Sign
 from schemas.times import epoch_ms
 from schemas.words import Name, TopicKind
@@ -78,6 +79,8 @@ class Topic(Model):
     """How long after the watermark corrections are taken."""
     skew_s: Seconds = 60.0
     """How far an event may be ahead of its record before it no longer moves the watermark."""
+    record: RecordShape | None = None
+    """How its records are shaped, where they are not events as `cityvitals schemas` writes them."""
 
     @property
     def all_partitions(self) -> int:
@@ -165,6 +168,10 @@ class Configuration(Model):
             "hotline": {"caller_key_file"},
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
+        # A part that came later, where it is not used, leaves what a fingerprint was before it.
+        for topic in content["topics"]:
+            if topic["record"] is None:
+                del topic["record"]
         if self._register.devices:
             content["register"] = self._register.digest
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -14,6 +14,7 @@ from schemas.fields import fields_of
 from schemas.formulas import Finding, check_cycles, check_formula
 from schemas.judging import Gaussian
 from schemas.places import LEVELS, level_of, normalise
+from schemas.record_shapes import check_shape
 from schemas.sign_checks import check_reading
 from schemas.signs import DerivedSign, EventSign, LiveSign, Sign, WindowSign
 from schemas.words import KeyLevel, split_level
@@ -62,7 +63,7 @@ def find_problems(
     problems += _repeated("topics", "name", {i: t.name for i, t in topics.items()})
     problems += _repeated("signs", "id", {i: s.id for i, s in signs.items()})
     for index, topic in topics.items():
-        problems += [(("topics", index, *path), message) for path, message in _grown(topic)]
+        problems += [(("topics", index, *path), message) for path, message in _topic(topic)]
     problems += _shards(shards)
     problems += _hotline(hotline) if hotline else []
     problems += _orders(orders) if orders else []
@@ -90,6 +91,13 @@ def _city(city: City) -> Iterator[Finding]:
     except (ValueError, OSError, LookupError):
         message = f"unknown time zone '{city.time_zone}': use an IANA name, such as Asia/Shanghai"
         yield ("city", "time_zone"), message
+
+
+def _topic(topic: Topic) -> Iterator[Finding]:
+    yield from _grown(topic)
+    if topic.record is not None:
+        for path, message in check_shape(topic.kind, topic.record):
+            yield ("record", *path), message
 
 
 def _grown(topic: Topic) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ _PATTERNS = {
     r"^[A-Za-z0-9._-]{1,249}$": "a name of letters, digits, '.', '_', '-'",
     "^[0-9A-Za-z.-]{1,16}$": "at most 16 letters, digits, '.', '-', such as 0803",
     r"^[^*|]+$": "a name without '*' and '|'",
+    r"^[+-][0-9]{2}:[0-9]{2}$": "an offset from UTC, such as +01:00",
     "^[A-Za-z0-9._-]{1,32}$": "at most 32 letters, digits, '.', '_', '-', such as 2026.11",
 }
 
