@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from agents.expected import Expected, KnownDevices, expect, meets
+from agents.hierarchies import Hierarchy, hierarchies_of
 from agents.measures import Measure, Value, reading_of
 from agents.readers import DEVICE, PLACING, READERS, Reader
 from agents.shards import Shards
@@ -111,6 +112,7 @@ class Plan:
     derived: tuple[tuple[DerivedSign, Windows], ...]
     workdays: WorkDays
     known: KnownDevices
+    hierarchies: Mapping[str, Hierarchy]
     secret: bytes | None = None
     """Under which callers become hashes; None where they are not to be told apart."""
 
@@ -175,6 +177,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         derived=tuple(in_order(derived)),
         workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
         known=KnownDevices(configuration.register),
+        hierarchies=hierarchies_of(configuration),
         secret=secret,
     )
 

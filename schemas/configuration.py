@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_v
 
 from schemas.citizens import Calendar, Hotline, Orders
 from schemas.devices import Register
+from schemas.hierarchies import Hierarchy
 from schemas.kafka import Kafka
 from schemas.model import Length, Model, Seconds
 from schemas.record_shapes import RecordShape
@@ -116,6 +117,8 @@ class Configuration(Model):
     calendar: Calendar = Calendar.model_validate({})
     register_file: str | None = None
     """CSV of the expected devices, relative to the file that names it."""
+    hierarchies: Annotated[list[Hierarchy], Field(default_factory=list)]
+    """What keys are part of, beside places."""
     shards: Annotated[list[Shard], Field(default_factory=list)]
     """Beside the city's, which owns all other places; on Kafka they may run on other workers."""
     kafka: Kafka = Kafka()
@@ -137,6 +140,7 @@ class Configuration(Model):
             hotline=self.hotline,
             orders=self.orders,
             calendar=self.calendar,
+            hierarchies=self.hierarchies,
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -169,6 +173,8 @@ class Configuration(Model):
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
         # A part that came later, where it is not used, leaves what a fingerprint was before it.
+        if not content["hierarchies"]:
+            del content["hierarchies"]
         for topic in content["topics"]:
             if topic["record"] is None:
                 del topic["record"]

@@ -25,6 +25,9 @@ _BY_TAG: dict[str, type[BaseModel]] = {
     "level_index": derivations.LevelIndex,
     "aqi": derivations.AirIndex,
     "ratio_to_baseline": derivations.RatioToBaseline,
+    "combine": derivations.Combine,
+    "lag": derivations.Lag,
+    "children": derivations.Children,
     "hour_of_week": judging.HourOfWeek,
     "gaussian": judging.Gaussian,
 }
@@ -47,6 +50,9 @@ _BOUNDS = {
 }
 _PATTERNS = {
     r"^[a-z]+\.[a-z0-9_]+$": "domain.name in small letters, such as traffic.tpi",
+    r"^(register|[a-z]+\.[a-z0-9_]+)$": "register, or the id of a sign such as traffic.lanes",
+    r"^[a-z]+([_*][a-z]+)*$": "a key level in small letters, such as district",
+    "^[a-z]+(_[a-z]+)*$": "a name in small letters, such as group",
     "^[a-z]+$": "one word in small letters, such as traffic",
     r"^[A-Za-z0-9._-]{1,249}$": "a name of letters, digits, '.', '_', '-'",
     "^[0-9A-Za-z.-]{1,16}$": "at most 16 letters, digits, '.', '-', such as 0803",

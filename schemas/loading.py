@@ -24,6 +24,7 @@ from schemas.documents import (
     read_document,
 )
 from schemas.explaining import document_path, explain
+from schemas.hierarchies import Hierarchy
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -35,12 +36,13 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "signs")
+_JOINED = ("topics", "signs", "hierarchies")
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
+_HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -238,7 +240,7 @@ def _inconsistencies(
         }
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
-    shards = readable("shards", _SHARD)
+    shards, hierarchies = readable("shards", _SHARD), readable("hierarchies", _HIERARCHY)
     wrong = {at[0] for at in faulty}
     whole = {
         part: adapter.validate_python(tree[part])
@@ -254,6 +256,7 @@ def _inconsistencies(
         hotline=whole.get("hotline"),
         orders=whole.get("orders"),
         calendar=whole.get("calendar"),
+        hierarchies=None if "hierarchies" in wrong else list(hierarchies.values()),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import Field
 
 from schemas.events import KINDS
-from schemas.formulas import Finding
+from schemas.findings import Finding
 from schemas.metrics import METRICS
 from schemas.model import Model
 from schemas.places import normalise

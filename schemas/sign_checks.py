@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from schemas.durations import whole_ms
 from schemas.fields import COUNTED, fields_of
-from schemas.formulas import Finding, Path
+from schemas.findings import Finding, Path
 from schemas.metrics import METRICS
 from schemas.signs import EventSign, HistorySign, SampledSign, WindowSign
 from schemas.spelling import guess
