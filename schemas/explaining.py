@@ -110,7 +110,8 @@ def explain(fault: ErrorDetails, path: Steps) -> str:
         return f"expected {_PATTERNS[context['pattern']]}"
     if kind in ("string_too_short", "too_short"):
         least = context["min_length"]
-        return "must not be empty" if least == 1 else f"must have at least {least} characters"
+        what = "characters" if kind == "string_too_short" else "items"
+        return "must not be empty" if least == 1 else f"must have at least {least} {what}"
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
     if kind == "too_long":
