@@ -21,6 +21,7 @@ from schemas.hierarchies import Hierarchy
 from schemas.kafka import Kafka
 from schemas.model import Length, Model, Seconds
 from schemas.record_shapes import RecordShape
+from schemas.relations import columns_of
 from schemas.signs import Sign
 from schemas.times import epoch_ms
 from schemas.words import Name, TopicKind
@@ -158,6 +159,13 @@ class Configuration(Model):
         other.__dict__.pop("fingerprint", None)
         other._register = register
         return other
+
+    @property
+    def untold(self) -> list[int]:
+        """Places of the hierarchies by register of which the register has no column."""
+        told = columns_of(self._register.devices)
+        listed = enumerate(self.hierarchies)
+        return [i for i, one in listed if one.by == "register" and one.name not in told]
 
     @cached_property
     def fingerprint(self) -> str:

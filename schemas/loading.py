@@ -24,7 +24,7 @@ from schemas.documents import (
     read_document,
 )
 from schemas.explaining import document_path, explain
-from schemas.hierarchies import Hierarchy
+from schemas.hierarchies import Hierarchy, column_of
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -102,7 +102,18 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         configuration = configuration.model_copy(update={"hotline": hotline})
     if configuration.register_file is None:
         return configuration
-    return configuration.with_register(_register(configuration.register_file, document))
+    configuration = configuration.with_register(_register(configuration.register_file, document))
+    if configuration.untold:
+        raise ConfigurationError(_untold(configuration, document))
+    return configuration
+
+
+def _untold(configuration: Configuration, document: Document) -> Iterator[Problem]:
+    for i in configuration.untold:
+        path = ("hierarchies", i, "by")
+        column = column_of(configuration.hierarchies[i])
+        message = f"{configuration.register_file} has no column {column}: add it there"
+        yield Problem(*document.place(path), dotted(path), message)
 
 
 def _register(name: str, document: Document) -> Register:

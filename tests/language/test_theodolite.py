@@ -142,3 +142,24 @@ def test_uc4_is_a_function_of_the_log(seed: int, tmp_path: Path) -> None:
     corrected = {k[0] for k in results_of(replay(configuration, chunks_of(log))[1]) if k[4] == 1}
     assert {"power.group_sum", "power.group_mean"} <= corrected
     assert_log_stands(configuration, log, rng, START)
+
+
+def test_groups_reach_over_shards(tmp_path: Path) -> None:
+    """Sensors of two districts in one group: the city's shard says what one alone would say."""
+    records = [
+        r | {"where": "440106001" if int(r["identifier"][2:]) % 2 else "440111004"}
+        for r in power(CHILDREN**2, 12, seed=1)
+    ]
+    places = {
+        "value: valueInW}": "value: valueInW, place: where}",
+        'unit: W, place: "0000",': "unit: W,",
+        'place: "0000"\n': 'place: "4401"\n',
+    }
+    shards = {"hierarchies:": 'shards: [{places: ["440106"]}, {places: ["440111"]}]\nhierarchies:'}
+    known = parse_register(register(2).replace("0000", "4401"), "register.csv")
+    found = []
+    for changes in (places, places | shards):
+        one = changed(tmp_path / "uc4.yaml", "theodolite-uc4", changes).with_register(known)
+        found.append(said(one, lines(records)))
+    assert found[0] == found[1]
+    assert len(values(found[0], "power.group_sum")) == 3 * (1 + CHILDREN)
