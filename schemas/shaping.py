@@ -30,6 +30,21 @@ def decoder_of(kind: str, shape: RecordShape | None) -> Decode:
     return partial(decode, kind) if shape is None else Shaper(kind, shape).decode
 
 
+def legible_of(kind: str, shape: RecordShape | None) -> Callable[[bytes], bytes]:
+    """What gives a refused record under our names, as far as it can be read; else nothing."""
+    if shape is None:
+        return lambda raw: raw
+    read = Shaper(kind, shape).values
+
+    def legible(raw: bytes) -> bytes:
+        try:
+            return msgspec.json.encode(read(raw))
+        except (Refused, ValueError):
+            return b""
+
+    return legible
+
+
 class Shaper:
     """Reads the records of one topic.
 
