@@ -85,7 +85,9 @@ class Assess:
             kinds[sign.id] = set().union(*(kinds[name] for name in inputs))
             lateness[sign.id] = max(lateness[name] for name in inputs)
             zone = plan.configuration.city.time_zone
-            derived = DerivedState(sign, windows, zone, lateness[sign.id], self._histories)
+            derived = DerivedState(
+                sign, windows, zone, lateness[sign.id], self._histories, plan.hierarchies
+            )
             lanes = plan.lanes_of(kinds[sign.id])
             self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
         for assessed in self._signs:

@@ -7,20 +7,37 @@ the same however its inputs arrived.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from agents.children import ChildrenFormula
 from agents.entries import Entry, KeyName, judged
 from agents.formulas import ChildrenAtLevelFormula, Formula, LevelIndexFormula, PastMeanFormula
+from agents.hierarchies import Hierarchy
 from agents.history import History
 from agents.indices import AirIndexFormula, RatioFormula
+from agents.joins import CombineFormula, LagFormula
 from agents.levels import scale_of
-from schemas.derivations import AirIndex, ChildrenAtLevel, LevelIndex, PastMean
+from schemas.derivations import (
+    AirIndex,
+    Children,
+    ChildrenAtLevel,
+    Combine,
+    Lag,
+    LevelIndex,
+    PastMean,
+)
 from schemas.signs import DerivedSign
-from streams.timeline import AFTER_ALL, BEFORE_ALL
+from streams.timeline import AFTER_ALL, BEFORE_ALL, to_ms
 from streams.windows import Windows
 
 
-def formula_of(sign: DerivedSign, windows: Windows, zone: str) -> Formula:
+def formula_of(
+    sign: DerivedSign,
+    windows: Windows,
+    zone: str,
+    hierarchies: Mapping[str, Hierarchy] = MappingProxyType({}),
+) -> Formula:
     """The formula of a derived sign, from the closed list of names."""
     keys = tuple(sign.keys)
     formula = sign.formula
@@ -32,6 +49,13 @@ def formula_of(sign: DerivedSign, windows: Windows, zone: str) -> Formula:
         return LevelIndexFormula(formula, keys)
     if isinstance(formula, AirIndex):
         return AirIndexFormula(formula, keys, windows, zone)
+    if isinstance(formula, Combine):
+        return CombineFormula(formula, keys)
+    if isinstance(formula, Children):
+        return ChildrenFormula(formula, keys, hierarchies.get(keys[0]))
+    if isinstance(formula, Lag):
+        assert sign.window.hop_s is not None
+        return LagFormula(formula, keys, to_ms(sign.window.hop_s))
     return RatioFormula(formula, keys)
 
 
@@ -45,9 +69,10 @@ class DerivedState:
         zone: str,
         lateness_ms: int,
         histories: dict[str, History],
+        hierarchies: Mapping[str, Hierarchy] = MappingProxyType({}),
     ) -> None:
         self.sign, self.windows, self.lateness_ms = sign, windows, lateness_ms
-        self.formula = formula_of(sign, windows, zone)
+        self.formula = formula_of(sign, windows, zone, hierarchies)
         self.last_end = BEFORE_ALL
         self._scale = scale_of(sign.levels)
         self._inputs = {name: histories[name] for name in sign.inputs}

@@ -17,6 +17,7 @@ KeyName = tuple[str, str]
 WARMING: Reason = "warming"
 UNCOVERED: Reason = "uncovered"
 UNDEFINED: Reason = "undefined"
+INCOMPLETE: Reason = "incomplete"
 NO_LIMIT: Reason = "no_limit"
 
 

@@ -37,6 +37,7 @@ from agents.recordings import (
     merged,
     note_replay,
 )
+from agents.shapes import shapes_of
 from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.records import Output
@@ -195,6 +196,7 @@ class ReplayFeed:
         self.now = self.lines = self.size = 0
         topics = engine.plan.topics.values()
         self._partitions = {plan.topic.name: plan.topic.partitions for plan in topics}
+        self._shapes = shapes_of(plan.topic for plan in topics)
         self._skip = claim_replay(engine.store, logs)
 
     async def run(self) -> None:
@@ -216,7 +218,8 @@ class ReplayFeed:
     async def _follow(self) -> None:
         logs = [(log.topic, log.partition, str(log.path.absolute())) for log in self.logs]
         folder = str(self.engine.store.path.absolute())
-        await follow(Order(folder, CONSUMER, logs, self._partitions, self._skip), self._note)
+        order = Order(folder, CONSUMER, logs, self._partitions, self._skip, shapes=self._shapes)
+        await follow(order, self._note)
 
     def _note(self, fed: Fed) -> None:
         self.now, self.lines, self.size = fed
@@ -224,7 +227,7 @@ class ReplayFeed:
     async def _pace(self, speed: float) -> None:
         # No ticks here: the same log must give the same results at every speed.
         batch: list[Emitted] = []
-        records = merged(self.logs, self._partitions)
+        records = merged(self.logs, self._partitions, self._shapes)
         self.lines = self._skip
         self.size = sum(len(record.value) + 1 for record in islice(records, self._skip))
         began, first = time.monotonic(), None

@@ -32,6 +32,7 @@ VARIABLE = {
         "speed_kmh",
         "free_flow_kmh",
         "intensity",
+        "flow_vph",
         "occupancy",
         "queue_m",
         "delay_s",
@@ -71,8 +72,8 @@ class Teacher:
     Attributes
     ----------
     gate
-        None where the topic has none: what decides where a record goes may be another thing in
-        each of them.
+        None where the topic has none: its records have another shape than events, or what decides
+        where a record goes may be another thing in each of them.
     """
 
     def __init__(self, plan: TopicPlan, seen: Seen, arrivals: Arrivals | None) -> None:
@@ -84,7 +85,8 @@ class Teacher:
         self._sender = reading_sender if kind == "sensor" else observation_sender
         self._limits = LIMITS if kind == "sensor" else None
         self.gate: Gate | None = None
-        if not names or any(_is_divided(sign, self._names) for sign in plan.signs):
+        shaped = plan.topic.record is not None
+        if not names or shaped or any(_is_divided(sign, self._names) for sign in plan.signs):
             return
         self.gate = Gate(
             _fields(kind, names),

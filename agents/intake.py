@@ -18,8 +18,8 @@ from agents.hotline.desk import Desk
 from agents.outputs import dead_letter, late_event
 from agents.plan import Plan, TopicPlan
 from ext.gate import CUT, DONE, UNKNOWN, Gate
-from schemas.events import decode
 from schemas.refusal import Refused
+from schemas.shaping import decoder_of, legible_of
 from streams.accounting import Accounting
 from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
 from streams.frozen import (
@@ -109,7 +109,9 @@ class Intake:
         self._next_cut = BEFORE_ALL
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
-        self._kind, self._time, self._identity = reader.kind, reader.time, reader.identity
+        self._decode = decoder_of(reader.kind, self.plan.topic.record)
+        self._legible = legible_of(reader.kind, self.plan.topic.record)
+        self._time, self._identity = reader.time, reader.identity
         self._covered = reader.covered
         self._lateness_ms, self._disorder_ms = self.plan.lateness_ms, self.plan.disorder_ms
         if lane in plan.since:
@@ -186,7 +188,7 @@ class Intake:
         learn: bool = False,
     ) -> None:
         try:
-            event: Any = decode(self._kind, raw)
+            event: Any = self._decode(raw)
         except Refused as refused:
             self._reject(result, offset, logged, raw, refused, attempt)
             return
@@ -233,7 +235,7 @@ class Intake:
         self.accounting.read += 1
         self.accounting.rejected += 1
         if self._arrivals is not None:
-            self._arrivals.note_refused(raw, self.watermark.value)
+            self._arrivals.note_refused(self._legible(raw), self.watermark.value)
         letter = dead_letter(self.lane, offset, logged, len(raw), refused, attempt)
         result.outputs.append(letter)
 

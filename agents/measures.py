@@ -145,9 +145,11 @@ def value_of(aggregate: Aggregate) -> Value:
         "mean": lambda a, ms: a[3] / (a[0] * STEPS) * scale,
         "min": lambda a, ms: a[5] / STEPS * scale,
         "max": lambda a, ms: a[6] / STEPS * scale,
+        "last": lambda a, ms: a[7] / STEPS * scale,
         "rate": lambda a, ms: a[3] * SECOND_MS / (ms * STEPS) * scale,
         "leq": lambda a, ms: equivalent_level(a[3], a[0]),
-        "stddev": lambda a, ms: _deviation(a) * scale,
+        "variance": lambda a, ms: _variance(a) * scale,
+        "stddev": lambda a, ms: sqrt(_variance(a)) * scale,
     }
     return table[function]
 
@@ -161,6 +163,6 @@ def _scaled(x: float | None, factor: float) -> float | None:
     return None if x is None else x * factor
 
 
-def _deviation(a: Accumulator) -> float:
-    """Population standard deviation; the variance is exact before the root."""
-    return sqrt((a[4] * a[0] - a[3] * a[3]) / (a[0] * STEPS) / (a[0] * STEPS))
+def _variance(a: Accumulator) -> float:
+    """Population variance; the difference of the sums is exact before it is divided."""
+    return float((a[4] * a[0] - a[3] * a[3]) / (a[0] * STEPS) / (a[0] * STEPS))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from agents.expected import Expected, KnownDevices, expect, meets
+from agents.hierarchies import Hierarchy, hierarchies_of
 from agents.measures import Measure, Value, reading_of
 from agents.readers import DEVICE, PLACING, READERS, Reader
 from agents.shards import Shards
@@ -111,6 +112,7 @@ class Plan:
     derived: tuple[tuple[DerivedSign, Windows], ...]
     workdays: WorkDays
     known: KnownDevices
+    hierarchies: Mapping[str, Hierarchy]
     secret: bytes | None = None
     """Under which callers become hashes; None where they are not to be told apart."""
 
@@ -141,7 +143,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     """
     zone = configuration.city.time_zone
     topics: dict[str, TopicPlan] = {}
-    folded: list[FoldedSign] = []
+    folded: dict[str, FoldedSign] = {}
     for topic in configuration.topics:
         lateness_ms = to_ms(topic.allowed_lateness_s)
         streams = {
@@ -157,7 +159,11 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
             lateness_ms=lateness_ms,
             skew_ms=to_ms(topic.skew_s),
         )
-        folded.extend(topics[topic.name].signs)
+        for sign in topics[topic.name].signs:
+            # Of several topics of a kind, windows wait for the corrections of the latest.
+            known = folded.get(sign.sign.id)
+            if known is None or known.lateness_ms < sign.lateness_ms:
+                folded[sign.sign.id] = sign
     derived = [(s, windows_of(s, zone)) for s in configuration.signs if isinstance(s, DerivedSign)]
     calendar = configuration.calendar
     return Plan(
@@ -167,10 +173,11 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         lanes=tuple(Lane(t.name, p) for t in configuration.topics for p in range(t.all_partitions)),
         since=since_of(configuration),
         shards=Shards(configuration),
-        folded=tuple(folded),
+        folded=tuple(folded.values()),
         derived=tuple(in_order(derived)),
         workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
         known=KnownDevices(configuration.register),
+        hierarchies=hierarchies_of(configuration),
         secret=secret,
     )
 

@@ -89,10 +89,12 @@ def reading_covered(e: Event) -> int | None:
 
 
 def observation_covered(e: Event) -> int | None:
-    """The ms between the ends of an observation; None of a bad one."""
+    """The ms between the ends of an observation, else its period; None of a bad one."""
     if e.q in UNUSABLE:
         return None
-    return 0 if e.t_end is None else e.t_end - e.t
+    if e.t_end is not None:
+        return int(e.t_end - e.t)
+    return 0 if e.period_s is None else round(e.period_s * 1000)
 
 
 def nothing_covered(e: Event) -> int | None:

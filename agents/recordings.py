@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from streams.event_logs import head, partition_of, read_lines, topic_of
+from agents.shapes import HeadOf, Shapes, head_of
+from streams.event_logs import partition_of, read_lines, topic_of
 from streams.log_store import LogStore
 from streams.log_transaction import Transaction
 from streams.records import Chunk, Lane, split
@@ -73,7 +74,9 @@ class Recording(NamedTuple):
     path: Path
 
 
-def merged(logs: list[Recording], partitions: Mapping[str, int]) -> Iterator[Emitted]:
+def merged(
+    logs: list[Recording], partitions: Mapping[str, int], shapes: Shapes
+) -> Iterator[Emitted]:
     """The records of all logs in the order of their log timestamps.
 
     The timestamp of a line is its ``t_ingest``, else its event time, else that of the line before.
@@ -82,19 +85,21 @@ def merged(logs: list[Recording], partitions: Mapping[str, int]) -> Iterator[Emi
     ----------
     partitions
         Number of partitions by topic: a record goes to the one of its key.
+    shapes
+        Of the topics whose records are no events of ours.
 
     Raises
     ------
     FeedError
         From the iterator, naming file and line: a file is damaged.
     """
-    streams = [_records(log, partitions[log.topic]) for log in logs]
+    streams = [_records(log, partitions[log.topic], head_of(log.topic, shapes)) for log in logs]
     if len(streams) == 1:
         return streams[0]
     return heapq.merge(*streams, key=lambda record: record.timestamp)
 
 
-def _records(log: Recording, partitions: int) -> Iterator[Emitted]:
+def _records(log: Recording, partitions: int, head: HeadOf) -> Iterator[Emitted]:
     topic, partition, timestamp = log.topic, log.partition, 0
     lines = read_lines(log.path)
     try:
@@ -287,6 +292,7 @@ class Order(msgspec.Struct):
     partitions: dict[str, int]
     skip: int
     past: Past | None = None
+    shapes: Shapes = {}
 
 
 def feed(order: Order) -> None:
@@ -307,7 +313,8 @@ def _fed(store: LogStore, order: Order) -> Iterator[Fed]:
     if order.past is not None:
         yield from copied(store, order.past)
         return
-    records = merged([Recording(t, p, Path(path)) for t, p, path in order.logs], order.partitions)
+    logs = [Recording(t, p, Path(path)) for t, p, path in order.logs]
+    records = merged(logs, order.partitions, order.shapes)
     lines = order.skip
     size = sum(len(record.value) + 1 for record in islice(records, order.skip))
     while batch := list(islice(records, BATCH)):

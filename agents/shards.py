@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from schemas.configuration import Configuration
 from schemas.places import LEVELS
@@ -37,7 +37,7 @@ class Shards:
             for prefix in shard.places
         }
         self._lengths = sorted({len(prefix) for prefix in self._owner})
-        self._reach = _reach(configuration.signs)
+        self._reach = _reach(configuration.signs, {h.name for h in configuration.hierarchies})
 
     @property
     def places(self) -> list[list[str]]:
@@ -69,10 +69,14 @@ class Shards:
         return CITY, 0
 
 
-def _reach(signs: Iterable[Sign]) -> dict[str, int]:
-    """Digits of the coarsest place that a sign, or one that reads it, has a key at."""
+def _reach(signs: Iterable[Sign], hierarchies: Collection[str]) -> dict[str, int]:
+    """Digits of the coarsest place that a sign, or one that reads it, has a key at.
+
+    Parents in hierarchies are the city's, whatever they hold.
+    """
+    digits = {**_DIGITS, **dict.fromkeys(hierarchies, _DIGITS["city"])}
     reach = {
-        s.id: min((_DIGITS.get(split_level(k)[1], 15) for k in s.keys), default=15) for s in signs
+        s.id: min((digits.get(split_level(k)[1], 15) for k in s.keys), default=15) for s in signs
     }
     derived = [s for s in signs if isinstance(s, DerivedSign)]
     for _ in derived:  # as long a chain as there can be

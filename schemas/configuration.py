@@ -17,8 +17,11 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_v
 
 from schemas.citizens import Calendar, Hotline, Orders
 from schemas.devices import Register
+from schemas.hierarchies import Hierarchy
 from schemas.kafka import Kafka
 from schemas.model import Length, Model, Seconds
+from schemas.record_shapes import RecordShape
+from schemas.relations import columns_of
 from schemas.signs import Sign
 from schemas.times import epoch_ms
 from schemas.words import Name, TopicKind
@@ -78,6 +81,8 @@ class Topic(Model):
     """How long after the watermark corrections are taken."""
     skew_s: Seconds = 60.0
     """How far an event may be ahead of its record before it no longer moves the watermark."""
+    record: RecordShape | None = None
+    """How its records are shaped, where they are not events as `cityvitals schemas` writes them."""
 
     @property
     def all_partitions(self) -> int:
@@ -113,6 +118,8 @@ class Configuration(Model):
     calendar: Calendar = Calendar.model_validate({})
     register_file: str | None = None
     """CSV of the expected devices, relative to the file that names it."""
+    hierarchies: Annotated[list[Hierarchy], Field(default_factory=list)]
+    """What keys are part of, beside places."""
     shards: Annotated[list[Shard], Field(default_factory=list)]
     """Beside the city's, which owns all other places; on Kafka they may run on other workers."""
     kafka: Kafka = Kafka()
@@ -134,6 +141,7 @@ class Configuration(Model):
             hotline=self.hotline,
             orders=self.orders,
             calendar=self.calendar,
+            hierarchies=self.hierarchies,
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -152,6 +160,13 @@ class Configuration(Model):
         other._register = register
         return other
 
+    @property
+    def untold(self) -> list[int]:
+        """Places of the hierarchies by register of which the register has no column."""
+        told = columns_of(self._register.devices)
+        listed = enumerate(self.hierarchies)
+        return [i for i, one in listed if one.by == "register" and one.name not in told]
+
     @cached_property
     def fingerprint(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of what decides results, as canonical JSON."""
@@ -165,6 +180,12 @@ class Configuration(Model):
             "hotline": {"caller_key_file"},
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
+        # A part that came later, where it is not used, leaves what a fingerprint was before it.
+        if not content["hierarchies"]:
+            del content["hierarchies"]
+        for topic in content["topics"]:
+            if topic["record"] is None:
+                del topic["record"]
         if self._register.devices:
             content["register"] = self._register.digest
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import gcd
 from zoneinfo import ZoneInfo
@@ -11,12 +11,16 @@ from schemas.citizens import Calendar, Hotline, Orders
 from schemas.configuration import City, Growth, Shard, Topic
 from schemas.durations import whole_ms
 from schemas.fields import fields_of
-from schemas.formulas import Finding, check_cycles, check_formula
+from schemas.findings import Finding
+from schemas.formulas import check_cycles, check_formula
+from schemas.hierarchies import Hierarchy, check_hierarchies
 from schemas.judging import Gaussian
 from schemas.places import LEVELS, level_of, normalise
+from schemas.record_shapes import check_shape
 from schemas.sign_checks import check_reading
 from schemas.signs import DerivedSign, EventSign, LiveSign, Sign, WindowSign
-from schemas.words import KeyLevel, split_level
+from schemas.spelling import guess
+from schemas.words import LEVELS_KNOWN, KeyLevel, split_level
 
 MOST_PANES = 2_000
 """Panes that one window may read: a hop out of step with the size makes them tiny."""
@@ -33,6 +37,7 @@ def find_problems(
     hotline: Hotline | None = None,
     orders: Orders | None = None,
     calendar: Calendar | None = None,
+    hierarchies: Sequence[Hierarchy] | None = None,
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -44,6 +49,8 @@ def find_problems(
         The readable parts of a configuration, by their place in its lists.
     hotline, orders, calendar
         What is said of the hotline, of orders and of working days, where that is readable.
+    hierarchies
+        Where they can be told.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -62,15 +69,17 @@ def find_problems(
     problems += _repeated("topics", "name", {i: t.name for i, t in topics.items()})
     problems += _repeated("signs", "id", {i: s.id for i, s in signs.items()})
     for index, topic in topics.items():
-        problems += [(("topics", index, *path), message) for path, message in _grown(topic)]
+        problems += [(("topics", index, *path), message) for path, message in _topic(topic)]
     problems += _shards(shards)
     problems += _hotline(hotline) if hotline else []
     problems += _orders(orders) if orders else []
     problems += _calendar(calendar) if calendar else []
+    problems += check_hierarchies(hierarchies or ())
+    named = None if hierarchies is None else {one.name: one for one in hierarchies}
     for index, sign in signs.items():
-        found = [*_windows(sign), *_keys(sign), *_levels(sign), *_empty(sign), *_model(sign)]
+        found = [*_windows(sign), *_keys(sign, named), *_levels(sign), *_empty(sign), *_model(sign)]
         if isinstance(sign, DerivedSign):
-            found += check_formula(sign, by_id, unread)
+            found += check_formula(sign, by_id, unread, named or {})
         elif isinstance(sign, LiveSign):
             found += _live(sign)
         else:
@@ -90,6 +99,13 @@ def _city(city: City) -> Iterator[Finding]:
     except (ValueError, OSError, LookupError):
         message = f"unknown time zone '{city.time_zone}': use an IANA name, such as Asia/Shanghai"
         yield ("city", "time_zone"), message
+
+
+def _topic(topic: Topic) -> Iterator[Finding]:
+    yield from _grown(topic)
+    if topic.record is not None:
+        for path, message in check_shape(topic.kind, topic.record):
+            yield ("record", *path), message
 
 
 def _grown(topic: Topic) -> Iterator[Finding]:
@@ -168,7 +184,8 @@ def _windows(sign: Sign) -> Iterator[Finding]:
         yield ("window", "hop_s"), f"a {sign.kind} sign has hop_s equal to size_s"
 
 
-def _keys(sign: Sign) -> Iterator[Finding]:
+def _keys(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> Iterator[Finding]:
+    yield from _levels_known(sign, hierarchies)
     for i, key in enumerate(sign.keys):
         if key in sign.keys[:i]:
             yield ("keys", i), f"'{key}' is listed twice"
@@ -176,6 +193,8 @@ def _keys(sign: Sign) -> Iterator[Finding]:
         return
     for i, key in enumerate(sign.keys):
         dimension, level = split_level(key)
+        if key not in LEVELS_KNOWN:
+            continue
         if level not in LEVELS:
             if key != sign.base:
                 yield ("keys", i), f"needs base: {key}, or remove '{key}'"
@@ -192,6 +211,19 @@ def _keys(sign: Sign) -> Iterator[Finding]:
         yield ("keys",), "keys with a dimension need rollup: merge, and a place as base"
     if isinstance(sign, WindowSign) and sign.rollup == "none" and sign.keys != [sign.base]:
         yield ("rollup",), f"a sign with more keys than its base '{sign.base}' needs a roll-up"
+
+
+def _levels_known(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> Iterator[Finding]:
+    """Key levels that are none; those of hierarchies belong to derived signs."""
+    if hierarchies is None:
+        return
+    known = [*LEVELS_KNOWN, *hierarchies]
+    for i, key in enumerate(sign.keys):
+        if key not in known:
+            yield ("keys", i), f"expected one of {', '.join(known)}{guess(key, known)}"
+        elif key in hierarchies and not isinstance(sign, DerivedSign):
+            message = f"'{key}' is a hierarchy: a derived sign has such keys, by formula children"
+            yield ("keys", i), message
 
 
 def _model(sign: Sign) -> Iterator[Finding]:

@@ -98,7 +98,64 @@ class RatioToBaseline(Model):
     and_at_least: Annotated[float, Field(ge=0)] = 0.0
 
 
+class Combine(Model):
+    """Signs at one key and window, joined: a value only where each of them has one."""
+
+    name: Literal["combine"]
+    of: Annotated[list[SignId], Field(min_length=2, max_length=16)]
+    how: Literal[
+        "first",
+        "sum",
+        "mean",
+        "min",
+        "max",
+        "product",
+        "difference",
+        "ratio",
+        "relative_change",
+        "same",
+    ]
+    """`first` is the first one's value; `difference` the first less the second, `ratio` the first
+    by the second, `relative_change` their difference by the second; `same` the value that all have.
+    """
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the result, such as 100 for per cent."""
+    otherwise: float | None = None
+    """For `same`: the value where they differ; null if not given."""
+
+
+class Lag(Model):
+    """What a sign said of the same key some windows ago."""
+
+    name: Literal["lag"]
+    of: SignId
+    windows: Annotated[int, Field(ge=1, le=1000)]
+    """How many hops of this sign back."""
+
+
+class Children(Model):
+    """A function over the children of each parent: of a place, or in a hierarchy.
+
+    In a hierarchy of many levels a parent is in turn a child of the next one: with its own value,
+    or with that of the sign that `carry` names.
+    """
+
+    name: Literal["children"]
+    of: SignId
+    child: KeyLevel
+    """Key level of the children, at which `of` speaks."""
+    how: Literal["count", "sum", "mean", "min", "max", "same"]
+    """Over the children that have a value; `same` is the value that all of them have."""
+    carry: SignId | None = None
+    """A sign at the same hierarchy: its value is what a parent is worth to its own parent."""
+    complete: Annotated[str, Field(pattern=r"^(register|[a-z]+\.[a-z0-9_]+)$")] | None = None
+    """A parent has a value only if as many children as are expected have one: `register`, as many
+    as it lists; or a sign at the children's keys, whose value is that number."""
+    otherwise: float | None = None
+    """For `same`: the value where they differ; null if not given."""
+
+
 Formula: TypeAlias = Annotated[
-    PastMean | ChildrenAtLevel | LevelIndex | AirIndex | RatioToBaseline,
+    PastMean | ChildrenAtLevel | LevelIndex | AirIndex | RatioToBaseline | Combine | Lag | Children,
     Field(discriminator="name"),
 ]

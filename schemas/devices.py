@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from schemas.csv_lines import quoted
 from schemas.fields import fields_of
 from schemas.metrics import METRICS
+from schemas.relations import COLUMN, PartOf, columns_of
 
 TRAFFIC_PERIOD_S = 60.0
 """Usual seconds between two observations; proposal."""
@@ -61,6 +62,8 @@ class Device(NamedTuple):
         Depth of the manhole it hangs in, m.
     noise_zone
         One of `NOISE_ZONES`.
+    part_of
+        Relations and the paths that the columns ``part_of:NAME`` hold; see `schemas.relations`.
     """
 
     device: str
@@ -75,14 +78,15 @@ class Device(NamedTuple):
     until: int | None = None
     well_depth_m: float | None = None
     noise_zone: str = ""
+    part_of: PartOf = ()
 
     def counts_at(self, t: int) -> bool:
         """Whether the row counts at a time, int64 ms UTC."""
         return self.since <= t and (self.until is None or t < self.until)
 
 
-COLUMNS = Device._fields
-"""Columns of the file, in their canonical order."""
+COLUMNS = Device._fields[:-1]
+"""Columns of the file, in their canonical order; those of relations follow, by their names."""
 
 _by_device, _by_kind, _by_since = attrgetter("device"), attrgetter("kind"), attrgetter("since")
 _order = attrgetter("device", "kind", "since")
@@ -196,14 +200,18 @@ def overlaps(rows: Iterable[Device]) -> Iterator[tuple[Device, Device]]:
 
 def lines(register: Register) -> Iterator[str]:
     """The canonical file, line by line with their ends."""
-    yield ",".join(COLUMNS) + "\n"
+    relations = columns_of(register.devices)
+    yield ",".join((*COLUMNS, *(COLUMN + name for name in relations))) + "\n"
     for row in register.devices:
+        paths = dict(row.part_of)
+        more = "".join(f",{quoted(paths.get(name, ''))}" for name in relations)
         yield (
             f"{quoted(row.device)},{row.topic},{row.kind},{quoted(row.platform)},{row.place},"
             f"{quoted(row.site)},{quoted(row.site_type)},{_number(row.period_s)},"
             f"{written_time(row.since) if row.since else ''},"
             f"{'' if row.until is None else written_time(row.until)},"
-            f"{'' if row.well_depth_m is None else _number(row.well_depth_m)},{row.noise_zone}\n"
+            f"{'' if row.well_depth_m is None else _number(row.well_depth_m)},"
+            f"{row.noise_zone}{more}\n"
         )
 
 
@@ -245,7 +253,10 @@ class Change(NamedTuple):
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
         """The fields that differ: what stood in them, and what stands in them."""
-        pairs = zip(COLUMNS, self.old, self.new, strict=True)
+        pairs = [*zip(COLUMNS, self.old, self.new, strict=False)]
+        before, after = dict(self.old.part_of), dict(self.new.part_of)
+        for name in sorted({*before, *after}):
+            pairs.append((COLUMN + name, before.get(name, ""), after.get(name, "")))
         return {name: (old, new) for name, old, new in pairs if old != new}
 
 

@@ -104,14 +104,28 @@ def decode(kind: str, raw: bytes) -> AnyEvent:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         refused = diagnose(error, raw, KINDS[kind])
     else:
-        # A control character needs an escape, except DEL and those above 7-bit ASCII. Asking for
-        # the byte as an int is eight times as fast as asking for b"\\".
+        # As in `check_event`, without a call: this is the hot path.
         if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
             _refuse_controls(event)
         check(event)
         return event
     # Outside the except block, so that the decoder's words do not hang on as __context__.
     raise refused
+
+
+def check_event(kind: str, event: AnyEvent, raw: bytes) -> None:
+    """Check what was read of a record beyond the types of its fields, and settle it, in place.
+
+    Raises
+    ------
+    Refused
+        As `decode` does.
+    """
+    # A control character needs an escape, except DEL and those above 7-bit ASCII. Asking for
+    # the byte as an int is eight times as fast as asking for b"\\".
+    if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
+        _refuse_controls(event)
+    _CHECKS[kind](event)
 
 
 def _refuse_controls(event: Event) -> None:

@@ -25,6 +25,9 @@ _BY_TAG: dict[str, type[BaseModel]] = {
     "level_index": derivations.LevelIndex,
     "aqi": derivations.AirIndex,
     "ratio_to_baseline": derivations.RatioToBaseline,
+    "combine": derivations.Combine,
+    "lag": derivations.Lag,
+    "children": derivations.Children,
     "hour_of_week": judging.HourOfWeek,
     "gaussian": judging.Gaussian,
 }
@@ -47,10 +50,14 @@ _BOUNDS = {
 }
 _PATTERNS = {
     r"^[a-z]+\.[a-z0-9_]+$": "domain.name in small letters, such as traffic.tpi",
+    r"^(register|[a-z]+\.[a-z0-9_]+)$": "register, or the id of a sign such as traffic.lanes",
+    r"^[a-z]+([_*][a-z]+)*$": "a key level in small letters, such as district",
+    "^[a-z]+(_[a-z]+)*$": "a name in small letters, such as group",
     "^[a-z]+$": "one word in small letters, such as traffic",
     r"^[A-Za-z0-9._-]{1,249}$": "a name of letters, digits, '.', '_', '-'",
     "^[0-9A-Za-z.-]{1,16}$": "at most 16 letters, digits, '.', '-', such as 0803",
     r"^[^*|]+$": "a name without '*' and '|'",
+    r"^[+-][0-9]{2}:[0-9]{2}$": "an offset from UTC, such as +01:00",
     "^[A-Za-z0-9._-]{1,32}$": "at most 32 letters, digits, '.', '_', '-', such as 2026.11",
 }
 
@@ -103,7 +110,8 @@ def explain(fault: ErrorDetails, path: Steps) -> str:
         return f"expected {_PATTERNS[context['pattern']]}"
     if kind in ("string_too_short", "too_short"):
         least = context["min_length"]
-        return "must not be empty" if least == 1 else f"must have at least {least} characters"
+        what = "characters" if kind == "string_too_short" else "items"
+        return "must not be empty" if least == 1 else f"must have at least {least} {what}"
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
     if kind == "too_long":

@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import TypeAlias
 
-from schemas.derivations import AirIndex, ChildrenAtLevel, LevelIndex, PastMean
+from schemas.derivations import (
+    AirIndex,
+    Children,
+    ChildrenAtLevel,
+    Combine,
+    Lag,
+    LevelIndex,
+    PastMean,
+)
 from schemas.durations import whole_ms
+from schemas.findings import Finding, Path
+from schemas.hierarchies import Hierarchy
+from schemas.joins import check_children, check_combine, check_lag
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, LiveSign, Sign, Window
 from schemas.spelling import guess
 
 HOUR_MS = 3_600_000
 
-Path: TypeAlias = tuple[str | int, ...]
-Finding: TypeAlias = tuple[Path, str]
-
 
 def check_formula(
-    sign: DerivedSign, by_id: Mapping[str, Sign], unread: Collection[str]
+    sign: DerivedSign,
+    by_id: Mapping[str, Sign],
+    unread: Collection[str],
+    hierarchies: Mapping[str, Hierarchy],
 ) -> Iterator[Finding]:
     """What is wrong with the inputs and the numbers of a formula, by paths inside its sign."""
     formula = sign.formula
@@ -39,6 +49,12 @@ def check_formula(
         yield from _level_index(formula)
     elif isinstance(formula, AirIndex):
         yield from _air_index(sign, formula)
+    elif isinstance(formula, Combine):
+        yield from check_combine(formula)
+    elif isinstance(formula, Lag):
+        yield from check_lag(sign)
+    elif isinstance(formula, Children):
+        yield from check_children(sign, formula, by_id, hierarchies)
     else:
         yield from _ratio(sign, by_id.get(formula.of))
 
@@ -48,7 +64,7 @@ def _input(sign: DerivedSign, source: Sign) -> Iterator[str]:
     if isinstance(source, LiveSign):
         yield f"'{source.id}' is live: it is no function of the log, and no sign may read it"
         return
-    if sign.formula.name != "children_at_level":
+    if sign.formula.name not in ("children_at_level", "children"):
         missing = [key for key in sign.keys if key not in source.keys]
         if missing:
             yield f"'{source.id}' has no key {', '.join(missing)}"

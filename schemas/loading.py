@@ -24,6 +24,7 @@ from schemas.documents import (
     read_document,
 )
 from schemas.explaining import document_path, explain
+from schemas.hierarchies import Hierarchy, column_of
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -35,12 +36,13 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "signs")
+_JOINED = ("topics", "signs", "hierarchies")
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
+_HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -100,7 +102,18 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         configuration = configuration.model_copy(update={"hotline": hotline})
     if configuration.register_file is None:
         return configuration
-    return configuration.with_register(_register(configuration.register_file, document))
+    configuration = configuration.with_register(_register(configuration.register_file, document))
+    if configuration.untold:
+        raise ConfigurationError(_untold(configuration, document))
+    return configuration
+
+
+def _untold(configuration: Configuration, document: Document) -> Iterator[Problem]:
+    for i in configuration.untold:
+        path = ("hierarchies", i, "by")
+        column = column_of(configuration.hierarchies[i])
+        message = f"{configuration.register_file} has no column {column}: add it there"
+        yield Problem(*document.place(path), dotted(path), message)
 
 
 def _register(name: str, document: Document) -> Register:
@@ -238,7 +251,7 @@ def _inconsistencies(
         }
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
-    shards = readable("shards", _SHARD)
+    shards, hierarchies = readable("shards", _SHARD), readable("hierarchies", _HIERARCHY)
     wrong = {at[0] for at in faulty}
     whole = {
         part: adapter.validate_python(tree[part])
@@ -254,6 +267,7 @@ def _inconsistencies(
         hotline=whole.get("hotline"),
         orders=whole.get("orders"),
         calendar=whole.get("calendar"),
+        hierarchies=None if "hierarchies" in wrong else list(hierarchies.values()),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

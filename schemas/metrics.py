@@ -97,6 +97,7 @@ _TABLE = (
     ),
     Metric("ev_temperature", "充电枪温度", "connector temperature", "Cel", -20, 150, 30),
     Metric("transformer_load", "配变负载率", "transformer load", "%", 0, 200, 300),
+    Metric("active_power", "有功功率", "active power", "W", -1e8, 1e8, 60),
     Metric("outage_users", "停电用户数", "customers off supply", "1", 0, 1000000, 300),
     Metric("bin_fill", "垃圾箱满溢度", "bin fill", "%", 0, 100, 1800),
     Metric(

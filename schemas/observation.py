@@ -22,7 +22,7 @@ from schemas.event import (
 from schemas.times import Time
 
 Metres = Annotated[float, Meta(ge=0, le=1_000_000)]
-_FLOATS = ("link_len_m", "speed_kmh", "occupancy", "queue_m", "delay_s")
+_FLOATS = ("accuracy", "link_len_m", "flow_vph", "speed_kmh", "occupancy", "queue_m", "delay_s")
 
 
 class Observation(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -38,8 +38,16 @@ class Observation(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
         End of the observed period, int64 ms UTC.
     link_len_m, queue_m
         Metres.
+    lanes
+        Lanes of the measuring point in all, this one included.
+    period_s
+        Seconds that the figures stand for, where no end is given.
+    accuracy
+        Share of the period's samples that were sound, per cent, as the source states it.
     intensity
         Vehicles in the period.
+    flow_vph
+        Vehicles an hour.
     speed_kmh, free_flow_kmh
         Kilometres an hour.
     occupancy
@@ -72,8 +80,12 @@ class Observation(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     road_class: Literal["expressway", "arterial", "secondary", "branch", "highway"] | None = None
     direction: Text16 | None = None
     lane: Text16 | None = None
+    lanes: Annotated[int, Meta(ge=1, le=100)] | None = None
+    period_s: Annotated[float, Meta(gt=0, le=2_678_400)] | None = None
+    accuracy: Annotated[float, Meta(ge=0, le=100)] | None = None
     link_len_m: Metres | None = None
     intensity: Count | None = None
+    flow_vph: Annotated[float, Meta(ge=0, le=100_000)] | None = None
     speed_kmh: Annotated[float, Meta(ge=0, le=250)] | None = None
     free_flow_kmh: Annotated[float, Meta(gt=0, le=250)] | None = None
     occupancy: Share | None = None

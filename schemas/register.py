@@ -1,7 +1,7 @@
 """The register's file: accepted whole, or refused with every fault in its place.
 
-Rows are comma-separated. The columns are those of `Device`, in any order; ``device``, ``topic``,
-``kind`` and ``place`` are required.
+Rows are comma-separated. The columns are those of `Device`, in any order, and ``part_of:NAME`` for
+each relation; ``device``, ``topic``, ``kind`` and ``place`` are required.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from schemas.devices import (
 )
 from schemas.documents import ConfigurationError, Problem
 from schemas.register_columns import LONGEST_GUESS, MAKE, fault_of_kind, likely
+from schemas.relations import COLUMN, PartOf, contradictions, is_relation, path
 
 __all__ = [
     "COLUMNS",
@@ -51,6 +52,7 @@ REQUIRED = ("device", "topic", "kind", "place")
 MOST_PROBLEMS = 10_000
 """Where the columns are mixed up every row is faulty: reading ends there."""
 _MOST_KNOWN = 1 << 18
+_KNOWN_COLUMNS = f": there are {', '.join(COLUMNS)}, and {COLUMN}NAME"
 
 
 class RegisterError(ConfigurationError):
@@ -125,6 +127,8 @@ class _Reader:
         self.numbers = array("L")
         self.header: list[str | None] | None = None
         self._values = {column: _Known(make) for column, make in MAKE.items()}
+        self._paths = _Known(path)
+        self._relations: list[tuple[str, int]] = []
         self._arranged: Callable[[Sequence[str]], tuple[str, ...]] | None = None
         self._last = ""
 
@@ -167,6 +171,7 @@ class _Reader:
         rows = ordered(self.rows)
         if len(self.problems) < MOST_PROBLEMS:
             self._find_overlaps(rows)
+            self._find_contradictions(rows)
         if self.problems:
             raise RegisterError(self.problems)
         return Register(rows)
@@ -186,14 +191,14 @@ class _Reader:
             return False
         self.header = []
         for field in fields:
-            known = field.text in COLUMNS
+            known = field.text in COLUMNS or is_relation(field.text)
             twice = known and field.text in self.header
             if twice:
                 first = self.header.index(field.text)
                 message = f"the column stands here twice: the first is at {fields[first].column}"
                 self._tell(number, field.column, field.text, message)
             elif not known:
-                hint = likely(field.text.strip(), COLUMNS) or f": there are {', '.join(COLUMNS)}"
+                hint = likely(field.text.strip(), COLUMNS) or _KNOWN_COLUMNS
                 shown = field.text[:LONGEST_GUESS]
                 what = f"unknown column '{shown}'" if shown else "a column without a name"
                 self._tell(number, field.column, "", f"{what}{hint}")
@@ -205,6 +210,8 @@ class _Reader:
             # A column that is left out reads as the empty field put behind each row.
             places = {column: place for place, column in enumerate(self.header)}
             self._arranged = itemgetter(*(places.get(c, len(places)) for c in COLUMNS))
+            found = [(c, place) for c, place in places.items() if c and is_relation(c)]
+            self._relations = sorted((c.removeprefix(COLUMN), place) for c, place in found)
         return True
 
     def _made(self, fields: list[str]) -> Device:
@@ -243,6 +250,12 @@ class _Reader:
             end,
             value["well_depth_m"][depth],
             value["noise_zone"][zone],
+            self._part_of(fields) if self._relations else (),
+        )
+
+    def _part_of(self, fields: list[str]) -> PartOf:
+        return tuple(
+            (name, self._paths[text]) for name, at in self._relations if (text := fields[at])
         )
 
     def _closely(self, number: int, line: str) -> Device | None:
@@ -271,7 +284,7 @@ class _Reader:
             try:
                 if field.loose:
                     raise ValueError("a space at its end: take it out, or put the field in quotes")
-                values[column] = MAKE[column](field.text)
+                values[column] = MAKE.get(column, path)(field.text)
             except ValueError as error:
                 self._tell(number, field.column, column, str(error))
         fault = fault_of_kind(values["kind"], values.get("topic")) if "kind" in values else None
@@ -280,6 +293,14 @@ class _Reader:
         begin, end = values.get("since"), values.get("until")
         if end is not None and end <= (begin or 0):
             self._tell(number, row["until"].column, "until", "is not after since: exchange the two")
+
+    def _find_contradictions(self, rows: list[Device]) -> None:
+        if not self._relations:
+            return
+        lines = {id(row): n for row, n in zip(self.rows, self.numbers, strict=True)}
+        for pair, _ in zip(contradictions(rows), range(MOST_PROBLEMS), strict=False):
+            first, second = sorted(lines[id(row)] for row in pair[:2])
+            self._tell(second, 1, "", f"line {first} {pair[2]}: make the two lines agree")
 
     def _find_overlaps(self, rows: list[Device]) -> None:
         found = list(overlaps(rows))

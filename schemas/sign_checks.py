@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 
 from schemas.durations import whole_ms
 from schemas.fields import COUNTED, fields_of
-from schemas.formulas import Finding, Path
+from schemas.findings import Finding, Path
 from schemas.metrics import METRICS
 from schemas.signs import EventSign, HistorySign, SampledSign, WindowSign
 from schemas.spelling import guess
 from schemas.words import TOPIC_OF
 
-_KEEPING_UNIT = ("sum", "mean", "min", "max", "stddev", "quantile", "leq")
+_KEEPING_UNIT = ("sum", "mean", "min", "max", "last", "stddev", "quantile", "leq")
 _SAMPLED = ("ratio", "sum", "mean", "max", "min", "count", "quantile", "online")
 _DIVIDING = ("ratio", "max", "min")
 

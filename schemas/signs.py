@@ -6,10 +6,17 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from schemas.derivations import AirIndex, Formula, LevelIndex, RatioToBaseline
+from schemas.derivations import (
+    AirIndex,
+    Children,
+    Combine,
+    Formula,
+    LevelIndex,
+    RatioToBaseline,
+)
 from schemas.judging import ModelRule
 from schemas.model import Length, Model, Seconds, Text
-from schemas.words import KeyLevel, LevelName, Matched, Name, SignId, Standing, Stream
+from schemas.words import BaseLevel, KeyLevel, LevelName, Matched, Name, SignId, Standing, Stream
 
 
 class Window(Model):
@@ -31,7 +38,9 @@ class Aggregate(Model):
         "mean",
         "min",
         "max",
+        "last",
         "rate",
+        "variance",
         "stddev",
         "quantile",
         "distinct",
@@ -41,9 +50,11 @@ class Aggregate(Model):
         "tpi",
         "online",
     ]
-    """`rate` is the sum of the field a second; `ratio` is sum of `of` by sum of `over`; `slope` the
-    change a second by least squares; `leq` the level of the mean energy, dB; `online` the share of
-    the registered devices that were heard within three of their periods."""
+    """`last` is the newest value, the larger one of two at the same ms; `variance` and `stddev` are
+    those of a whole population; `rate` is the sum of the field a second; `ratio` is sum of `of` by
+    sum of `over`; `slope` the change a second by least squares; `leq` the level of the mean energy,
+    dB; `online` the share of the registered devices that were heard within three of their
+    periods."""
     of: str | None = None
     """Field of the event; the value, for readings."""
     over: str | None = None
@@ -145,7 +156,7 @@ class EventSign(SignFields):
     topic: Stream
     match: dict[str, Matched]
     """Field of the event and the value it must have; one of the values, where it is a list."""
-    base: KeyLevel
+    base: BaseLevel
     """The keys at which events are folded first."""
     aggregate: Aggregate
     coverage: Coverage | None = None
@@ -196,7 +207,7 @@ class HistorySign(SignFields):
     kind: Literal["history"]
     topic: Stream
     match: dict[str, Matched]
-    base: KeyLevel
+    base: BaseLevel
     repeats: Repeats
     coverage: Coverage | None = None
     rollup: Literal["merge"] = "merge"
@@ -239,9 +250,16 @@ class DerivedSign(SignFields):
         if isinstance(formula, AirIndex):
             named = formula.of.model_dump()
             return [(sign, ("formula", "of", name)) for name, sign in named.items()]
+        if isinstance(formula, Combine):
+            return [(sign, ("formula", "of", i)) for i, sign in enumerate(formula.of)]
         found: list[tuple[str, tuple[str | int, ...]]] = [(formula.of, ("formula", "of"))]
         if isinstance(formula, RatioToBaseline) and formula.and_of is not None:
             found.append((formula.and_of, ("formula", "and_of")))
+        if isinstance(formula, Children):
+            if formula.carry is not None:
+                found.append((formula.carry, ("formula", "carry")))
+            if formula.complete not in (None, "register"):
+                found.append((str(formula.complete), ("formula", "complete")))
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field, FiniteFloat
 
@@ -10,7 +10,7 @@ from schemas.model import Model, Text
 
 LevelName: TypeAlias = Literal["blue", "yellow", "orange", "red"]
 PlaceLevel: TypeAlias = Literal["city", "district", "street", "community", "grid"]
-KeyLevel: TypeAlias = Literal[
+BaseLevel: TypeAlias = Literal[
     "device",
     "station",
     "site",
@@ -38,6 +38,18 @@ KeyLevel: TypeAlias = Literal[
     "platform*city",
 ]
 """What a value belongs to; ``category*district`` is one category of orders in one district."""
+
+LEVELS_KNOWN: tuple[str, ...] = get_args(BaseLevel)
+
+KeyLevel: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]+([_*][a-z]+)*$",
+        max_length=24,
+        json_schema_extra={"examples": list(LEVELS_KNOWN)},
+    ),
+]
+"""One of `LEVELS_KNOWN`, or the name of a hierarchy of the configuration."""
 
 TopicKind: TypeAlias = Literal["sensor", "traffic", "hotline", "external"]
 Stream: TypeAlias = Literal["sensor", "traffic", "hotline", "external", "arrivals", "orders"]

@@ -21,6 +21,7 @@ SHELL = (
     "agents/engine.py",
     "agents/feeds.py",
     "agents/recordings.py",
+    "agents/shapes.py",
     "agents/metrics.py",
     "agents/view.py",
     "agents/watchdog.py",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from agents.commands.exits import BAD, Fault
+from schemas.hierarchies import column_of
 from schemas.register import Register, parse_register, write
 
 if TYPE_CHECKING:
@@ -35,13 +37,25 @@ def with_named(
     ------
     RegisterError
         With every fault at its line and column.
+    Fault
+        The configuration has a hierarchy that no register tells.
     """
     from schemas.registers import read_register
 
     if named is None and not configuration.register.devices:
         found = [folder / BESIDE for folder in beside if (folder / BESIDE).is_file()]
         named = found[0] if len(found) == 1 else None
-    return configuration if named is None else configuration.with_register(read_register(named))
+    if named is not None:
+        configuration = configuration.with_register(read_register(named))
+    for i in configuration.untold:
+        column = column_of(configuration.hierarchies[i])
+        what = f"{named} has no column {column}" if named else f"{column} stands in no register"
+        raise Fault(
+            BAD,
+            f"{what}, and the configuration's hierarchy needs it: name a register "
+            "that has it with --register",
+        )
+    return configuration
 
 
 def keep(store: LogStore, register: Register) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from agents.commands.exits import BAD, ENVIRONMENT, Fault
+from agents.shapes import Shapes, shapes_of
 from schemas.spelling import guess
 from streams.log_store import LogStore
 from streams.log_types import Record
@@ -35,6 +36,8 @@ class About(msgspec.Struct):
     """How long each of them takes late events."""
     signs: dict[str, str] = {}
     """Signs and their names for people."""
+    shapes: Shapes = {}
+    """How the records of those topics are shaped that are no events of ours."""
     config: str | None = None
     """Absolute path that the run had in --config; none where it had the shipped catalogue."""
 
@@ -45,6 +48,7 @@ def describe(configuration: Configuration, config: Path | None = None) -> About:
         zone=configuration.city.time_zone,
         kinds={topic.name: topic.kind for topic in configuration.topics},
         lateness_ms={t.name: to_ms(t.allowed_lateness_s) for t in configuration.topics},
+        shapes=shapes_of(configuration.topics),
         signs={sign.id: f"{sign.name.zh} {sign.name.en}" for sign in configuration.signs},
         config=None if config is None else str(config.absolute()),
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from agents.readers import time_of
-from schemas.events import decode
+from agents.shapes import Shapes, decode_of
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
 from schemas.register import KINDS, Device, Register
@@ -83,9 +83,12 @@ class Hearing:
     ----------
     register
         Who is expected.
+    shapes
+        Of the topics whose records are no events of ours.
     """
 
     register: Register
+    shapes: Shapes = field(default_factory=dict)
     records: int = 0
     refused: int = 0
     last: int | None = None
@@ -108,10 +111,11 @@ class Hearing:
             Kind of the topic: ``sensor`` or ``traffic``.
         """
         name, what = _NAMES[topic]
+        decode = decode_of(chunk.topic, topic, self.shapes)
         for timestamp, raw in zip(chunk.timestamps, chunk.values, strict=True):
             self.records += 1
             try:
-                event: Any = decode(topic, raw)
+                event: Any = decode(raw)
             except Refused:
                 self._hear_refused(raw, name, what)
                 continue

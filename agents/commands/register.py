@@ -162,8 +162,8 @@ def unknown_devices(
         if register is None and not known.devices:
             raise Fault(BAD, f"{data}: its run had no register: name one with --register")
         complain(f"held against {against}: {len(known):,} rows")
-        hearing = Hearing(known)
         about = read_about(store)
+        hearing = Hearing(known, about.shapes)
         with _bar("查找 look", "记录 records") as progress:
             listen(store, about.kinds, hearing, progress)
     unknown, silent = hearing.unknown(), hearing.silent()

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from agents.plan import Plan
+from agents.shapes import HeadOf, head_of, shapes_of
 from agents.topic_checks import Finding
 from schemas.configuration import Topic
-from streams.event_logs import head, partition_of
+from streams.event_logs import partition_of
 from streams.kafka.reading import Reader, Row
 from streams.kafka.topics import FoundTopic, Settings
 
@@ -60,7 +61,9 @@ def sampled(
 
 def _findings(topic: Topic, name: str, rows: list[Row], partitions: int) -> Iterable[Finding]:
     field = _FIELDS[topic.kind]
-    misplaced = _looked_at(name, rows, partitions_so_far(topic, partitions))
+    misplaced = _looked_at(
+        name, rows, partitions_so_far(topic, partitions), head_of(topic.name, shapes_of([topic]))
+    )
     if misplaced.unlike:
         yield Finding(
             _severity(misplaced.unlike, rows),
@@ -90,7 +93,7 @@ def partitions_so_far(topic: Topic, found: int) -> set[int]:
     return {topic.partitions, *(growth.partitions for growth in topic.grown), found}
 
 
-def _looked_at(name: str, rows: list[Row], counts: set[int]) -> _Misplaced:
+def _looked_at(name: str, rows: list[Row], counts: set[int], head: HeadOf) -> _Misplaced:
     misplaced = _Misplaced([], [])
     for row in rows:
         expected = head(row.value or b"").key

@@ -21,6 +21,7 @@ from agents.commands.options import Json, TopicName
 if TYPE_CHECKING:
     from agents.commands.sinks import Sink
     from agents.recordings import Emitted, Recording
+    from agents.shapes import HeadOf
 
 _BLOCK = 1 << 20
 _BATCH = 2000
@@ -95,6 +96,7 @@ def _batches(
 ) -> Iterator[list[Emitted]]:
     """The events of all files, or those that come in; each topic is in the count from the start."""
     from agents.recordings import logs_of, merged
+    from agents.shapes import head_of
 
     if "-" in files:
         if topic is None:
@@ -102,13 +104,14 @@ def _batches(
         if len(files) > 1:
             raise Fault(BAD, "standard input goes alone: send the files in a second command")
         sent[topic] = 0
-        yield from _keyed(_piped(), topic, _partitions(sink, topic))
+        partitions = _partitions(sink, topic)
+        yield from _keyed(_piped(), topic, partitions, head_of(topic, sink.about.shapes))
         return
     logs = logs_of([Path(file) for file in files], topic)
     counts = {log.topic: _partitions(sink, log.topic) for log in logs}
     _require_partitions(logs, counts)
     sent.update(dict.fromkeys(counts, 0))
-    records = merged(logs, counts)
+    records = merged(logs, counts, sink.about.shapes)
     yield from _followed(iter(lambda: list(islice(records, _BATCH)), []), logs)
 
 
@@ -142,9 +145,11 @@ def _filled(lines: list[bytes]) -> Iterator[list[bytes]]:
         yield kept
 
 
-def _keyed(batches: Iterator[list[bytes]], topic: str, partitions: int) -> Iterator[list[Emitted]]:
+def _keyed(
+    batches: Iterator[list[bytes]], topic: str, partitions: int, head: HeadOf
+) -> Iterator[list[Emitted]]:
     from agents.recordings import Emitted
-    from streams.event_logs import head, partition_of
+    from streams.event_logs import partition_of
 
     timestamp = 0
     for lines in batches:

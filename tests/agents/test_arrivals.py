@@ -145,3 +145,24 @@ def test_what_is_known_of_senders_does_not_outlive_a_restore() -> None:
         row for cut in other.tick(T + 60 * MINUTE).cuts for p in cut.partials for row in p.rows
     ]
     assert {row.key: row.state[0] for row in found} == {"d1": 1, "d2": 1, "d3": 2}
+
+
+def test_a_refused_record_of_another_shape_counts_too() -> None:
+    shape = {
+        "time": {"of": "at"},
+        "fields": {"device": "name", "value": "mm"},
+        "constants": {"metric": "rain", "unit": "mm", "place": "440105001"},
+    }
+    shaped = topic("sensor", 1, 300) | {"record": shape}
+    given = {"aggregate": {"function": "count"}, "window": window(60, 60)}
+    sign = arrivals("a.heard", "count", base="device", keys=["device"], rollup="none", **given)
+    of = compile_plan(configuration([sign], [shaped]))
+    good, wet, naked = (
+        json.dumps({"name": "d1", "at": T, **more}).encode()
+        for more in ({"mm": 1}, {"mm": 999}, {})
+    )
+    broken = b'{"name":"d1"'
+    assert rows([good, wet, naked, broken], of) == [
+        (-1, "d1", "440105001", 2),
+        (0, "d1", "440105001", 1),
+    ]

@@ -19,6 +19,7 @@ _VALUES = {
     "max": "hi / 1e6::DOUBLE",
     "rate": "sx / 1e6::DOUBLE / ((t_end - t_start) / 1000::DOUBLE)",
     "stddev": "sqrt(greatest(n::HUGEINT * sxx - sx::HUGEINT * sx, 0)::DOUBLE) / n / 1e6::DOUBLE",
+    "variance": "(n::HUGEINT * sxx - sx::HUGEINT * sx)::DOUBLE / n / n / 1e12::DOUBLE",
     "quantile": "quantile / 1e6::DOUBLE",
     "distinct": "words",
     "ratio": "sx::DOUBLE / nullif(sy, 0)",

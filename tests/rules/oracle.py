@@ -146,6 +146,10 @@ def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None
         found = delay_index(1 - Fraction(weight, total)) if total else None
     elif function == "stddev":
         found = sqrt(Fraction(n * sum(v * v for v in values) - total * total, n * n)) / 1e6
+    elif function == "variance":
+        found = Fraction(n * sum(v * v for v in values) - total * total, n * n * 10**12)
+    elif function == "last":
+        found = Fraction(max((row.e, row.value) for row in rows)[1], 10**6)
     elif function == "mean":
         found = Fraction(total, n) / 10**6
     elif function == "quantile":

@@ -165,10 +165,12 @@ def small_log(configuration: Configuration, rng: Random, unit: int) -> Log:
     return writer.write(configuration, rng.randrange(5, 90))
 
 
-def assert_log_stands(configuration: Configuration, log: Log, rng: Random) -> None:
+def assert_log_stands(
+    configuration: Configuration, log: Log, rng: Random, start: int = START
+) -> None:
     """Chopped, mixed, ticked and restored at random: what one lane after another gives."""
     plan = compile_plan(configuration, SECRET)
-    pipeline, live, now = Pipeline(plan), list[Output](), START
+    pipeline, live, now = Pipeline(plan), list[Output](), start
     tasks: dict[str, Parts] = {}
     for chunk in mixed(chunks_of(log, 1 + rng.randrange(4)), rng):
         if rng.randrange(3) == 0:

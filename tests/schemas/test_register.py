@@ -446,3 +446,59 @@ def test_progress_counts_every_byte(tmp_path: Path) -> None:
     assert len(read_register(path, told.append)) == 9000
     assert len(told) == 3
     assert sum(told) == path.stat().st_size
+
+
+RELATED = """\
+device,topic,kind,place,part_of:group,part_of:line
+a,sensor,rain,4401,north/n1,
+b,sensor,rain,4401,north/n2,l7
+c,sensor,rain,4401,,
+"""
+
+
+def test_relations_are_read_and_written() -> None:
+    register = parse_register(RELATED, "r")
+    assert [row.part_of for row in register.devices] == [
+        (("group", "north/n1"),),
+        (("group", "north/n2"), ("line", "l7")),
+        (),
+    ]
+    text = write(register)
+    assert text.splitlines()[0].endswith(",noise_zone,part_of:group,part_of:line")
+    assert text.splitlines()[1].endswith(",north/n1,")
+    assert parse_register(text, "r") == register
+    moved = parse_register(RELATED.replace("north/n2,l7", "north/n1,l7"), "r")
+    assert moved.digest != register.digest
+    (change,) = diff(register, moved).changed
+    assert change.fields == {"part_of:group": ("north/n2", "north/n1")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("part_of:group", "part_of:Group", "1:25: unknown column 'part_of:Group'"),
+        ("part_of:line", "part_of:group", "1:39: part_of:group: the column stands here twice"),
+        ("north/n1", "north//n1", "2:20: part_of:group: a name is empty"),
+        ("north/n1", "n1/north/n1", "2:20: part_of:group: a name stands in it twice"),
+        ("north/n1", "north/ n1", "2:20: part_of:group: a name begins or ends with a space"),
+        ("north/n2", "south/n1", "3:1: line 2 puts 'n1' elsewhere: make the two lines agree"),
+        (
+            "c,sensor,rain,4401,,",
+            "a,sensor,pm25,4401,north/n2,",
+            "4:1: line 2 puts this device elsewhere at the same time",
+        ),
+    ],
+)
+def test_relations_that_are_wrong(old: str, new: str, problem: str) -> None:
+    with pytest.raises(RegisterError) as error:
+        parse_register(RELATED.replace(old, new), "r")
+    assert any(str(p).startswith(f"r:{problem}") for p in error.value.problems), str(error.value)
+
+
+def test_a_device_may_be_moved_to_another_group() -> None:
+    text = """\
+device,topic,kind,place,since,until,part_of:group
+a,sensor,rain,4401,,2026-03-01T00:00:00Z,north/n1
+a,sensor,rain,4401,2026-03-01T00:00:00Z,,south/s1
+"""
+    assert len(parse_register(text, "r")) == 2
