@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from agents.detectors.protocol import ALARM
 from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id
 from agents.levels import COLOURS
 from agents.outputs import alert_transition
+from agents.said import Said
 from schemas.alert import Alert, Contributor, Kind, State, Transition, Why
 from schemas.configuration import Configuration
 from schemas.judging import ModelRule
@@ -61,12 +65,25 @@ class Alerts:
             if sign.model is not None
         }
         self._episodes: dict[tuple[str, KeyName], Episode] = {}
+        self._followed: dict[str, Counter[KeyName]] = {}
+        """Keys with episodes, by sign."""
         self._told: dict[str, dict[KeyName, tuple[_Told, ...]]] = {}
         self._swept: dict[str, int] = {}
         # No correction comes later than that after its window.
         lateness = (topic.allowed_lateness_s for topic in configuration.topics)
         self._lateness_ms = max(map(to_ms, lateness), default=0)
         self._changed = False
+
+    def concerned(self, sign: str, said: Said) -> list[int]:
+        """The rows of a window that may begin or change an episode of the sign, in their order."""
+        told = ~np.isnan(said.values)
+        rows = set(np.flatnonzero(told & (said.levels > 0)).tolist())
+        if sign in self._surprises:
+            rows.update(said.models)
+        followed = self._followed.get(sign)
+        if followed:
+            rows.update(row for row, name in enumerate(said.names) if name in followed)
+        return sorted(row for row in rows if told[row])
 
     def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
         """Take the key's episodes on to a window of events that were on time."""
@@ -118,19 +135,28 @@ class Alerts:
             if rule.scale.level(value) == 0:
                 return []
             episode = self._episodes[name] = Episode()
+            self._followed.setdefault(spec.id, Counter())[entry.name] += 1
         self._changed = True
         transition = advance(episode, rule, window[1], value)
         if episode.phase == "normal" and transition is None:
-            del self._episodes[name]
+            self._drop(spec.id, name)
         if transition is None:
             return []
         outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
         if transition == "cleared":
-            del self._episodes[name]
+            self._drop(spec.id, name)
             if rule_name == spec.id:
                 told = _Told(episode.first_end, window[1], episode.max_level)
                 self._note(spec.id, entry.name, rule, told)
         return outputs
+
+    def _drop(self, sign: str, name: tuple[str, KeyName]) -> None:
+        """An episode is over."""
+        del self._episodes[name]
+        followed = self._followed[sign]
+        followed[name[1]] -= 1
+        if not followed[name[1]]:
+            del followed[name[1]]
 
     def judge_final(
         self, sign: str, before: Entry | None, entry: Entry, start: int, end: int
@@ -273,6 +299,10 @@ class Alerts:
         self._episodes = {
             (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
         }
+        self._followed = {}
+        for rule, key in self._episodes:
+            sign = rule.removesuffix(ANOMALY)
+            self._followed.setdefault(sign, Counter())[key] += 1
         self._told = {}
         for sign, (level, key), told in decode_rows(parts["told"]) if "told" in parts else ():
             keys = self._told.setdefault(sign, {})

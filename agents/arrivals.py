@@ -28,7 +28,8 @@ _DEFAULT_PERIOD_S = 300.0
 """Of a device that neither says nor is registered with how often it reports; a proposal."""
 
 
-_MOST_SENDERS = 1 << 18
+_MOST_SENDERS = 1 << 10
+"""Those that are remembered at once: most records are read by the gate, which knows them itself."""
 _UNKNOWN: Route = []
 
 
@@ -102,13 +103,14 @@ class Arrivals:
         period_ms = round(row.period_s * 1000) or None if row else None
         route = self.router.takers(arrival) if self._remembers else _UNKNOWN
         sender = Sender(arrival, route, period_ms)
-        if len(self._senders) < _MOST_SENDERS and self.known.is_constant(event.device):
+        if self.known.is_constant(event.device):
+            if len(self._senders) >= _MOST_SENDERS:
+                self._senders.clear()
             self._senders[name] = sender
         return sender
 
     def reset(self) -> None:
         """Forget where records go: slots were loaded anew."""
-        self.router.reset()
         self._senders.clear()
 
     def note_refused(self, raw: bytes, watermark: int) -> None:

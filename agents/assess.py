@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from agents.alerts import Alerts
 from agents.derived import DerivedState
-from agents.entries import Entry
 from agents.folded import FoldedState
 from agents.history import History
 from agents.judges import judges_of
-from agents.outputs import vital_results
+from agents.outputs import device_results, vital_results
 from agents.plan import FoldedSign, Plan
 from agents.repeats import RepeatState
+from agents.said import Said
 from agents.shards import CITY
 from schemas.signs import HistorySign, Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
+from streams.heads import Flags
 from streams.records import Lane, Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 from streams.windows import Windows
@@ -57,10 +60,12 @@ class Assess:
     ----------
     plan, shard
         The compiled configuration, and which part of the places is judged here.
+    lane
+        The one whose devices are judged, where this is the part of a lane.
     """
 
-    def __init__(self, plan: Plan, shard: int = CITY) -> None:
-        self.plan, self.shard = plan, shard
+    def __init__(self, plan: Plan, shard: int = CITY, lane: Lane | None = None) -> None:
+        self.plan, self.shard, self.lane = plan, shard, lane
         self.alerts = Alerts(plan.configuration, plan.config)
         self.judges = judges_of(plan)
         self.results = 0
@@ -140,18 +145,18 @@ class Assess:
             return
         if cut.lane in self.forgiven:
             self.forgiven.discard(cut.lane)
-            rows = sum(r.state[0] for p in cut.partials for r in p.rows)
+            rows = sum(partial.events for partial in cut.partials)
             heard = heard._replace(name=cut.previous, received=cut.announced - rows)
         if cut.previous != heard.name:
             raise GapError(
                 f"{cut.lane}: the cut at offset {cut.name[0]} follows {cut.previous[0]}, "
                 f"but the last one received is {heard.name[0]}: a partial is missing"
             )
-        received = heard.received + sum(r.state[0] for p in cut.partials for r in p.rows)
+        received = heard.received + sum(partial.events for partial in cut.partials)
         if received != cut.announced:
             raise GapError(f"{cut.lane}: {cut.announced} rows were announced, {received} came")
         for partial in cut.partials:
-            self._folded[partial.sign].receive(partial)
+            self._folded[partial.sign].receive(partial, cut.lane if cut.local else None)
         self._heard[cut.lane] = _Heard(cut.name, cut.watermark, received, cut.ended_at)
 
     def watermark(self, lanes: tuple[Lane, ...]) -> int:
@@ -198,68 +203,89 @@ class Assess:
 
         Such a window holds a part of what a whole one would.
         """
-        entries = assessed.state.close(end)
-        judge = self.judges.get(assessed.sign.id)
-        if judge is not None:
-            # A sign above may read what the model says of keys that another shard tells.
-            read = bool(self._readers.get(assessed.sign.id))
-            entries = [judge.take(e, end) if read or self._owns(e) else e for e in entries]
-        self._remember(assessed, end, entries, final=False)
-        outputs: list[Output] = []
-        start, keys = assessed.windows.start(end), assessed.sign.keys
-        for entry in entries:
-            if entry.level in keys and self._owns(entry):
-                outputs += self._results(
-                    assessed.sign, entry, start, end, rev=0, newest=end <= limit
-                )
-                outputs += self.alerts.judge(assessed.sign.id, entry, start, end)
+        said = assessed.state.close(end)
+        if not len(said):
+            return []
+        sign, start = assessed.sign, assessed.windows.start(end)
+        told = self._told(sign, said)
+        self._take_models(sign.id, said, told, end)
+        self._remember(assessed, end, said, final=False)
+        said = said.where(told)
+        outputs = self._results(sign, said, start, end, rev=0, newest=end <= limit)
+        for row in self.alerts.concerned(sign.id, said):
+            outputs += self.alerts.judge(sign.id, said.entry(row), start, end)
         return outputs
+
+    def _take_models(self, sign: str, said: Said, told: Flags, end: int) -> None:
+        """Let models say of the rows what they think, and learn them."""
+        judge = self.judges.get(sign)
+        if judge is None:
+            return
+        # A sign above may read what the model says of keys that another shard tells.
+        if self._readers.get(sign):
+            told = np.ones(len(said), np.bool_)
+        elif self.plan.shards.count > 1:
+            told = self._owned(said)
+        for row in np.flatnonzero(told).tolist():
+            model = judge.says(said.names[row], said.values[row], end)
+            if model is not None:
+                said.models[row] = model
 
     def _close_final(self, assessed: _Assessed, end: int, limit: int) -> list[Output]:
-        pairs = assessed.state.close_final(end)
-        if assessed.sign.id in self.judges:
-            pairs = [(before, self._with_model(assessed.sign.id, e, end)) for before, e in pairs]
-        self._remember(assessed, end, [after for _, after in pairs], final=True)
-        outputs: list[Output] = []
-        start, keys = assessed.windows.start(end), assessed.sign.keys
+        sign, correction = assessed.sign, assessed.state.close_final(end)
+        after = correction.after
+        if sign.id in self.judges:
+            # A correction says what the model said of the window when it was closed.
+            first = self._histories[sign.id].at(end, final=False)
+            for row, name in enumerate(after.names):
+                model = first[name].model if name in first else None
+                if model is not None:
+                    after.models[row] = model
+        self._remember(assessed, end, after, final=True)
+        start = assessed.windows.start(end)
         later = assessed.windows.first_end_after(end)
         newest = end <= limit and later > min(assessed.state.last_end, limit)
-        for before, after in pairs:
-            if after.level in keys and self._owns(after):
-                outputs += self._results(assessed.sign, after, start, end, rev=1, newest=newest)
-                outputs += self.alerts.judge_final(assessed.sign.id, before, after, start, end)
+        rows = np.flatnonzero(self._told(sign, after))
+        outputs = self._results(sign, after.take(rows), start, end, rev=1, newest=newest)
+        for row in rows[after.levels[rows] > 0].tolist():
+            before = correction.before.entry(row) if correction.told[row] else None
+            outputs += self.alerts.judge_final(sign.id, before, after.entry(row), start, end)
         return outputs
 
-    def _with_model(self, sign: str, entry: Entry, end: int) -> Entry:
-        """A corrected entry with what the model said of the window when it was closed."""
-        first = self._histories[sign].at(end, final=False).get(entry.name)
-        return entry if first is None else entry._replace(model=first.model)
+    def _told(self, sign: Sign, said: Said) -> Flags:
+        """Which rows this shard tells: of the sign's key levels, at its own places."""
+        if self.lane is not None:
+            return np.ones(len(said), np.bool_)
+        flags = np.array([level in sign.keys for level, _ in said.names], np.bool_)
+        return flags if self.plan.shards.count == 1 else flags & self._owned(said)
 
-    def _owns(self, entry: Entry) -> bool:
-        return self.plan.shards.of(entry.place) == self.shard
+    def _owned(self, said: Said) -> Flags:
+        owner = self.plan.shards.of
+        return np.array([owner(place) == self.shard for place in said.places], np.bool_)
 
     def _results(
-        self, sign: Sign, entry: Entry, start: int, end: int, *, rev: int, newest: bool
+        self, sign: Sign, said: Said, start: int, end: int, *, rev: int, newest: bool
     ) -> list[Output]:
-        self.results += 1
+        self.results += len(said)
         config = self.plan.config
+        if self.lane is not None:
+            where = (sign.id, sign.unit, said, start, end)
+            return device_results(*where, rev=rev, config=config, lane=self.lane)
         return vital_results(
-            sign.id, sign.unit, entry, start, end, rev=rev, config=config, newest=newest
+            sign.id, sign.unit, said, start, end, rev=rev, config=config, newest=newest
         )
 
-    def _remember(
-        self, assessed: _Assessed, end: int, entries: list[Entry], *, final: bool
-    ) -> None:
+    def _remember(self, assessed: _Assessed, end: int, said: Said, *, final: bool) -> None:
         history = self._histories.get(assessed.sign.id)
-        if history is None or not entries:
+        if history is None or not len(said):
             return
         readers = [r for r in self._readers[assessed.sign.id] if r.wants(end)]
         if readers:
-            history.note(end, entries, final=final)
+            history.note(end, said, final=final)
             for reader in readers:
                 reader.expect(end, final=final)
-        elif not final and (judged := [entry for entry in entries if entry.model is not None]):
-            history.note(end, judged)
+        elif not final and said.models:
+            history.note(end, map(said.entry, sorted(said.models)))
 
     def _prune(self, marks: list[int]) -> None:
         keep = dict.fromkeys(self._histories, AFTER_ALL)

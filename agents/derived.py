@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from agents.children import ChildrenFormula
 from agents.entries import Entry, KeyName, judged
 from agents.formulas import ChildrenAtLevelFormula, Formula, LevelIndexFormula, PastMeanFormula
@@ -18,6 +20,7 @@ from agents.history import History
 from agents.indices import AirIndexFormula, RatioFormula
 from agents.joins import CombineFormula, LagFormula
 from agents.levels import scale_of
+from agents.said import Correction, Said
 from schemas.derivations import (
     AirIndex,
     Children,
@@ -103,16 +106,20 @@ class DerivedState:
         """The next end whose inputs were corrected, or `AFTER_ALL`."""
         return min(self._corrected, default=AFTER_ALL)
 
-    def close(self, end: int) -> list[Entry]:
+    def close(self, end: int) -> Said:
         self.last_end = end
         self._waiting.discard(end)
-        return self._entries(end, final=False)
+        return Said.of(self._entries(end, final=False))
 
-    def close_final(self, end: int) -> list[tuple[Entry | None, Entry]]:
+    def close_final(self, end: int) -> Correction:
         self._corrected.discard(end)
         before = {e.name: e for e in self._entries(end, final=False)}
-        after = self._entries(end, final=True)
-        return [(before.get(e.name), e) for e in after if before.get(e.name) != e]
+        after = [e for e in self._entries(end, final=True) if before.get(e.name) != e]
+        return Correction(
+            Said.of([before.get(e.name, e) for e in after]),
+            np.array([e.name in before for e in after], np.bool_),
+            Said.of(after),
+        )
 
     def _entries(self, end: int, *, final: bool) -> list[Entry]:
         def past(sign: str, at: int) -> Mapping[KeyName, Entry]:

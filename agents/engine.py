@@ -40,6 +40,8 @@ _CRASHES = "crashes"
 _FIRST_PIECE, _LARGEST_PIECE = 250, 1 << 20
 """Records that are applied at once: at first, and at the most."""
 _PENDING = 100_000  # outputs that wait for a checkpoint: about 150 MB
+_BUSY_DUMPS, _IDLE_DUMPS = 40, 4
+"""How many times longer than dumping the state is what lies between two dumps."""
 _LETTERS_MS = 14 * DAY_MS
 
 
@@ -57,7 +59,8 @@ class Engine:
     publish
         Called with the outputs of each checkpoint once they are durable.
     checkpoint_s
-        Seconds between two checkpoints; longer where dumping the state takes over a fortieth.
+        Seconds between two checkpoints; longer where dumping the state takes over a fortieth, or
+        over a quarter of it where events are not recorded ones.
     """
 
     def __init__(
@@ -216,12 +219,16 @@ class Engine:
         """Save where it is time: what came before a lull must not wait for what comes after."""
         async with self._lock:
             if not self.broken:
-                self._checkpoint_if_due()
+                self._checkpoint_if_due(idle=all(map(self.caught_up, self.plan.lanes)))
 
-    def _checkpoint_if_due(self) -> None:
-        # Writing outputs costs the same whenever it is done; dumping the state does not.
+    def _checkpoint_if_due(self, *, idle: bool = False) -> None:
+        # Writing outputs costs the same whenever it is done; dumping the state does not.  Where
+        # somebody waits for what is said, or there is nothing else to do, it may cost more.
+        waited = _IDLE_DUMPS if idle or self._clock is not None else _BUSY_DUMPS
         elapsed = time.monotonic() - self._last
-        if elapsed >= max(self.checkpoint_s, 40 * self._dump_s) or len(self._pending) > _PENDING:
+        if elapsed >= max(self.checkpoint_s, waited * self._dump_s) or (
+            len(self._pending) > _PENDING
+        ):
             self._checkpoint()
 
     def _checkpoint(self) -> None:

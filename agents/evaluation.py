@@ -1,12 +1,16 @@
-"""What a folded state says of a key and a window: its value, coverage and level, or why none."""
+"""What cells say of keys and a window: values, coverage and levels, or why none."""
 
 from __future__ import annotations
 
-from agents.entries import NO_LIMIT, UNCOVERED, UNDEFINED, WARMING, Entry, KeyName, judged
+import numpy as np
+
+from agents.entries import KeyName
 from agents.levels import Scale
 from agents.plan import FoldedSign
+from agents.said import NO_LIMIT, NONE, UNCOVERED, UNDEFINED, WARMING, Said
+from ext.cells import Cells
 from schemas.signs import WindowSign
-from streams.aggregates import Accumulator
+from streams.heads import Flags, Floats, Ints, heads_of
 
 
 class Evaluation:
@@ -29,83 +33,104 @@ class Evaluation:
         # Of devices that are silent it is known how many are online: none.
         self._online = plan.sign.aggregate.function == "online"
 
-    def entry(
+    def said(
         self,
-        name: KeyName,
-        place: str,
-        state: Accumulator | None,
+        names: list[KeyName],
+        places: list[str],
+        cells: Cells,
+        index: Ints,
         start: int,
         end: int,
-        first: int,
-    ) -> Entry:
-        """The judged entry of a key.
+        first: Ints,
+        devices: Ints,
+        limits: Floats,
+    ) -> Said:
+        """The judged rows of keys.
 
         Parameters
         ----------
-        state
-            Of the window; None where nothing was heard.
+        cells, index
+            Of the window, and where each key's cell stands; -1 where nothing was heard.
         start, end
             Of the window, int64 ms.
         first
-            The pane from which windows are not warming up any more, int64 ms.
+            The pane from which windows of the key are not warming up any more, int64 ms.
+        devices, limits
+            How many devices the register has of the key, 0 where it tells none, and its limit, NaN
+            without one.
         """
-        state = self._with_register(name, state, end)
-        n = 0 if state is None else state[0]
-        coverage, enough = self._coverage(state, end - start)
-        limit = None if self._limit is None else self._limit_of(name, end)
-        value, reason = None, None
-        if start < first:
-            reason = WARMING
-        elif not enough:
-            reason = UNCOVERED
-        elif self._limit is not None and limit is None:
-            reason = NO_LIMIT
-        elif state is None or (n == 0 and self._zero):
-            value = 0.0
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            said = self._said(names, places, cells, index, start, end, first, devices, limits)
+            said.judge(self._scale)
+        return said
+
+    def _said(
+        self,
+        names: list[KeyName],
+        places: list[str],
+        cells: Cells,
+        index: Ints,
+        start: int,
+        end: int,
+        first: Ints,
+        devices: Ints,
+        limits: Floats,
+    ) -> Said:
+        heads = heads_of(cells)
+        heard = index >= 0
+        n, covered = (_picked(column, index, heard) for column in (heads.n, heads.covered))
+        if self._sampled:
+            covered = np.maximum(covered, devices)
+        coverage, enough = self._coverage(n, covered, end - start)
+        values = np.full(len(names), np.nan)
+        reasons = np.full(len(names), NONE, np.int8)
+        warming = first > start
+        lacking = (np.isnan(limits) if self._limit is not None else False) & enough & ~warming
+        reasons[~enough] = UNCOVERED
+        reasons[lacking] = NO_LIMIT
+        reasons[warming] = WARMING
+        asked = reasons == NONE
+        empty = asked & (n == 0) if self._zero else np.zeros(len(names), np.bool_)
+        values[empty] = 0.0
+        rows = np.flatnonzero(asked & ~empty)
+        if self._online:
+            told = covered[rows] > 0
+            share = np.divide(n[rows], covered[rows], where=told, out=np.full(len(rows), np.nan))
+            values[rows] = share * self.sign.aggregate.scale
         else:
-            value = self.plan.value(state, end - start)
-            reason = UNDEFINED if value is None else None
-        if value is not None:
-            value = float(value) if limit is None else self._against(float(value), limit)
-        return judged(Entry(*name, place, value, n, coverage, reason), self._scale)
+            values[rows] = self.plan.values(cells, index[rows], end - start)
+        reasons[rows[np.isnan(values[rows])]] = UNDEFINED
+        if self._limit is not None:
+            against = values / limits if self._limit.how == "ratio" else values - limits
+            values = np.where(np.isnan(values), values, against * self._limit.scale)
+        levels = np.full(len(names), NONE, np.int8)
+        return Said(names, places, values, n, coverage, reasons, levels)
 
-    def _with_register(
-        self, name: KeyName, state: Accumulator | None, end: int
-    ) -> Accumulator | None:
-        """A sampled state that counts the devices of the register, seen or never seen."""
-        expected = self.plan.expected.get(name) if self._sampled else None
-        devices = 0 if expected is None else expected.devices(end)
-        if not devices:
-            return state
-        state = self.plan.family.empty if state is None else state
-        return (*state[:2], max(devices, state[0]), *state[3:])
-
-    def _limit_of(self, name: KeyName, end: int) -> float | None:
-        expected = self.plan.expected.get(name)
-        return None if expected is None else expected.limit(end)
-
-    def _against(self, value: float, limit: float) -> float:
-        assert self._limit is not None
-        ratio = self._limit.how == "ratio"
-        return (value / limit if ratio else value - limit) * self._limit.scale
-
-    def _coverage(self, state: Accumulator | None, window_ms: int) -> tuple[float, bool]:
-        """The share that is covered, and whether it is enough for a value.
+    def _coverage(self, n: Ints, covered: Ints, window_ms: int) -> tuple[Floats, Flags]:
+        """The shares that are covered, and whether each is enough for a value.
 
         Where no event means zero, the lanes that have passed the window are all there is to see.
         """
         rule = self.sign.coverage
-        n, covered = (0, 0) if state is None else (state[0], state[2])
+        some = n > 0
         if rule is None:
             if self._zero:
-                return 1.0, True
-            if self._sampled and covered:
-                return n / covered, n > 0 or self._online
-            return (1.0 if n else 0.0), n > 0
+                return np.ones(len(n)), np.ones(len(n), np.bool_)
+            if not self._sampled:
+                return some.astype(np.float64), some
+            share = np.divide(n, covered, where=covered > 0, out=some.astype(np.float64))
+            return share, some | (covered > 0 if self._online else False)
         if rule.by == "time":
-            share = min(1.0, covered / window_ms)
-            return share, n > 0 and share >= rule.at_least
+            share = np.minimum(1.0, covered / window_ms)
+            return share, some & (share >= rule.at_least)
         if rule.by == "samples":
-            return min(1.0, n / rule.at_least), n >= rule.at_least
-        share = n / covered if covered else 0.0
-        return share, n > 0 and share >= rule.at_least
+            share = np.minimum(1.0, n / rule.at_least) if rule.at_least else np.ones(len(n))
+            return share, n >= rule.at_least
+        share = np.divide(n, covered, where=covered > 0, out=np.zeros(len(n)))
+        return share, some & (share >= rule.at_least)
+
+
+def _picked(column: Ints, index: Ints, heard: Flags) -> Ints:
+    picked = np.zeros(len(index), np.int64)
+    picked[heard] = column[index[heard]]
+    return picked

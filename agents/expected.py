@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from agents.entries import KeyName
-from agents.readers import DEVICE, Key, base_key
+from agents.readers import DEVICE, base_key
 from schemas.devices import Device, Register
 from schemas.places import LEVELS, at_level
 from schemas.signs import Folded, Limit, WindowSign
 from schemas.standards.noise import limit as noise_limit
 from schemas.words import BY, Matched, split_level
+from streams.cuts import Key
 from streams.timeline import AFTER_ALL
 
 
@@ -86,6 +87,11 @@ class ExpectedKey:
         self._limited = any(span.limit is not None for span in spans)
         # Of a device that was moved the rows are not: the later one counts since then.
         self.constant = all(s.since <= 0 and s.until == AFTER_ALL for s in spans)
+
+    @property
+    def changes(self) -> set[int]:
+        """The times, int64 ms, at which anything that is said of it may change."""
+        return {t for span in self._spans for t in (span.since, span.until)}
 
     def devices(self, end: int) -> int:
         """How many of its devices count in windows that end at ``end``."""

@@ -38,8 +38,8 @@ from agents.recordings import (
     note_replay,
 )
 from agents.shapes import shapes_of
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Output
 from streams.timeline import HOUR_MS, MINUTE_MS, SECOND_MS
 

@@ -1,4 +1,4 @@
-"""Window and sampled signs in the assess task: partials in, entries of closed windows out.
+"""Window and sampled signs in the assess task: partials in, what closed windows say out.
 
 Windows close in the order of their ends.  Everything an end says is a function of the panes that
 start before it, so a lane that runs ahead of the others changes nothing.
@@ -7,25 +7,28 @@ start before it, so a lane that runs ahead of the others changes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.entries import Entry, KeyName, judged, places_above
+import numpy as np
+
+from agents.entries import KeyName, places_above
 from agents.evaluation import Evaluation
 from agents.expected import names_of
 from agents.islands import Island, lengthened, reaching
+from agents.key_table import KeyTable, PlaceCodes
 from agents.levels import scale_of
 from agents.plan import FoldedSign
-from agents.readers import Key
+from agents.registered import Registered
 from agents.rollups import roll_up
-from streams.aggregates import Accumulator
-from streams.cuts import Partial, Row
-from streams.frozen import Encode, Frozen, decode_rows, encode_rows, grouped
-from streams.sliding import Sliding
+from agents.said import Correction, Said, named
+from ext.cells import Cells
+from streams.cuts import Key, Partial
+from streams.frozen import Frozen, grouped, under
+from streams.heads import Ints, heads_of
+from streams.records import Lane
 from streams.timeline import AFTER_ALL, BEFORE_ALL
 
-Cell = tuple[str, Accumulator]
-"""``(place of the last row, state)``."""
 _NUMBERS = (
     "last_end",
     "last_final",
@@ -35,6 +38,35 @@ _NUMBERS = (
     "_skipped_until",
     "_kept_from",
 )
+
+
+class _Numbered:
+    """The keys of partials, which grow at their end, by the numbers that the sign gives them."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.keys, self.count = keys, 0
+        self.columns: list[tuple[Ints, Ints]] = []
+
+    def extend(self, targets: list[tuple[tuple[int, int], ...]]) -> None:
+        for turn in range(max(map(len, targets), default=0)):
+            if turn == len(self.columns):
+                none = np.full(self.count, -1, np.int64)
+                self.columns.append((none, none))
+            numbers, places = self.columns[turn]
+            more = [t[turn] if turn < len(t) else (-1, 0) for t in targets]
+            added = np.array(more, np.int64).reshape(-1, 2)
+            self.columns[turn] = (
+                np.concatenate((numbers, added[:, 0])),
+                np.concatenate((places, added[:, 1])),
+            )
+        self.count += len(targets)
+        for turn, (numbers, places) in enumerate(self.columns):
+            if len(numbers) < self.count:
+                none = np.full(self.count - len(numbers), -1, np.int64)
+                self.columns[turn] = (
+                    np.concatenate((numbers, none)),
+                    np.concatenate((places, none)),
+                )
 
 
 class FoldedState:
@@ -47,63 +79,73 @@ class FoldedState:
         self.lateness_ms = plan.lateness_ms if corrected else 0
         self.over = plan.sign.rollup not in ("merge", "none")
         self.zero = plan.sign.empty == "zero"
-        self._keys = tuple(plan.sign.keys)
+        self._levels = tuple(plan.sign.keys)
         self._scale = scale_of(plan.sign.levels)
-        self._said: dict[int, list[Entry]] = {}
+        self._evaluation = Evaluation(plan, self._scale)
+        self._codes = PlaceCodes()
+        self._keys = KeyTable(self._codes, plan.windows.pane_ms, plan.forget_ms)
+        self._registered = Registered(plan.expected, self._keys)
+        self._targets: dict[Key, tuple[tuple[int, int], ...]] = {}
+        self._maps: dict[Lane | None, _Numbered] = {}
+        self._said: dict[int, Said] = {}
         self.last_end = self.last_final = BEFORE_ALL
         self.observed_from = AFTER_ALL
         self._last_data = BEFORE_ALL
         self._skipped_until = BEFORE_ALL
-        self._panes: dict[int, dict[KeyName, Cell]] = {}
-        self._late: dict[int, dict[KeyName, Cell]] = {}
+        self._panes: dict[int, Cells] = {}
+        self._late: dict[int, Cells] = {}
         self._starts: list[int] = []
         self._late_starts: list[int] = []
         self._entered = 0
-        # Values are replaced, never changed in place: a freeze copies the tables alone.
-        self._islands: dict[KeyName, tuple[Island, ...]] = {}
-        self._alive: set[KeyName] = set()
         # Of the sign as a whole: keys of the register are missed while others are heard.
         self._stretches: tuple[Island, ...] = ()
-        self._places: dict[KeyName, tuple[tuple[int, str], ...]] = {}
         self._changed: set[tuple[str, int]] = set()
         self._keys_changed = False
         self._kept_from = BEFORE_ALL
         self._fell_silent = False
-        self._sliding: dict[KeyName, Sliding] = {}
-        self._names: dict[tuple[str, str, str], tuple[tuple[KeyName, str], ...]] = {}
-        self._expected = plan.expected
-        self._evaluate = Evaluation(plan, self._scale).entry
 
-    def receive(self, partial: Partial) -> None:
-        """Merge the rows of a partial."""
-        panes, starts = (
-            (self._late, self._late_starts) if partial.late else (self._panes, self._starts)
+    def receive(self, partial: Partial, lane: Lane | None = None) -> None:
+        """Merge the cells of a partial.
+
+        ``lane`` is the one it came from, where that is of this process.
+        """
+        panes, starts, kind = (
+            (self._late, self._late_starts, "late")
+            if partial.late
+            else (self._panes, self._starts, "pane")
         )
         cells = panes.get(partial.start)
         if cells is None:
-            cells = panes[partial.start] = {}
+            cells = self.plan.family.cells()
             insort(starts, partial.start)
-        self._changed.add(("late" if partial.late else "pane", partial.start))
+        panes[partial.start] = cells = cells.writable()
+        self._changed.add((kind, partial.start))
         if partial.n:
             self._last_data = max(self._last_data, partial.start)
-        for row in partial.rows:
-            for name, place in self._names_of(row):
-                known = cells.get(name)
-                cells[name] = (
-                    (place, row.state) if known is None else self._merged(known, (place, row.state))
-                )
+        for numbers, places in self._numbered(partial, lane):
+            cells.merge(partial.cells, numbers, places)
 
-    def _names_of(self, row: Row) -> tuple[tuple[KeyName, str], ...]:
+    def _numbered(self, partial: Partial, lane: Lane | None) -> list[tuple[Ints, Ints]]:
+        """The numbers and places of a partial's keys, as often as the most numbered one has."""
+        known = self._maps.get(lane)
+        if known is None or known.keys is not partial.keys or len(partial.keys) < known.count:
+            known = _Numbered(partial.keys)
+            if lane is not None:
+                # The keys of a lane of this process: more come at their end.
+                self._maps[lane] = known
+        if known.count < len(partial.keys):
+            ids = range(known.count, len(partial.keys))
+            known.extend([self._targets_of(partial.keys[id]) for id in ids])
+        return known.columns
+
+    def _targets_of(self, key: Key) -> tuple[tuple[int, int], ...]:
         """The keys a row counts for: its own, and the places above where states merge up."""
-        names = self._names.get(row[:3])
-        if names is None:
-            names = names_of(Key(*row[:3]), self._keys, self.sign.rollup)
-            self._names[row[:3]] = names
-        return names
-
-    def _merged(self, a: Cell, b: Cell) -> Cell:
-        later = max((a[1][1], a[0]), (b[1][1], b[0]))
-        return later[1], self.plan.family.merge(a[1], b[1])
+        targets = self._targets.get(key)
+        if targets is None:
+            names = names_of(key, self._levels, self.sign.rollup)
+            numbered = ((self._keys.number(name), self._codes.of(place)) for name, place in names)
+            targets = self._targets[key] = tuple(numbered)
+        return targets
 
     def next_end(self, limit: int = AFTER_ALL) -> int:
         """End of the next window that can have something to say, or `AFTER_ALL`.
@@ -111,8 +153,8 @@ class FoldedState:
         Above ``limit``, where the log has ended, only a window that holds data has.
         """
         after = max(self.last_end, self._skipped_until)
-        speaks = bool(self._alive)
-        if not speaks and self._expected and self._stretches:
+        speaks = self._keys.any_alive
+        if not speaks and self._registered and self._stretches:
             speaks = self._misses(self.plan.windows.first_end_after(after))
         if not speaks:
             if self._entered == len(self._starts):
@@ -134,54 +176,80 @@ class FoldedState:
         after = max(self.last_final, self._late_starts[0])
         return self.plan.windows.first_end_after(after)
 
-    def close(self, end: int) -> list[Entry]:
-        """Entries of the window that ends at ``end``, of the events that were on time."""
+    def close(self, end: int) -> Said:
+        """Rows of the window that ends at ``end``, of the events that were on time."""
         self._enter(end)
         self.last_end = end
         start = self.plan.windows.start(end)
-        entries = [self._said_of(n, start, end) for n in self._speaking(end)]
+        known = self._registered.at(end) if self._misses(end) else None
+        flags = self._keys.alive[: len(self._keys)].copy()
+        if known is not None:
+            flags[known.numbers] = True
+        numbers = self._keys.in_order(flags)
+        places, first = self._keys.place[numbers], self._firsts(self._keys.first[numbers])
+        if known is not None:
+            missed = ~self._keys.alive[numbers]
+            places[missed], first[missed] = self._unheard(numbers[missed], end)
+        cells = self._over(self._panes, self._starts, start, end)
+        texts = self._keys.texts(numbers)
+        if known is not None:
+            texts = (texts[0], self._codes.places(places))
+        said = self._say(texts, numbers, cells, start, end, first)
         if not self.over:
-            return entries
-        self._said[end] = entries
+            return said
+        self._said[end] = said
         self._changed.add(("said", end))
-        return entries + self._parents(entries)
+        return said.and_then(self._parents(said))
 
-    def _speaking(self, end: int) -> list[KeyName]:
-        """The keys of a window: those that were heard of late, and those of the register."""
-        if not self._misses(end):
-            return sorted(self._alive)
-        expected = {name for name, key in self._expected.items() if key.devices(end)}
-        return sorted(self._alive | expected)
+    def _say(
+        self,
+        texts: tuple[list[KeyName], list[str]],
+        numbers: Ints,
+        cells: Cells,
+        start: int,
+        end: int,
+        first: Ints,
+    ) -> Said:
+        index = np.empty(len(numbers), np.int64)
+        cells.find(numbers, index)
+        devices = np.zeros(len(numbers), np.int64)
+        limits = np.full(len(numbers), np.nan)
+        if self._registered:
+            known = self._registered.at(end)
+            row_of = np.full(len(self._keys), -1, np.int64)
+            row_of[known.numbers] = np.arange(len(known.numbers))
+            rows = row_of[numbers]
+            told = rows >= 0
+            devices[told], limits[told] = known.devices[rows[told]], known.limits[rows[told]]
+        return self._evaluation.said(
+            *texts,
+            cells,
+            index,
+            start,
+            end,
+            first,
+            devices,
+            limits,
+        )
 
     def _misses(self, end: int) -> bool:
         """Whether keys of the register are missed in a window: others were heard of late.
 
         Others are those of all shards, for a pane is known wherever its rows went.
         """
-        if not self._expected:
+        if not self._registered:
             return False
         pane_ms, forget_ms = self.plan.windows.pane_ms, self.plan.forget_ms
         return reaching(self._stretches, end, pane_ms, forget_ms) is not None
 
-    def _is_missed(self, name: KeyName, end: int) -> bool:
-        """Whether the register expects the key in a window."""
-        key = self._expected.get(name)
-        return key is not None and key.devices(end) > 0 and self._misses(end)
-
-    def _said_of(self, name: KeyName, start: int, end: int) -> Entry:
-        """What the events that were on time say of a key."""
-        sliding = self._sliding.get(name)
-        state = None if sliding is None else sliding.since(start)
-        if name in self._alive:
-            place, first = self._places[name][-1][1], self._first(self._islands[name][-1])
-        else:
-            place, first = self._unheard(name, end)
-        return self._evaluate(name, place, state, start, end, first)
-
-    def _unheard(self, name: KeyName, end: int) -> tuple[str, int]:
-        """Where the register puts a key, and from when it is missed."""
-        key = self._expected[name]
-        return key.place(end), max(self.observed_from, key.since(end))
+    def _unheard(self, numbers: Ints, end: int) -> tuple[Ints, Ints]:
+        """Where the register puts keys, and from when they are missed; `AFTER_ALL` if never."""
+        known = self._registered.at(end)
+        places, since = np.zeros((2, len(self._keys)), np.int64)
+        since[:] = AFTER_ALL
+        places[known.numbers] = known.places
+        since[known.numbers] = np.maximum(self.observed_from, known.since)
+        return places[numbers], since[numbers]
 
     def _enter(self, end: int) -> None:
         """Let panes that start before ``end`` tell which keys are alive."""
@@ -193,120 +261,112 @@ class FoldedState:
             self.observed_from = min(self.observed_from, start)
             self._open(start)
             self._stretches = lengthened(self._stretches, start, pane, forget)
-            for name, (place, state) in self._panes[start].items():
-                self._islands[name] = lengthened(self._islands.get(name, ()), start, pane, forget)
-                self._move(name, start, place)
-                # Not anew with an island: a long window counts the rows before a silence too.
-                sliding = self._sliding.get(name)
-                if sliding is None:
-                    sliding = self._sliding[name] = Sliding(self.plan.family)
-                sliding.push(start, state)
-                self._alive.add(name)
-        silent = [n for n in self._alive if end - self._islands[n][-1][1] - pane > forget]
-        if silent:
-            self._alive.difference_update(silent)
+            heads = heads_of(self._panes[start])
+            self._keys.hear(heads.id, heads.place, start, self._kept_from)
+        if self._keys.quieten(end):
             self._fell_silent = True
             self._keys_changed = True
 
     def _open(self, start: int) -> None:
         """Called before a pane's rows count: all lanes have passed it."""
 
-    def _move(self, name: KeyName, start: int, place: str) -> None:
-        """Note where the key is from a pane on, as far back as a correction can ask."""
-        places = self._places.get(name, ())
-        if not places or places[-1][1] != place:
-            places = (*places, (start, place))
-            while len(places) > 1 and places[1][0] < self._kept_from:
-                places = places[1:]
-            self._places[name] = places
-
-    def _place(self, name: KeyName, end: int) -> str:
-        """Where the key's newest row before a window's end was."""
-        return next(place for start, place in reversed(self._places[name]) if start < end)
-
-    def _first(self, island: Island) -> int:
-        """The pane from which windows are not warming up any more.
+    def _firsts(self, first: Ints) -> Ints:
+        """The panes from which windows of keys are not warming up any more.
 
         Where no event means zero, a key without one was observed as long as any other.
         """
-        return self.observed_from if self.zero else island[0]
+        return np.full(len(first), self.observed_from) if self.zero else first.copy()
 
-    def _parents(
-        self, children: Iterable[Entry], only: Collection[KeyName] | None = None
-    ) -> list[Entry]:
-        parents = roll_up(children, self.sign.rollup, self._keys, only)
-        return [judged(p, self._scale) for p in parents]
+    def _over(self, panes: dict[int, Cells], starts: list[int], start: int, end: int) -> Cells:
+        """The cells of a window; they are not to be changed."""
+        within = starts[bisect_left(starts, start) : bisect_left(starts, end)]
+        if len(within) == 1:
+            return panes[within[0]]
+        cells = self.plan.family.cells()
+        for at in within:
+            cells.merge(panes[at])
+        return cells
 
-    def close_final(self, end: int) -> list[tuple[Entry | None, Entry]]:
-        """Entries that the late events of a window changed, as (before, after)."""
+    def _parents(self, children: Said, only: set[KeyName] | None = None) -> Said:
+        parents = roll_up(children, self.sign.rollup, self._levels, only)
+        parents.judge(self._scale)
+        return parents
+
+    def close_final(self, end: int) -> Correction:
+        """Rows that the late events of a window changed."""
         self.last_final = end
         start = self.plan.windows.start(end)
-        low, high = bisect_left(self._late_starts, start), bisect_left(self._late_starts, end)
-        affected = {n for p in self._late_starts[low:high] for n in self._late[p]}
-        pairs = [self._both(name, start, end) for name in sorted(affected)]
-        changed = [(before, after) for before, after in pairs if before != after]
-        return changed + self._changed_parents(changed, end) if self.over else changed
+        late = self._over(self._late, self._late_starts, start, end)
+        flags = np.zeros(len(self._keys), np.bool_)
+        flags[heads_of(late).id] = True
+        numbers = self._keys.in_order(flags)
+        on_time = self._over(self._panes, self._starts, start, end)
+        correction = self._corrected(numbers, on_time, late, start, end)
+        changed = ~correction.told | correction.before.differs(correction.after)
+        rows = np.flatnonzero(changed)
+        before, told, after = correction
+        changes = Correction(before.take(rows), told[rows], after.take(rows))
+        return self._with_parents(changes, end) if self.over else changes
 
-    def _changed_parents(
-        self, changed: list[tuple[Entry | None, Entry]], end: int
-    ) -> list[tuple[Entry | None, Entry]]:
-        """Parents that corrected children change, as (before, after)."""
+    def _corrected(
+        self, numbers: Ints, on_time: Cells, late: Cells, start: int, end: int
+    ) -> Correction:
+        """What is said of keys without and with the late events."""
+        index = np.empty(len(numbers), np.int64)
+        on_time.find(numbers, index)
+        heard = index >= 0
+        places = self._keys.places_at(numbers, end)
+        places[heard] = heads_of(on_time).place[index[heard]]
+        told, first = self._keys.reaching(numbers, end)
+        first = np.where(told, self._firsts(first), AFTER_ALL)
+        if self._misses(end):
+            elsewhere, since = self._unheard(numbers, end)
+            missed = ~told & (since < AFTER_ALL)
+            places[missed], first[missed] = elsewhere[missed], since[missed]
+            told |= missed
+        names = [self._keys.names[number] for number in numbers.tolist()]
+        texts = (names, self._codes.places(places))
+        before = self._say(texts, numbers, on_time, start, end, first)
+        whole = self.plan.family.cells()
+        renamed = np.full(len(self._keys), -1, np.int64)
+        renamed[numbers] = numbers
+        whole.merge(on_time, renamed)
+        whole.merge(late)
+        whole.find(numbers, index)
+        low = bisect_left(self._late_starts, start)
+        earliest = np.full(len(self._keys), AFTER_ALL)
+        for at in reversed(self._late_starts[low:]):
+            earliest[heads_of(self._late[at]).id] = at
+        if self.zero:
+            first = np.full(len(numbers), self.observed_from)
+        first = np.minimum(first, earliest[numbers])
+        texts = (names, self._codes.places(heads_of(whole).place[index]))
+        return Correction(before, told, self._say(texts, numbers, whole, start, end, first))
+
+    def _with_parents(self, changes: Correction, end: int) -> Correction:
+        """Changed children, and the parents that they change."""
+        told = np.flatnonzero(changes.told)
+        known = changes.before.take(told)
         touched = {
             name
-            for pair in changed
-            for e in pair
-            if e is not None
-            for name in places_above(e.level, e.place, self._keys)
+            for said in (known, changes.after)
+            for (level, _), place in zip(said.names, said.places, strict=True)
+            for name in places_above(level, place, self._levels)
         }
-        children = {e.name: e for e in self._said.get(end, [])}
-        before = {e.name: e for e in self._parents(children.values(), touched)}
-        children.update((after.name, after) for _, after in changed)
-        ordered = [children[name] for name in sorted(children)]
-        after = self._parents(ordered, touched)
-        return [(before.get(e.name), e) for e in after if before.get(e.name) != e]
-
-    def _island(self, name: KeyName, end: int) -> Island | None:
-        """The stretch of the key that reaches to a window's end, or None where it was unknown."""
-        pane_ms = self.plan.windows.pane_ms
-        return reaching(self._islands.get(name, ()), end, pane_ms, self.plan.forget_ms)
-
-    def _both(self, name: KeyName, start: int, end: int) -> tuple[Entry | None, Entry]:
-        """The entry of a key without and with the late events."""
-        on_time = self._over_panes(self._panes, self._starts, name, start, end)
-        late = self._over_panes(self._late, self._late_starts, name, start, end)
-        island, before = self._island(name, end), None
-        first = AFTER_ALL
-        if island is not None:
-            first = self._first(island)
-            place = self._place(name, end) if on_time is None else on_time[0]
-            state = None if on_time is None else on_time[1]
-            before = self._evaluate(name, place, state, start, end, first)
-        elif self._is_missed(name, end):
-            place, first = self._unheard(name, end)
-            state = None if on_time is None else on_time[1]
-            before = self._evaluate(name, place, state, start, end, first)
-        assert late is not None
-        whole = late if on_time is None else self._merged(on_time, late)
-        low = bisect_left(self._late_starts, start)
-        if self.zero:
-            first = self.observed_from
-        first = min([first, *(p for p in self._late_starts[low:] if name in self._late[p])])
-        return before, self._evaluate(name, whole[0], whole[1], start, end, first)
-
-    def _over_panes(
-        self,
-        panes: dict[int, dict[KeyName, Cell]],
-        starts: list[int],
-        name: KeyName,
-        start: int,
-        end: int,
-    ) -> Cell | None:
-        merged: Cell | None = None
-        for at in starts[bisect_left(starts, start) : bisect_left(starts, end)]:
-            cell = panes[at].get(name)
-            if cell is not None:
-                merged = cell if merged is None else self._merged(merged, cell)
-        return merged
+        children = self._said.get(end, Said.of([]))
+        replaced = set(changes.after.names)
+        kept = np.array([name not in replaced for name in children.names], np.bool_)
+        before = self._parents(children, touched)
+        after = self._parents(children.where(kept).and_then(changes.after), touched)
+        was = named(before)
+        first = Said.of([was.get(entry.name, entry) for entry in after])
+        parents_told = np.array([name in was for name in after.names], np.bool_)
+        rows = np.flatnonzero(~parents_told | first.differs(after))
+        return Correction(
+            changes.before.and_then(first.take(rows)),
+            np.concatenate((changes.told, parents_told[rows])),
+            changes.after.and_then(after.take(rows)),
+        )
 
     def prune(self, watermark: int) -> None:
         """Drop panes and keys that no later window or correction can ask for."""
@@ -330,10 +390,28 @@ class FoldedState:
         self._fell_silent = False
         gone = keep - self.plan.forget_ms - self.plan.windows.pane_ms
         self._stretches = tuple(s for s in self._stretches if s[1] >= gone)
-        for name in [n for n, islands in self._islands.items() if islands[-1][1] < gone]:
-            if name not in self._alive:
-                del self._islands[name], self._places[name], self._sliding[name]
-                self._keys_changed = True
+        self._drop_keys(gone)
+
+    def _drop_keys(self, before: int) -> None:
+        """Forget keys that were last heard before a time, once they are many."""
+        cells = (*self._panes.values(), *self._late.values())
+        gone = self._keys.gone(before, (heads_of(each).id for each in cells))
+        if self._registered:
+            gone[[n for name in self.plan.expected if (n := self._keys.find(name)) is not None]] = (
+                False
+            )
+        if not gone.any() or 4 * int(gone.sum()) < len(gone):
+            return
+        renamed = self._keys.drop(gone)
+        self._targets.clear()
+        self._maps.clear()
+        self._registered.forget_numbers()
+        self._keys_changed = True
+        for kind, panes in (("pane", self._panes), ("late", self._late)):
+            for start, known in panes.items():
+                panes[start] = known.fresh()
+                panes[start].merge(known, renamed)
+                self._changed.add((kind, start))
 
     def open_windows(self) -> int:
         """Number of panes held."""
@@ -350,27 +428,14 @@ class FoldedState:
         for kind, panes in (("pane", self._panes), ("late", self._late)):
             for start, cells in panes.items():
                 changed = whole or (kind, start) in self._changed
-                frozen[f"{kind}/{start}"] = self._freeze_cells(cells) if changed else None
-        for end, entries in self._said.items():
+                frozen[f"{kind}/{start}"] = cells.hold() if changed else None
+        for end, said in self._said.items():
             changed = whole or ("said", end) in self._changed
-            frozen[f"said/{end}"] = _freeze_entries(entries) if changed else None
-        if self._islands:
-            frozen["keys"] = self._freeze_keys() if whole or self._keys_changed else None
+            frozen[f"said/{end}"] = said.dump if changed else None
+        frozen.update(under("keys", self._keys.freeze(whole=whole, changed=self._keys_changed)))
         self._changed.clear()
         self._keys_changed = False
         return frozen
-
-    def _freeze_cells(self, cells: dict[KeyName, Cell]) -> Encode:
-        dump, copied = self.plan.family.dump, cells.copy()
-        return lambda: encode_rows(
-            (*name, place, *dump(state)) for name, (place, state) in copied.items()
-        )
-
-    def _freeze_keys(self) -> Encode:
-        islands, places, alive = self._islands.copy(), self._places.copy(), self._alive.copy()
-        return lambda: encode_rows(
-            (*name, known, places[name], name in alive) for name, known in islands.items()
-        )
 
     def load(self, data: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
         """Take over the state of an empty one from a dump and all parts of one freeze."""
@@ -378,31 +443,10 @@ class FoldedState:
             setattr(self, name, data[name])
         self._stretches = tuple((first, last) for first, last in data["stretches"])
         groups = grouped(parts)
+        self._keys.load(groups.get("keys", {}))
         for kind, panes in (("pane", self._panes), ("late", self._late)):
             for at, part in groups.get(kind, {}).items():
-                panes[int(at)] = self._load_cells(part)
+                panes[int(at)] = self.plan.family.cells().load(part)
         self._starts, self._late_starts = sorted(self._panes), sorted(self._late)
         for end, part in groups.get("said", {}).items():
-            self._said[int(end)] = list(map(Entry._make, decode_rows(part)))
-        if "keys" in parts:
-            self._load_keys(parts["keys"])
-        for start in self._starts[: self._entered]:
-            for key, (_, state) in self._panes[start].items():
-                self._sliding[key].push(start, state)
-
-    def _load_cells(self, part: bytes) -> dict[KeyName, Cell]:
-        load, rows = self.plan.family.load, decode_rows(part)
-        return {(level, key): (place, load(state)) for level, key, place, *state in rows}
-
-    def _load_keys(self, part: bytes) -> None:
-        for level, key, islands, places, alive in decode_rows(part):
-            name = (level, key)
-            self._islands[name] = tuple((first, last) for first, last in islands)
-            self._places[name] = tuple((start, place) for start, place in places)
-            self._sliding[name] = Sliding(self.plan.family)
-            if alive:
-                self._alive.add(name)
-
-
-def _freeze_entries(entries: list[Entry]) -> Encode:
-    return lambda: encode_rows(entries)
+            self._said[int(end)] = Said.load(part)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from agents.plan import FoldedSign, StreamPlan
-from agents.readers import Key, base_key
+from agents.readers import base_key
 from schemas.signs import SampledSign
-from streams.cuts import Partial, Row
-from streams.frozen import Blocks, Frozen, grouped, load_blocks, under
+from streams.cuts import Key, Partial
+from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
+from streams.heads import heads_of
 from streams.stores import Row as StoreRow
 from streams.stores import Store
 from streams.timeline import BEFORE_ALL
 
-_keys = msgspec.msgpack.Decoder(tuple[list[Key], list[str]]).decode
+_keys = msgspec.msgpack.Decoder(tuple[list[Key]]).decode
+
+
+_MOST_KINDS = 1 << 12
 
 
 class Taker(NamedTuple):
@@ -33,6 +38,8 @@ class Taker(NamedTuple):
 
 
 Route = list[Taker]
+_Based = tuple[str, str | None, list["Fold"]]
+"""Signs of one base and dimension: their rows go to the same key."""
 
 
 class Fold:
@@ -52,52 +59,75 @@ class Fold:
         self.by_device = isinstance(plan.sign, SampledSign) and plan.sign.topic != "orders"
         self.slots: dict[tuple[str, ...], int] = {}
         self.keys: list[Key] = []
+        self._key_of = array("q")
+        """The number of each slot's key: a key is sampled from several devices."""
+        self._numbers: dict[Key, int] = {}
         self._devices: list[str] = []
-        self._blocks = Blocks()
+        self._blocks = (Blocks(), Blocks(), Blocks())
 
     def slot(self, key: Key, device: str = "") -> int:
         """The slot of a key; of each of its devices, where these are sampled."""
         name = (*key, device) if self.by_device else key
         slot = self.slots.get(name)
         if slot is None:
-            slot = self.slots[name] = len(self.keys)
-            self.keys.append(key)
+            slot = self.slots[name] = len(self.slots)
             if self.by_device:
                 self._devices.append(device)
+                self._key_of.append(self._number(key))
+            else:
+                self.keys.append(key)
         return slot
+
+    def _number(self, key: Key) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return number
 
     def close_until(self, watermark: int, *, ending: bool) -> list[Partial]:
         """Partials of the panes that no later row of the lane can change."""
         partials = []
-        for start, late, rows in self.store.close_until(watermark, ending=ending):
-            merged: dict[Key, Any] = {}
-            for slot, state in rows:
-                key = self.keys[slot]
-                known = merged.get(key)
-                merged[key] = state if known is None else self.plan.family.merge(known, state)
-            if merged:
-                named = [Row(*key, state) for key, state in sorted(merged.items())]
-                n = sum(row.state[0] for row in named if row.state[1] >= start)
-                partials.append(Partial(self.plan.sign.id, start, late, n, named))
+        for start, late, cells in self.store.close_until(watermark, self._key_of, ending=ending):
+            if len(cells):
+                heads = heads_of(cells)
+                n = int(heads.n[heads.last_t >= start].sum())
+                partials.append(Partial(self.plan.sign.id, start, late, n, self.keys, cells))
         return partials
 
     def freeze(self, *, whole: bool) -> Frozen:
-        keys = self._blocks.freeze([self.keys, self._devices], whole=whole)
-        return {**under("keys", keys), **under("store", self.store.freeze(whole=whole))}
+        keys, devices, numbers = self._blocks
+        parts = under("keys", keys.freeze([self.keys], whole=whole))
+        if self.by_device:
+            parts.update(under("devices", devices.freeze([self._devices], whole=whole)))
+            packed = numbers.freeze_packed(len(self._key_of), self._packed, whole=whole)
+            parts.update(under("numbers", packed))
+        return {**parts, **under("store", self.store.freeze(whole=whole))}
+
+    def _packed(self, first: int, end: int) -> bytes:
+        return self._key_of[first:end].tobytes()
 
     def load(self, store: int, parts: Mapping[str, bytes]) -> None:
         groups = grouped(parts)
         # The lists stay the same objects: what feeds the store may hold them.
         self.keys.clear()
         self._devices.clear()
-        for keys, devices in load_blocks(groups.get("keys", {}), _keys):
+        for (keys,) in load_blocks(groups.get("keys", {}), _keys):
             self.keys += keys
-            self._devices += devices
         names: Iterable[tuple[str, ...]] = self.keys
         if self.by_device:
-            names = ((*key, device) for key, device in zip(self.keys, self._devices, strict=True))
+            for (devices,) in load_blocks(groups.get("devices", {})):
+                self._devices += devices
+            self._key_of = array("q")
+            self._key_of.frombytes(decode_packed(groups.get("numbers", {})))
+            self._numbers = {key: number for number, key in enumerate(self.keys)}
+            pairs = zip(self._key_of, self._devices, strict=True)
+            names = ((*self.keys[number], device) for number, device in pairs)
         self.slots = {name: slot for slot, name in enumerate(names)}
-        self._blocks.loaded(len(self.keys))
+        for blocks, count in zip(
+            self._blocks, (len(self.keys), *[len(self._devices)] * 2), strict=True
+        ):
+            blocks.loaded(count)
         self.store.load(store, groups.get("store", {}))
 
 
@@ -113,52 +143,59 @@ class Router:
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
         self.folds = [Fold(sign) for sign in plan.signs]
-        self._routes: dict[Any, Route] = {}
-        self._route_key = plan.route_key
+        self._kinds: dict[Any, list[_Based]] = {}
 
     def takers(self, event: Any) -> Route:
         """The stores, slots and measures of the signs that take events like this one."""
-        name = self._route_key(event)
-        route = self._routes.get(name)
-        if route is None:
-            route = self._routes[name] = self._find(event)
-        return route
+        device_field = self.plan.device
+        device = getattr(event, device_field) if device_field else ""
+        found: Route = []
+        for base, dimension, folds in self._folds_of(event):
+            key = base_key(base, device_field, event, dimension)
+            for fold in folds:
+                plan = fold.plan
+                slot = fold.slot(key, device)
+                found.append(Taker(fold.store.add, slot, plan.measure, plan.at_arrival, fold))
+        return found
 
-    def fold(self, event: Any, t: int, covered: int, watermark: int = BEFORE_ALL) -> bool:
+    def _folds_of(self, event: Any) -> list[_Based]:
+        """The signs that match the event: events of one kind have the same."""
+        kind = self.plan.kind_of(event)
+        found = self._kinds.get(kind)
+        if found is None:
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            groups: dict[tuple[str, str | None], list[Fold]] = {}
+            for fold in self.folds:
+                if fold.plan.matches(event):
+                    groups.setdefault((fold.plan.sign.base, fold.plan.dimension), []).append(fold)
+            found = self._kinds[kind] = [(*base, folds) for base, folds in groups.items()]
+        return found
+
+    def fold(
+        self,
+        event: Any,
+        t: int,
+        covered: int,
+        watermark: int = BEFORE_ALL,
+        route: Route | None = None,
+    ) -> bool:
         """Give the event's rows to their signs; whether any took it.
 
         Parameters
         ----------
+        route
+            The signs that take it, if they are known.
         t, covered
             Event time, and the ms the event speaks for; int64.
         watermark
             The lane's, before the event: some signs count what is late when it comes.
         """
         taken = False
-        for add, slot, measure, at_arrival, _ in self.takers(event):
+        for add, slot, measure, at_arrival, _ in self.takers(event) if route is None else route:
             pair = measure(event)
             if pair is not None:
                 at = watermark if at_arrival and t < watermark else t
                 add((at, slot, pair[0], pair[1], covered))
                 taken = True
         return taken
-
-    def _find(self, event: Any) -> Route:
-        device_field = self.plan.device
-        device = getattr(event, device_field) if device_field else ""
-        return [
-            Taker(
-                fold.store.add,
-                fold.slot(key, device),
-                fold.plan.measure,
-                fold.plan.at_arrival,
-                fold,
-            )
-            for fold in self.folds
-            if fold.plan.matches(event)
-            if (key := base_key(fold.plan.sign.base, device_field, event, fold.plan.dimension))
-        ]
-
-    def reset(self) -> None:
-        """Forget where rows go: slots were loaded anew."""
-        self._routes.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -57,6 +57,23 @@ class _UnsuitedError(Exception):
     """The gate can not measure what a sign does."""
 
 
+_MOST_SHAPES = 1 << 16
+"""Of what many senders have in common; there are as many as senders where a sign counts senders."""
+
+
+class _Common(NamedTuple):
+    """What the gate is told of many senders at once."""
+
+    source: bytes
+    folds: bool
+    covered: int
+    routes: tuple[tuple[Fold, _Op], ...]
+    arrivals: tuple[tuple[Fold, _Op], ...]
+    period: int
+    low: float
+    high: float
+
+
 class Teacher:
     """The gate of one lane and what it is taught.
 
@@ -84,6 +101,7 @@ class Teacher:
         self._covered = plan.reader.covered
         self._sender = reading_sender if kind == "sensor" else observation_sender
         self._limits = LIMITS if kind == "sensor" else None
+        self._shapes: dict[_Common, int] = {}
         self.gate: Gate | None = None
         shaped = plan.topic.record is not None
         if not names or shaped or any(_is_divided(sign, self._names) for sign in plan.signs):
@@ -129,27 +147,51 @@ class Teacher:
         if self._limits is not None:
             _, low, high = self._limits[event.metric]
         own = event.t_end is not None and self._limits is None
-        self.gate.learn(
-            raw,
-            self._sender(event),
-            b"i" + (event.source or "").encode(),
-            folds=folds,
-            covered=-1 if own else covered or 0,
-            routes=routes,
-            arrivals=arrivals,
-            period=0 if sender is None else sender.period_ms or period_of(event),
-            ranged=-1 if self._limits is None else self._names["value"],
-            low=low,
-            high=high,
+        common = _Common(
+            (event.source or "").encode(),
+            folds,
+            -1 if own else covered or 0,
+            tuple((taker.fold, op) for taker, op in routes),
+            tuple((taker.fold, op) for taker, op in arrivals),
+            0 if sender is None else sender.period_ms or period_of(event),
+            low,
+            high,
         )
+        shape = self._shape(self.gate, common)
+        if shape is not None:
+            slots = [taker.slot for taker, _ in (*routes, *arrivals)]
+            self.gate.learn(raw, self._sender(event), shape, slots)
 
-    def _routes(self, takers: list[Taker], event: Any) -> list[tuple[Any, ...]]:
-        found = ((t, self._op(t.fold, event)) for t in takers)
-        return [(_rows_of(taker.fold), taker.slot, *op) for taker, op in found if op is not None]
+    def forget(self) -> None:
+        """Slots were loaded anew: nothing that was taught holds."""
+        self._shapes.clear()
+        if self.gate is not None:
+            self.gate.clear()
 
-    def _arriving(self, sender: Sender, event: Any) -> list[tuple[Any, ...]]:
+    def _shape(self, gate: Gate, common: _Common) -> int | None:
+        """The gate's number of what many senders have in common; None where there are too many."""
+        known = self._shapes.get(common)
+        if known is None and len(self._shapes) < _MOST_SHAPES:
+            known = self._shapes[common] = gate.shape(
+                b"i" + common.source,
+                folds=common.folds,
+                covered=common.covered,
+                routes=[(_rows_of(fold), *op) for fold, op in common.routes],
+                arrivals=[(_rows_of(fold), *op) for fold, op in common.arrivals],
+                period=common.period,
+                ranged=-1 if self._limits is None else self._names["value"],
+                low=common.low,
+                high=common.high,
+            )
+        return known
+
+    def _routes(self, takers: list[Taker], event: Any) -> list[tuple[Taker, _Op]]:
+        found = ((taker, self._op(taker.fold, event)) for taker in takers)
+        return [(taker, op) for taker, op in found if op is not None]
+
+    def _arriving(self, sender: Sender, event: Any) -> list[tuple[Taker, _Op]]:
         sender.arrival.valid, sender.arrival.lateness_s = validity_of(event), 0.0
-        routes = []
+        routes: list[tuple[Taker, _Op]] = []
         for taker in sender.route:
             aggregate = taker.fold.plan.sign.aggregate
             used = _used(aggregate)
@@ -161,7 +203,7 @@ class Teacher:
             else:
                 raise _UnsuitedError
             if op is not None:
-                routes.append((_rows_of(taker.fold), taker.slot, *op))
+                routes.append((taker, op))
         return routes
 
     def _op(self, fold: Fold, event: Any) -> _Op | None:

@@ -7,21 +7,26 @@ that moves it past their end, so the cuts do not depend on how the log was chopp
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from agents.arrivals import Arrivals
-from agents.folds import Router
+from agents.folds import Route, Router
 from agents.gates import Teacher
 from agents.hotline.desk import Desk
 from agents.outputs import dead_letter, late_event
+from agents.own_signs import OwnSigns
 from agents.plan import Plan, TopicPlan
 from ext.gate import CUT, DONE, UNKNOWN, Gate
+from ext.records import Values
 from schemas.refusal import Refused
 from schemas.shaping import decoder_of, legible_of
 from streams.accounting import Accounting
-from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.cuts import BEGINNING, Cut, CutName, Partial
 from streams.frozen import (
     HEAD,
     Frozen,
@@ -31,6 +36,7 @@ from streams.frozen import (
     read_head,
     under,
 )
+from streams.heads import heads_of
 from streams.identity import LATE, NEW, REPEAT, Seen
 from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL, DAY_MS, MINUTE_MS, floor_to
@@ -103,7 +109,8 @@ class Intake:
             *(self._arrivals.router.folds if self._arrivals else ()),
             *(self.desk.folds if self.desk else ()),
         ]
-        self._expected = {fold.plan.sign.id: fold.plan.expected for fold in self._folds}
+        self._expected = {shared.sign.id: shared.expected for shared in plan.folded}
+        self.own = OwnSigns(plan, lane) if plan.finished.get(lane.topic) else None
         # A topic without signs is cut by the minute all the same: it forgets as it goes.
         self._panes = sorted({f.store.pane_ms for f in self._folds} or {MINUTE_MS})
         self._next_cut = BEFORE_ALL
@@ -121,7 +128,7 @@ class Intake:
         """Begin as a lane that has said nothing until then: windows before it did not wait."""
         self.watermark.value = since
         for fold in self._folds:
-            fold.store.close_until(since)
+            fold.close_until(since, ending=False)
         self._next_cut = min(floor_to(since, pane) + pane for pane in self._panes)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
@@ -133,7 +140,10 @@ class Intake:
             The core failed at a record; the state is then half applied and must not be saved.
         """
         result = IntakeStep([], [])
-        offsets, logged, values = chunk.offsets, chunk.timestamps, list(chunk.values)
+        offsets, values = chunk.offsets, Values.of(chunk.values)
+        logged = chunk.timestamps
+        if not isinstance(logged, array):
+            logged = array("q", logged)
         at = bisect_left(offsets, self.next_offset)
         offset = self.next_offset
         try:
@@ -141,19 +151,18 @@ class Intake:
             while at < len(offsets):
                 offset, why = offsets[at], UNKNOWN
                 if self._gate is not None and not quarantine:
-                    at, why = self._run_gate(result, self._gate, chunk, values, at)
+                    at, why = self._run_gate(result, self._gate, chunk, values, logged, at)
                 if why == CUT:
                     offset = offsets[at - 1]
-                    result.cuts.extend(self._cut((offset, 0)))
+                    self._cut(result, (offset, 0))
                 if why in (DONE, CUT):
                     continue
-                offset = offsets[at]
+                offset, raw = offsets[at], values[at] or b""
                 if offset in quarantine:
                     refused = Refused("crashed", "byte 0", "stopped a worker twice")
-                    self._reject(result, offset, logged[at], values[at], refused, attempt)
+                    self._reject(result, offset, logged[at], raw, refused, attempt)
                 else:
-                    learn = why == UNKNOWN
-                    self._take(result, offset, logged[at], values[at], attempt, learn=learn)
+                    self._take(result, offset, logged[at], raw, attempt, learn=why == UNKNOWN)
                 self.next_offset = offset + 1
                 at += 1
         except Exception as error:
@@ -162,11 +171,17 @@ class Intake:
         return result
 
     def _run_gate(
-        self, result: IntakeStep, gate: Gate, chunk: Chunk, values: list[bytes], first: int
+        self,
+        result: IntakeStep,
+        gate: Gate,
+        chunk: Chunk,
+        values: Values,
+        logged: array[int],
+        first: int,
     ) -> tuple[int, int]:
         """Let the gate take what it can; where it stopped, and why."""
         gate.watermark = self.watermark.value
-        at, why = gate.run(values, chunk.timestamps, first, self._next_cut)
+        at, why = gate.run(values, logged, first, self._next_cut)
         if at > first:
             self.ended = False
             self.next_offset = chunk.offsets[at - 1] + 1
@@ -202,12 +217,14 @@ class Intake:
         if self.ended:
             self.ended = False
         admission = self._seen.admit(identity, t, watermark - self._lateness_ms)
+        taught = learn and admission is NEW and self._gate is not None
+        route = self._events.takers(event) if taught and self._covered(event) is not None else None
         if admission is REPEAT:
             counts.duplicate += 1
         elif admission is LATE:
             counts.late += 1
             result.outputs.append(late_event(self.lane, offset, t, watermark - t, logged))
-        elif self._fold(event, t, watermark):
+        elif self._fold(event, t, watermark, route):
             counts.accepted += 1
             if t < watermark:
                 counts.accepted_late += 1
@@ -215,13 +232,12 @@ class Intake:
             counts.filtered += 1
         if self._arrivals is not None and admission is not REPEAT:
             self._arrivals.note(event, t, logged, watermark)
-        if learn and self._gate is not None and admission is NEW:
-            takers = [] if self._covered(event) is None else self._events.takers(event)
-            self._teacher.teach(raw, event, takers)
+        if taught:
+            self._teacher.teach(raw, event, route or [])
         if t - self._disorder_ms > watermark and (
             self.watermark.observe(t, logged) >= self._next_cut
         ):
-            result.cuts.extend(self._cut((offset, 0)))
+            self._cut(result, (offset, 0))
 
     def _reject(
         self,
@@ -239,12 +255,12 @@ class Intake:
         letter = dead_letter(self.lane, offset, logged, len(raw), refused, attempt)
         result.outputs.append(letter)
 
-    def _fold(self, event: Any, t: int, watermark: int) -> bool:
+    def _fold(self, event: Any, t: int, watermark: int, route: Route | None) -> bool:
         covered = self._covered(event)
         if covered is None:
             return False
         if self.desk is None:
-            return self._events.fold(event, t, covered)
+            return self._events.fold(event, t, covered, route=route)
         fact, kept = self.desk.read(event, t)
         return self._events.fold(fact, t, covered, watermark) or kept
 
@@ -264,42 +280,47 @@ class Intake:
         result = IntakeStep([], [])
         ended_at = self.watermark.value if ends else None
         if self.watermark.tick(t) >= self._next_cut:
-            result.cuts.extend(self._cut((before - 1, self.ticks), ended_at))
+            self._cut(result, (before - 1, self.ticks), ended_at)
         return result
 
-    def _cut(self, name: CutName, ended_at: int | None = None) -> list[Cut]:
-        """Cut all panes that are over; one cut for each shard."""
+    def _cut(self, result: IntakeStep, name: CutName, ended_at: int | None = None) -> None:
+        """Cut all panes that are over: finish what is the lane's own, one cut for each shard."""
         watermark, ending = self.watermark.value, ended_at is not None
         partials = [p for f in self._folds for p in f.close_until(watermark, ending=ending)]
-        cuts = []
+        if self.own is not None:
+            own, partials = self.own.split(partials)
+            said = (name, self._previous, watermark, own, ended_at, self.resumes)
+            result.outputs.extend(self.own.finish(*said))
         for shard, mine in enumerate(self._by_shard(partials)):
-            self.announced[shard] += sum(row.state[0] for p in mine for row in p.rows)
+            self.announced[shard] += sum(p.events for p in mine)
             announced = self.announced[shard]
-            said = (name, self._previous, watermark, announced, mine, ended_at, shard)
-            cuts.append(Cut(self.lane, *said, self.resumes))
+            told = (name, self._previous, watermark, announced, mine, ended_at, shard)
+            result.cuts.append(Cut(self.lane, *told, self.resumes, local=True))
         self.resumes = False
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
         if self.desk is not None and not ending:
             self.desk.forget(watermark)
-        return cuts
 
     def _by_shard(self, partials: list[Partial]) -> list[list[Partial]]:
         if self.shards.count == 1:
             return [partials]
         cuts: list[list[Partial]] = [[] for _ in range(self.shards.count)]
         for partial in partials:
-            rows: list[list[Row]] = [[] for _ in cuts]
+            ids = np.full((len(cuts), len(partial.keys)), -1, np.int64)
             expected = self._expected[partial.sign]
-            for row in partial.rows:
+            for id in heads_of(partial.cells).id.tolist():
+                level, key, place = partial.keys[id]
                 # Where the register puts a key it would be missed, though it speaks elsewhere.
-                known = expected.get((row.level, row.key))
-                places = (row.place,) if known is None else {row.place, *known.places}
+                known = expected.get((level, key))
+                places = (place,) if known is None else {place, *known.places}
                 for shard in self.shards.wanted_by(partial.sign, *places):
-                    rows[shard].append(row)
+                    ids[shard, id] = id
             for shard, cut in enumerate(cuts):
-                cut.append(partial._replace(rows=rows[shard]))
+                cells = partial.cells.fresh()
+                cells.merge(partial.cells, ids[shard])
+                cut.append(partial._replace(cells=cells))
         return cuts
 
     def open_panes(self) -> int:
@@ -324,6 +345,8 @@ class Intake:
         }
         parts: Frozen = {HEAD: head(self.config, state)}
         parts.update(under("seen", self._seen.freeze(whole=whole)))
+        if self.own is not None:
+            parts.update(under("own", self.own.freeze(whole=whole)))
         if self.desk is not None:
             parts.update(under("orders", self.desk.freeze(whole=whole)))
         for fold in self._folds:
@@ -348,13 +371,13 @@ class Intake:
         self._next_cut = state["next_cut"]
         groups = grouped(parts)
         self._seen.load(state["seen"], groups.get("seen", {}))
+        if self.own is not None:
+            self.own.load(groups.get("own", {}))
         if self.desk is not None:
             self.desk.load(state["desk"], groups.get("orders", {}))
         for fold in self._folds:
             name = fold.plan.sign.id
             fold.load(state["stores"][name], groups.get(name, {}))
-        self._events.reset()
         if self._arrivals is not None:
             self._arrivals.reset()
-        if self._gate is not None:
-            self._gate.clear()
+        self._teacher.forget()

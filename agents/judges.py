@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 from agents.detectors import DETECTORS
 from agents.detectors.local_hours import LocalHours
 from agents.detectors.protocol import Parameters
-from agents.entries import Entry
+from agents.entries import KeyName
 from agents.judge import Judge, Probe
 from agents.plan import Plan
 from schemas.judging import ModelRule
@@ -34,19 +35,22 @@ class SignJudge:
         parameters = parameters_of(rule)
         self.judge = Judge(sign.id, rule.detector, parameters, hours=hours, probe=probe)
 
-    def take(self, entry: Entry, end: int) -> Entry:
-        """The entry with what its model says of it; the model learns it, if it is ordinary."""
-        if entry.level not in self.keys:
-            return entry
-        verdict = self.judge.judge(entry.name, entry.value, end).verdict
+    def says(self, name: KeyName, value: float, end: int) -> dict[str, Any] | None:
+        """What a key's model says of its value, NaN for none; None where it has no model.
+
+        The model learns it, if it is ordinary.
+        """
+        if name[0] not in self.keys:
+            return None
+        known = None if isnan(value) else float(value)
+        verdict = self.judge.judge(name, known, end).verdict
         band = None if verdict.band is None else list(verdict.band)
-        model = {
+        return {
             "basis": verdict.basis,
             "score": verdict.score,
             "expected": verdict.expected,
             "band": band,
         }
-        return entry._replace(model=model)
 
 
 def parameters_of(rule: ModelRule) -> Parameters:

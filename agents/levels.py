@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import ge, gt, le, lt
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.signs import Levels
+from streams.heads import Flags, Floats
 
 COLOURS = ("normal", "blue", "yellow", "orange", "red")
 
@@ -23,11 +28,12 @@ class Scale:
     (2, 0, 2, 40.0)
     """
 
-    __slots__ = ("_compare", "_steps", "_toward", "levels")
+    __slots__ = ("_compare", "_meets", "_steps", "_toward", "levels")
 
     def __init__(self, levels: Levels) -> None:
         self.levels = levels
         self._compare = _COMPARE[levels.compare]
+        self._meets: Callable[[Floats, float], Flags] = _COMPARE[levels.compare]
         self._toward = 1 if levels.compare in ("ge", "gt") else -1
         self._steps = [(COLOURS.index(name), x) for name, x in reversed(levels.thresholds.given())]
 
@@ -42,6 +48,13 @@ class Scale:
             if self._compare(value, threshold - slack):
                 return level
         return 0
+
+    def levels_of(self, values: Floats) -> NDArray[np.int8]:
+        """The level of each value, -1 of NaN."""
+        levels = np.where(np.isnan(values), np.int8(-1), np.int8(0))
+        for level, threshold in reversed(self._steps):
+            levels[self._meets(values, threshold)] = level
+        return levels
 
     def threshold(self, level: int) -> float | None:
         """The threshold of a level, in the sign's unit."""

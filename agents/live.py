@@ -9,6 +9,7 @@ from agents.entries import UNCOVERED, Entry, judged
 from agents.levels import scale_of
 from agents.outputs import ALERT_LOG, VITALS_LOG, vital_results
 from agents.plan import Plan
+from agents.said import Said
 from schemas.signs import LiveSign
 from streams.records import Output
 from streams.timeline import SECOND_MS, floor_to, to_ms
@@ -50,7 +51,7 @@ class Live:
                 said += vital_results(
                     sign.id,
                     sign.unit,
-                    entry,
+                    Said.of([entry]),
                     start,
                     end,
                     rev=0,

@@ -7,17 +7,19 @@ processing time is in a payload.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
-from agents.entries import Entry
+from agents.said import NONE, Said
 from schemas.alert import Alert, Why
 from schemas.deadletter import DeadLetter
 from schemas.encoding import encode
 from schemas.late import LateEvent
 from schemas.refusal import Refused
 from schemas.tick import Claim, Tick
+from schemas.vital import REASONS
 from streams.aggregates import Family
 from streams.cuts import Cut
 from streams.partials import pack
@@ -25,6 +27,7 @@ from streams.records import Lane, Output
 
 VITALS = "city.vitals.v1"
 VITALS_LOG = "city.vitals-log.v1"
+DEVICE_VITALS = "city.device-vitals.v1"
 ALERTS = "city.alerts.v1"
 ALERT_LOG = "city.alert-log.v1"
 LATE = "city.late.v1"
@@ -35,7 +38,7 @@ SNAPSHOTS = "city.snapshots.v1"
 
 COMPACTED = (VITALS, ALERTS)
 """Topics of which only the newest record of a key counts."""
-LOGS = (VITALS_LOG, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
+LOGS = (VITALS_LOG, DEVICE_VITALS, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
 """Topics of which every record counts."""
 
 
@@ -61,7 +64,7 @@ def _send(
 def vital_results(
     sign: str,
     unit: str,
-    entry: Entry,
+    said: Said,
     start: int,
     end: int,
     *,
@@ -70,34 +73,98 @@ def vital_results(
     newest: bool,
     live: bool = False,
 ) -> list[Output]:
-    """A result for the log, and for the compacted topic where its window is the key's newest."""
+    """Results for the log, and for the compacted topic where their window is the keys' newest."""
     # The fields of `schemas.vital.VitalResult`, written without it: results are the most frequent
-    # output by far, and an entry has no number that is not finite.
-    value = orjson.dumps(
-        {
-            "vital": sign,
-            "key_level": entry.level,
-            "key": entry.key,
-            "place": entry.place,
-            "t_start": start,
-            "t_end": end,
-            "value": entry.value,
-            "unit": unit,
-            "n": entry.n,
-            "coverage": entry.coverage,
-            "level": entry.severity,
-            "reason": entry.reason,
-            "rev": rev,
-            "final": rev == 1,
-            "detail": entry.detail,
-            "model": entry.model,
-            "config": config,
-            "live": live,
-        }
-    )
-    key = f"{sign}|{entry.level}|{entry.key}"
+    # output by far, and a row has no number that is not finite.
     topics = (VITALS_LOG, VITALS) if newest else (VITALS_LOG,)
-    return _send(topics, key, f"{key}|{end}|{rev}", b"city.vital.v1", value, end)
+    outputs: list[Output] = []
+    details, models = said.details.get, said.models.get
+    rows = zip(
+        said.names,
+        said.places,
+        said.values.tolist(),
+        said.n.tolist(),
+        said.coverage.tolist(),
+        said.levels.tolist(),
+        said.reasons.tolist(),
+        strict=True,
+    )
+    for i, ((key_level, name), place, value, n, coverage, level, reason) in enumerate(rows):
+        payload = orjson.dumps(
+            {
+                "vital": sign,
+                "key_level": key_level,
+                "key": name,
+                "place": place,
+                "t_start": start,
+                "t_end": end,
+                "value": None if value != value else value,
+                "unit": unit,
+                "n": n,
+                "coverage": coverage,
+                "level": None if level == NONE else level,
+                "reason": None if reason == NONE else REASONS[reason],
+                "rev": rev,
+                "final": rev == 1,
+                "detail": details(i),
+                "model": models(i),
+                "config": config,
+                "live": live,
+            }
+        )
+        key = f"{sign}|{key_level}|{name}"
+        outputs += _send(topics, key, f"{key}|{end}|{rev}", b"city.vital.v1", payload, end)
+    return outputs
+
+
+ROWS = 4_096
+"""Rows of a record of device results: some 400 kB."""
+
+
+def device_results(
+    sign: str, unit: str, said: Said, start: int, end: int, *, rev: int, config: str, lane: Lane
+) -> list[Output]:
+    """Results of devices, many a record."""
+    outputs: list[Output] = []
+    for part, first in enumerate(range(0, len(said), ROWS)):
+        rows = slice(first, first + ROWS)
+        value = orjson.dumps(
+            {
+                "vital": sign,
+                "unit": unit,
+                "key_level": "device",
+                "t_start": start,
+                "t_end": end,
+                "rev": rev,
+                "final": rev == 1,
+                "lane": str(lane),
+                "part": part,
+                "key": [key for _, key in said.names[rows]],
+                "place": said.places[rows],
+                "value": said.values[rows],
+                "n": said.n[rows],
+                "coverage": said.coverage[rows],
+                "level": _column(said.levels[rows], range(5)),
+                "reason": _column(said.reasons[rows], REASONS),
+                "model": [said.models.get(i) for i in range(first, min(first + ROWS, len(said)))]
+                if said.models
+                else None,
+                "config": config,
+            },
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+        ce_id = f"{sign}|{lane}|{end}|{rev}|{part}"
+        outputs += _send(
+            (DEVICE_VITALS,), f"{sign}|{lane}", ce_id, b"city.device-vital.v1", value, end
+        )
+    return outputs
+
+
+def _column(codes: Any, words: Sequence[Any]) -> list[Any] | None:
+    """What small numbers stand for, `NONE` for null; None where all are null."""
+    if (codes == NONE).all():
+        return None
+    return [None if code == NONE else words[code] for code in codes.tolist()]
 
 
 def alert_transition(alert: Alert, number: int) -> list[Output]:

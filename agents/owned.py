@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agents.assess import Assess
 from agents.intake import Intake
 from agents.judge import Judge
 from agents.tasks import AssessTask, IntakeTask
@@ -86,29 +87,36 @@ class Owned:
         # A copy: metrics are read in a thread of their own.
         return list(self.tasks.values())
 
-    def _assessed(self) -> list[AssessTask]:
-        return [task for task in self._tasks() if isinstance(task, AssessTask)]
+    def _assessing(self) -> list[Assess]:
+        """The shards, and the parts of lanes that finish signs by themselves."""
+        found = []
+        for task in self._tasks():
+            if isinstance(task, AssessTask):
+                found.append(task.assess)
+            elif task.intake.own is not None:
+                found.append(task.intake.own.assess)
+        return found
 
     @property
     def open_panes(self) -> int:
         lanes = sum(intake.open_panes() for intake in self.lanes.values())
-        return lanes + sum(task.assess.open_windows() for task in self._assessed())
+        return lanes + sum(assess.open_windows() for assess in self._assessing())
 
     @property
     def results(self) -> int:
-        return sum(task.assess.results for task in self._assessed())
+        return sum(assess.results for assess in self._assessing())
 
     @property
     def alerts(self) -> int:
-        return sum(task.assess.alerts.count for task in self._assessed())
+        return sum(assess.alerts.count for assess in self._assessing())
 
     @property
     def alerts_standing(self) -> int:
-        return sum(task.assess.alerts.raised() for task in self._assessed())
+        return sum(assess.alerts.raised() for assess in self._assessing())
 
     @property
     def judges(self) -> list[Judge]:
-        return [one.judge for task in self._assessed() for one in task.assess.judges.values()]
+        return [one.judge for assess in self._assessing() for one in assess.judges.values()]
 
     @property
     def lost(self) -> int:

@@ -116,27 +116,33 @@ class Pipeline:
     def open_panes(self) -> int:
         """Panes that hold rows, in all lanes and in the assess task."""
         lanes = sum(intake.open_panes() for intake in self.lanes.values())
-        return lanes + sum(assess.open_windows() for assess in self.shards)
+        return lanes + sum(assess.open_windows() for assess in self._assessing)
+
+    @property
+    def _assessing(self) -> list[Assess]:
+        """The shards, and the parts of lanes that finish signs by themselves."""
+        own = (task.intake.own for task in self.tasks.values())
+        return [*self.shards, *(each.assess for each in own if each is not None)]
 
     @property
     def results(self) -> int:
         """How many results were said."""
-        return sum(assess.results for assess in self.shards)
+        return sum(assess.results for assess in self._assessing)
 
     @property
     def alerts(self) -> int:
         """How many transitions of alerts were said."""
-        return sum(assess.alerts.count for assess in self.shards)
+        return sum(assess.alerts.count for assess in self._assessing)
 
     @property
     def alerts_standing(self) -> int:
         """How many alerts are raised or clearing."""
-        return sum(assess.alerts.raised() for assess in self.shards)
+        return sum(assess.alerts.raised() for assess in self._assessing)
 
     @property
     def judges(self) -> list[Judge]:
         """The judges of all signs that have models, shard by shard."""
-        return [found.judge for assess in self.shards for found in assess.judges.values()]
+        return [found.judge for assess in self._assessing for found in assess.judges.values()]
 
     def freeze(self, whole: bool = False) -> dict[str, Frozen]:
         """The state of every task that changed since the last freeze (or of all), by name."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 from agents.expected import Expected, KnownDevices, expect, meets
 from agents.hierarchies import Hierarchy, hierarchies_of
-from agents.measures import Measure, Value, reading_of
-from agents.readers import DEVICE, PLACING, READERS, Reader
+from agents.measures import Measure, Values, reading_of
+from agents.readers import DEVICE, READERS, Reader
 from agents.shards import Shards
 from schemas.configuration import Configuration, Topic
-from schemas.fields import fields_of
+from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
 from schemas.words import TOPIC_OF, split_level
 from schemas.workdays import WorkDays
 from streams.aggregates import Family
+from streams.partitioning import partition_of
 from streams.records import Lane
-from streams.stores import MomentStore, SampledStore, SketchStore, Store
+from streams.stores import PaneStore, SampledStore, Store
 from streams.timeline import to_ms
 from streams.windows import Calendar, Hopping, Windows
 
@@ -43,12 +44,30 @@ class FoldedSign:
     windows: Windows
     family: Family
     measure: Measure
-    value: Value
+    values: Values
     lateness_ms: int
     forget_ms: int
     dimension: str | None
     at_arrival: bool
     expected: Expected
+
+    @property
+    def in_lane(self) -> bool:
+        """Whether each lane finishes the sign for its own devices.
+
+        A device reports to one lane, so nothing of another one is waited for.  Keys above devices
+        take the second hop; where they are made of the devices' values, so do these.
+        """
+        sign = self.sign
+        return (
+            isinstance(sign, WindowSign)
+            and sign.topic == "sensor"
+            and sign.base == "device"
+            and "device" in sign.keys
+            and all(key == "device" or key in LEVELS for key in sign.keys)
+            and sign.rollup in ("merge", "none")
+            and self.dimension is None
+        )
 
     def store(self) -> Store:
         """An empty store for one lane."""
@@ -57,9 +76,7 @@ class FoldedSign:
             period_s = self.sign.period_s
             period_ms = None if period_s is None else to_ms(period_s)
             return SampledStore(pane_ms, period_ms, self.forget_ms)
-        if self.family.name == "moments":
-            return MomentStore(pane_ms, self.lateness_ms)
-        return SketchStore(self.family, pane_ms, self.lateness_ms)
+        return PaneStore(self.family, pane_ms, self.lateness_ms)
 
     def matches(self, event: Any) -> bool:
         """Whether the event has the values the sign asks for."""
@@ -73,8 +90,8 @@ class StreamPlan:
     signs: tuple[FoldedSign, ...]
     device: str | None
     """The field of the thing that reports."""
-    route_key: Callable[[Any], Any]
-    """The fields that decide where an event's rows go, as one hashable value."""
+    kind_of: Callable[[Any], Any]
+    """The fields that decide which signs take an event, as one hashable value."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +126,35 @@ class Plan:
     """Event time, int64 ms, from which windows wait for lanes that were added later."""
     shards: Shards
     folded: tuple[FoldedSign, ...]
+    """What shards assess."""
+    finished: dict[str, tuple[FoldedSign, ...]]
+    """What the lanes of a topic assess themselves."""
     derived: tuple[tuple[DerivedSign, Windows], ...]
     workdays: WorkDays
     known: KnownDevices
     hierarchies: Mapping[str, Hierarchy]
     secret: bytes | None = None
     """Under which callers become hashes; None where they are not to be told apart."""
+
+    def of_lane(self, lane: Lane) -> Plan:
+        """What a lane finishes by itself, as a plan without any other lane."""
+        finished = self.finished[lane.topic]
+        partitions = self.topics[lane.topic].topic.all_partitions
+        configuration = self.configuration.model_copy(
+            update={"signs": [folded.sign for folded in finished], "shards": []}
+        )
+        return replace(
+            self,
+            configuration=configuration,
+            lanes=(lane,),
+            shards=Shards(configuration),
+            folded=tuple(
+                replace(folded, expected=_of_partition(folded.expected, lane.partition, partitions))
+                for folded in finished
+            ),
+            finished={},
+            derived=(),
+        )
 
     def lanes_of(self, streams: set[str]) -> tuple[Lane, ...]:
         """Lanes of the topics that these streams are made of."""
@@ -144,6 +184,8 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     zone = configuration.city.time_zone
     topics: dict[str, TopicPlan] = {}
     folded: dict[str, FoldedSign] = {}
+    finished: dict[str, tuple[FoldedSign, ...]] = {}
+    read = {name for s in configuration.signs if isinstance(s, DerivedSign) for name in s.inputs}
     for topic in configuration.topics:
         lateness_ms = to_ms(topic.allowed_lateness_s)
         streams = {
@@ -159,11 +201,15 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
             lateness_ms=lateness_ms,
             skew_ms=to_ms(topic.skew_s),
         )
+        own = [s for s in topics[topic.name].signs if s.in_lane and s.sign.id not in read]
+        finished[topic.name] = tuple(_with_keys(sign, ["device"], configuration) for sign in own)
         for sign in topics[topic.name].signs:
+            keys = [key for key in sign.sign.keys if sign not in own or key != "device"]
             # Of several topics of a kind, windows wait for the corrections of the latest.
             known = folded.get(sign.sign.id)
-            if known is None or known.lateness_ms < sign.lateness_ms:
-                folded[sign.sign.id] = sign
+            if keys and (known is None or known.lateness_ms < sign.lateness_ms):
+                shared = _with_keys(sign, keys, configuration) if sign in own else sign
+                folded[sign.sign.id] = shared
     derived = [(s, windows_of(s, zone)) for s in configuration.signs if isinstance(s, DerivedSign)]
     calendar = configuration.calendar
     return Plan(
@@ -174,6 +220,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         since=since_of(configuration),
         shards=Shards(configuration),
         folded=tuple(folded.values()),
+        finished=finished,
         derived=tuple(in_order(derived)),
         workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
         known=KnownDevices(configuration.register),
@@ -188,13 +235,8 @@ def _stream(stream: str, configuration: Configuration, lateness_ms: int) -> Stre
         for sign in configuration.signs
         if isinstance(sign, WindowSign | SampledSign | HistorySign) and sign.topic == stream
     )
-    known = set(fields_of(stream)) | {"place"}
-    fields = {field for field in (*PLACING, DEVICE[stream]) if field in known}
-    for sign in signs:
-        fields.update(sign.sign.match)
-        if sign.dimension is not None:
-            fields.add(sign.dimension)
-    return StreamPlan(signs, DEVICE[stream], attrgetter(*sorted(fields | {"place"})))
+    fields = sorted({field for sign in signs for field in sign.sign.match})
+    return StreamPlan(signs, DEVICE[stream], attrgetter(*fields) if fields else lambda event: None)
 
 
 def _folded(sign: Folded, configuration: Configuration, lateness_ms: int) -> FoldedSign:
@@ -211,6 +253,23 @@ def _folded(sign: Folded, configuration: Configuration, lateness_ms: int) -> Fol
         at_arrival=at_arrival,
         expected=expect(sign, dimension, configuration.register),
     )
+
+
+def _with_keys(folded: FoldedSign, keys: Sequence[str], configuration: Configuration) -> FoldedSign:
+    """A sign for some of its keys."""
+    rollup = "none" if "device" in keys else "merge"
+    sign = folded.sign.model_copy(update={"keys": list(keys), "rollup": rollup})
+    expected = expect(sign, folded.dimension, configuration.register)
+    return replace(folded, sign=sign, expected=expected)
+
+
+def _of_partition(expected: Expected, partition: int, partitions: int) -> Expected:
+    """The devices that report to a partition, as Kafka deals them out by their name."""
+    return {
+        name: key
+        for name, key in expected.items()
+        if partition_of(name[1].encode(), partitions) == partition
+    }
 
 
 def since_of(configuration: Configuration) -> dict[Lane, int]:

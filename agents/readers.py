@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from schemas.metrics import METRICS
 from schemas.places import LEVELS, at_level, level_of
 from schemas.words import BY
+from streams.cuts import Key
 from streams.identity import Identity
 
 Event = Any
@@ -15,14 +16,6 @@ Event = Any
 
 UNUSABLE = {"bad", "calib", "maint"}
 """Quality marks of values that say nothing about the city."""
-
-
-class Key(NamedTuple):
-    """What a row is counted for: ``level`` is a place level or a base kind, such as station."""
-
-    level: str
-    key: str
-    place: str
 
 
 def _of_id(e: Event, *more: object) -> Identity:
@@ -135,9 +128,6 @@ DEVICE: dict[str, str | None] = {
     "orders": None,
 }
 """The field of the thing that reports, by stream."""
-
-PLACING = ("place", "site")
-"""Fields of which keys are made, where an event has them."""
 
 
 def base_key(base: str, device_field: str | None, event: Event, dimension: str | None) -> Key:

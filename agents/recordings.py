@@ -18,9 +18,10 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from agents.shapes import HeadOf, Shapes, head_of
-from streams.event_logs import partition_of, read_lines, topic_of
+from streams.event_logs import read_lines, topic_of
 from streams.log_store import LogStore
 from streams.log_transaction import Transaction
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane, split
 
 AHEAD = 1_000_000

@@ -8,12 +8,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from agents.entries import KeyName
 from agents.folded import FoldedState
 from agents.plan import FoldedSign
+from ext.cells import Objects
 from schemas.signs import HistorySign
 from streams.aggregates import FACTS
 from streams.frozen import Frozen, decode_rows, encode_rows, grouped, under
+from streams.heads import heads_of
 from streams.timeline import BEFORE_ALL, to_ms
 
 _Noted = tuple[str, str, int, int]
@@ -32,24 +33,27 @@ class RepeatState(FoldedState):
         super().__init__(plan)
         assert isinstance(plan.sign, HistorySign)
         self.within_ms = to_ms(plan.sign.repeats.within_s)
-        self._last: dict[tuple[KeyName, int], int] = {}
+        self._last: dict[tuple[str, str, int], int] = {}
         self._noted: dict[int, list[_Noted]] = {}
         self._noted_changed: set[int] = set()
 
     def _open(self, start: int) -> None:
-        cells, noted = self._panes[start], list[_Noted]()
-        for name, (place, state) in sorted(cells.items()):
+        cells = self._panes[start] = self._panes[start].writable()
+        assert isinstance(cells, Objects)
+        noted = list[_Noted]()
+        names = [self._keys.names[number] for number in heads_of(cells).id.tolist()]
+        for name, i in sorted(zip(names, range(len(names)), strict=True)):
             repeats = 0
             # Of what happens in the same ms nothing comes before the other.
-            for t, together in groupby(state[3], key=itemgetter(0)):
+            for t, together in groupby(cells.state(i)[3], key=itemgetter(0)):
                 facts = [identities for _, identities in together]
                 for identities in facts:
-                    earlier = (self._last.get((name, one), BEFORE_ALL) for one in identities)
+                    earlier = (self._last.get((*name, one), BEFORE_ALL) for one in identities)
                     repeats += any(t - self.within_ms <= before for before in earlier)
                 for one in sorted({one for identities in facts for one in identities}):
-                    self._last[name, one] = t
+                    self._last[*name, one] = t
                     noted.append((*name, one, t))
-            cells[name] = (place, FACTS.judged(state, repeats))
+            cells.replace(i, FACTS.judged(cells.state(i), repeats))
         self._changed.add(("pane", start))
         if noted:
             self._noted[start] = noted
@@ -60,8 +64,9 @@ class RepeatState(FoldedState):
         oldest = self.last_end - self.within_ms - self.plan.windows.pane_ms
         for start in [start for start in self._noted if start < oldest]:
             for level, key, one, t in self._noted.pop(start):
-                if self._last.get(((level, key), one)) == t:
-                    del self._last[(level, key), one]
+                seen = (level, key, one)
+                if self._last.get(seen) == t:
+                    del self._last[seen]
 
     def freeze(self, *, whole: bool = False) -> Frozen:
         frozen = super().freeze(whole=whole)
@@ -81,4 +86,4 @@ class RepeatState(FoldedState):
             rows = [(level, key, one, t) for level, key, one, t in decode_rows(part)]
             self._noted[start] = rows
             for level, key, one, t in rows:
-                self._last[(level, key), one] = t
+                self._last[level, key, one] = t

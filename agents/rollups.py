@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from math import fsum
+from typing import NamedTuple
 
-from agents.entries import Entry, KeyName, missing_reason, places_above
+import numpy as np
+
+from agents.entries import KeyName, places_above
+from agents.said import NONE, UNCOVERED, WARMING, Said
+from streams.heads import Floats, Ints
 
 
-def _worst(children: list[Entry], pick: Callable[[list[float]], float]) -> tuple[float, str]:
-    value = pick([c.value for c in children if c.value is not None])
-    return value, min(c.key for c in children if c.value == value)
+class _Groups(NamedTuple):
+    """Rows of children by the place above them: the names of the places in their order, and the
+    rows, those of one place together, with where each place's begin."""
+
+    names: list[KeyName]
+    rows: Ints
+    first: Ints
 
 
 def roll_up(
-    children: Iterable[Entry],
+    children: Said,
     function: str,
     levels: tuple[str, ...],
     only: Collection[KeyName] | None = None,
-) -> list[Entry]:
-    """Entries of the places above the children, in the order of levels and keys.
+) -> Said:
+    """Rows of the places above the children, in the order of levels and keys.
 
     Parameters
     ----------
     children
-        Judged entries of the base keys that are alive.
+        Judged rows of the base keys that are alive.
     function
         ``max``, ``min`` or ``mean`` of the values, or ``share``: the part of the children whose
         value is not zero.
@@ -33,26 +42,57 @@ def roll_up(
     only
         The places wanted; None means all.
     """
-    groups: dict[KeyName, list[Entry]] = {}
-    for child in children:
-        for name in places_above(child.level, child.place, levels):
-            if only is None or name in only:
-                groups.setdefault(name, []).append(child)
-    return [_entry(name, group, function) for name, group in sorted(groups.items())]
+    groups = _grouped(children, levels, only)
+    if not groups.names:
+        return Said.of([])
+    values, first = children.values[groups.rows], groups.first
+    count = np.diff(np.append(first, len(values)))
+    present = ~np.isnan(values)
+    valid = np.add.reduceat(present, first, dtype=np.int64)
+    warming = np.logical_and.reduceat(children.reasons[groups.rows] == WARMING, first)
+    reasons = np.where(valid > 0, NONE, np.where(warming, WARMING, UNCOVERED)).astype(np.int8)
+    over, keys = _over(function, children, groups, valid)
+    details = {
+        i: {"child": keys[i], "children": int(count[i])} if keys else {"children": int(count[i])}
+        for i in np.flatnonzero(valid).tolist()
+    }
+    return Said(
+        groups.names,
+        [key for _, key in groups.names],
+        over,
+        np.add.reduceat(children.n[groups.rows], first),
+        valid / count,
+        reasons,
+        np.full(len(over), NONE, np.int8),
+        details,
+    )
 
 
-def _entry(name: KeyName, group: list[Entry], function: str) -> Entry:
-    valid = [c for c in group if c.value is not None]
-    n, coverage = sum(c.n for c in group), len(valid) / len(group)
-    level, place = name
-    if not valid:
-        return Entry(level, place, place, None, n, coverage, missing_reason(group))
-    if function in ("max", "min"):
-        value, key = _worst(valid, max if function == "max" else min)
-        detail = {"child": key}
-    elif function == "mean":
-        value, detail = fsum(c.value for c in valid if c.value is not None) / len(valid), {}
-    else:
-        value, detail = sum(c.value != 0 for c in valid) / len(valid), {}
-    detail_or_none = {**detail, "children": len(group)}
-    return Entry(level, place, place, value, n, coverage, None, detail=detail_or_none)
+def _grouped(children: Said, levels: tuple[str, ...], only: Collection[KeyName] | None) -> _Groups:
+    found: dict[KeyName, list[int]] = {}
+    for row, ((level, _), place) in enumerate(zip(children.names, children.places, strict=True)):
+        for name in places_above(level, place, levels):
+            found.setdefault(name, []).append(row)
+    names = sorted(found if only is None else [name for name in found if name in only])
+    rows = [found[name] for name in names]
+    first = np.cumsum([0, *map(len, rows)])[:-1]
+    return _Groups(names, np.array([row for group in rows for row in group], np.int64), first)
+
+
+def _over(function: str, children: Said, groups: _Groups, valid: Ints) -> tuple[Floats, list[str]]:
+    """The value of each group, NaN where it has none; and its worst child, where one decides."""
+    values = children.values[groups.rows]
+    pieces = np.split(values, groups.first[1:])
+    if function == "mean":
+        sums = [fsum(piece[~np.isnan(piece)].tolist()) for piece in pieces]
+        return np.divide(sums, valid, where=valid > 0, out=np.full(len(valid), np.nan)), []
+    if function == "share":
+        met = np.add.reduceat(~np.isnan(values) & (values != 0), groups.first, dtype=np.int64)
+        return np.divide(met, valid, where=valid > 0, out=np.full(len(valid), np.nan)), []
+    pick = np.fmax if function == "max" else np.fmin
+    worst: Floats = pick.reduceat(values, groups.first)
+    keys = []
+    for value, piece, first in zip(worst, pieces, groups.first.tolist(), strict=True):
+        rows = groups.rows[first + np.flatnonzero(piece == value)].tolist()
+        keys.append(min((children.names[row][1] for row in rows), default=""))
+    return worst, keys

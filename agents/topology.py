@@ -10,6 +10,7 @@ from agents.outputs import (
     ALERT_LOG,
     ALERTS,
     DEAD_LETTER,
+    DEVICE_VITALS,
     LATE,
     PARTIALS,
     SNAPSHOTS,
@@ -135,6 +136,7 @@ def topics_of(plan: Plan) -> list[TopicSpec]:
         ),
         # The largest by far: a week to draw history from and to compare a replay with.
         spec(VITALS_LOG, "log", "全部体征结果", "every result", kept=7 * DAY_MS),
+        spec(DEVICE_VITALS, "log", "设备体征结果", "results of devices", kept=DAY_MS),
         spec(VITALS, "latest", "最新体征", "newest result of each key"),
         # Small, and asked for after an incident or a holiday, when somebody has time to look.
         spec(ALERT_LOG, "log", "报警变化", "every transition of an alert", kept=14 * DAY_MS),

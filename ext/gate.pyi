@@ -1,5 +1,7 @@
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Sequence
 
+from ext.records import Values
 from ext.rows import Rows
 from ext.seen import Seen
 
@@ -8,7 +10,7 @@ CUT: int
 ODD: int
 UNKNOWN: int
 
-Route = tuple[Rows, int, int, int, int, int, int, int]
+Route = tuple[Rows, int, int, int, int, int, int]
 
 class Gate:
     watermark: int
@@ -28,21 +30,20 @@ class Gate:
     def take_counts(self) -> tuple[int, int, int, int, int, int]: ...
     def take_lates(self) -> list[tuple[int, int, int]]: ...
     def count_fields(self, raw: bytes) -> int | None: ...
-    def learn(
+    def shape(
         self,
-        raw: bytes,
-        sender: bytes,
         named: bytes,
         *,
         folds: bool,
         covered: int,
-        routes: Iterable[Route],
-        arrivals: Iterable[Route],
+        routes: Sequence[Route],
+        arrivals: Sequence[Route],
         period: int,
         ranged: int = ...,
         low: float = ...,
         high: float = ...,
-    ) -> bool: ...
+    ) -> int: ...
+    def learn(self, raw: bytes, sender: bytes, shape: int, slots: Sequence[int]) -> bool: ...
     def run(
-        self, values: list[bytes], logged: Sequence[int], first: int, next_cut: int
+        self, values: Values, logged: array[int], first: int, next_cut: int
     ) -> tuple[int, int]: ...

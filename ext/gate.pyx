@@ -7,16 +7,20 @@ which teaches the gate where its rows go; from then on the gate reads the variab
 records itself.  Whatever is unusual in any way goes the strict way again, so the gate accepts
 nothing that the strict way refuses, and reads nothing otherwise.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.math cimport fabs, pow, rint
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memset
 
 from ext.hashing cimport Hash, hash_of, joined, with_id
-from ext.rows cimport Buffer, Rows, push
-from ext.scanning cimport blank, literal_end, number_end, text_end
+from ext.records cimport Values
+from ext.rows cimport Buffer, Row, Rows, push
+from ext.scanning cimport blank, escaped_end, literal_end, number_end, text_end
 from ext.seen cimport LATE, NEW, NO_MEMORY, REPEAT, Seen
+
+cdef extern from *:
+    int __builtin_ctz(unsigned int x) noexcept nogil
 
 cdef enum:
     MOST_FIELDS = 32
@@ -58,16 +62,20 @@ cdef struct Field:
 
 cdef struct Route:
     Buffer* rows
-    int64_t slot, value, weight
+    int64_t value, weight
     int32_t op, i, j, k
 
-cdef struct Template:
-    Hash name, sender, named
+cdef struct Shape:
+    Hash named
     double low, high
     int64_t covered, period
-    uint32_t first
+    uint32_t first              # of the routes
     int32_t routes, arrivals, ranged
     bint folds
+
+cdef struct Template:
+    Hash name, sender
+    uint32_t shape, first       # of the slots
 
 cdef struct Record:
     uint64_t a, b, present
@@ -76,6 +84,17 @@ cdef struct Record:
     double[MOST_FIELDS] number
     const char* id
     Py_ssize_t id_size
+
+
+cdef void* room_for(void* array, Py_ssize_t wanted, Py_ssize_t* room, size_t size) except NULL:
+    """An array that has room for so many, or the same one."""
+    cdef void* found = array
+    if wanted > room[0] or array == NULL:
+        room[0] = max(wanted, room[0] + room[0] // 2, 64)
+        found = realloc(array, room[0] * size)
+        if found == NULL:
+            raise MemoryError()
+    return found
 
 
 cdef class Gate:
@@ -102,23 +121,27 @@ cdef class Gate:
 
     Examples
     --------
+    >>> from array import array
+    >>> from ext.records import Values
     >>> from ext.rows import Rows
     >>> from ext.seen import Seen
     >>> rows, ever = Rows(), float("inf")
     >>> fields = [("t", 0, 0, ever, False), ("value", 1, -ever, ever, False)]
     >>> gate = Gate(fields, Seen(), 0, 60_000, 0, 86_400_000, seed=1)
     >>> first, second = b'{"d":"a","t":1,"value":2.5}', b'{"t":2,"value":3,"d":"a"}'
-    >>> gate.run([first], [1], 0, 99) == (0, UNKNOWN)
+    >>> gate.run(Values.of([first]), array("q", [1]), 0, 99) == (0, UNKNOWN)
     True
-    >>> steps = (rows, 0, 1, 1, 0, 0, 0, 0)
-    >>> gate.learn(first, b"a", b"", folds=True, covered=0, routes=[steps], arrivals=[], period=0)
+    >>> steps = (rows, 1, 1, 0, 0, 0, 0)
+    >>> shape = gate.shape(b"", folds=True, covered=0, routes=[steps], arrivals=[], period=0)
+    >>> gate.learn(first, b"a", shape, [0])
     True
-    >>> gate.run([first, second, b"{"], [1, 2, 3], 0, 99) == (2, ODD)
+    >>> gate.run(Values.of([first, second, b"{"]), array("q", [1, 2, 3]), 0, 99) == (2, ODD)
     True
     >>> list(rows), gate.take_counts()
     ([(1, 0, 2500000, 0, 0), (2, 0, 3000000, 0, 0)], (2, 0, 0, 0, 2, 0))
     """
     cdef Field[MOST_FIELDS] field
+    cdef uint32_t[128] by_first     # the fields whose names begin with a character
     cdef int fields, end_at, id_at, seq_at, ingest_at
     cdef list names, kept
     cdef Seen seen
@@ -127,11 +150,14 @@ cdef class Gate:
     cdef int64_t[6] counts
     cdef Template* template
     cdef uint32_t* at
+    cdef Shape* kind
     cdef Route* route
-    cdef Py_ssize_t templates, template_room, slots, routes, route_room, most
+    cdef uint32_t* slot         # of each route of each template
+    cdef Py_ssize_t templates, template_room, slots, most
+    cdef Py_ssize_t shapes, shape_room, routes, route_room, used_slots, slot_room
     cdef uint64_t seed
     cdef uint8_t* known      # templates by sender; several senders may share a count
-    cdef list lates
+    cdef Buffer lates
 
     def __init__(self, fields, Seen seen not None, int64_t disorder_ms, int64_t skew_ms,
                  int64_t lateness_ms, int64_t future_ms, uint64_t seed, Py_ssize_t most=1 << 22):
@@ -153,13 +179,14 @@ cdef class Gate:
                 self.seq_at = k
             elif name == "t_ingest":
                 self.ingest_at = k
+            self.by_first[ord(name[0]) & 127] |= <uint32_t>1 << k
         self.fields = len(fields)
         self.seen = seen
         self.disorder_ms, self.skew_ms = disorder_ms, skew_ms
         self.lateness_ms, self.future_ms = lateness_ms, future_ms
         self.watermark = NOWHERE
         self.seed, self.most = seed, most
-        self.kept, self.lates = [], []
+        self.kept = []
         self.known = <uint8_t*>calloc(SENDERS, 1)
         if self.known == NULL:
             raise MemoryError()
@@ -168,14 +195,17 @@ cdef class Gate:
         free(self.known)
         free(self.template)
         free(self.at)
+        free(self.kind)
         free(self.route)
+        free(self.slot)
+        free(self.lates.row)
 
     def __len__(self):
         return self.templates
 
     def clear(self):
         """Forget all templates: their rows go elsewhere now."""
-        self.templates = self.routes = self.slots = 0
+        self.templates = self.shapes = self.routes = self.used_slots = self.slots = 0
         free(self.at)
         self.at = NULL
         memset(self.known, 0, SENDERS)
@@ -190,7 +220,13 @@ cdef class Gate:
 
     def take_lates(self):
         """``(index, event time, watermark before it)`` of late records since the last time."""
-        lates, self.lates = self.lates, []
+        cdef Py_ssize_t i
+        cdef Row* row
+        lates = []
+        for i in range(self.lates.used):
+            row = self.lates.row + i
+            lates.append((row.t, row.slot, row.value))
+        self.lates.used = 0
         return lates
 
     # -- reading
@@ -199,7 +235,7 @@ cdef class Gate:
         """Read a record; 0 unless it is odd."""
         cdef const char* end = p + size
         cdef const char* key
-        cdef const char* value
+        cdef const char* begin
         cdef Py_ssize_t key_size
         cdef int k
         cdef Hash h
@@ -233,18 +269,16 @@ cdef class Gate:
                     return -1
                 record.present |= <uint64_t>1 << k
             else:
-                value = p
+                begin = p
                 if p[0] == c'"':
-                    p = text_end(p + 1)
+                    p = escaped_end(p + 1)
                     if p != NULL:
                         p += 1
                 else:
                     p = literal_end(p)
                 if p == NULL:
                     return -1
-                h = hash_of(key, key_size + 2, self.seed)
-                h = joined(h, 0, 0)
-                h = joined(hash_of(value, p - value, h.a), h.b, 0)
+                h = hash_of(key, p - key, self.seed)
                 record.a += h.a
                 record.b += h.b
             record.count += 1
@@ -257,12 +291,13 @@ cdef class Gate:
             return 0 if blank(p + 1) == end else -1
 
     cdef inline int variable(self, const char* name, Py_ssize_t size) noexcept nogil:
+        cdef uint32_t left = self.by_first[<uint8_t>name[0] & 127]
         cdef int k
-        for k in range(self.fields):
-            if self.field[k].size == size and self.field[k].name[0] == name[0] and memcmp(
-                self.field[k].name, name, size
-            ) == 0:
+        while left:
+            k = __builtin_ctz(left)
+            if self.field[k].size == size and memcmp(self.field[k].name, name, size) == 0:
                 return k
+            left &= left - 1
         return -1
 
     cdef inline const char* read(self, const char* p, int k, Record* record) noexcept nogil:
@@ -316,25 +351,51 @@ cdef class Gate:
             return None
         return record.count
 
-    def learn(self, bytes raw not None, bytes sender not None, bytes named not None, *,
-              bint folds, int64_t covered, routes, arrivals, int64_t period,
-              int ranged=-1, double low=0.0, double high=0.0):
-        """Take all records like this plain one from now on.
+    def shape(self, bytes named not None, *, bint folds, int64_t covered, routes, arrivals,
+              int64_t period, int ranged=-1, double low=0.0, double high=0.0):
+        """What records of many senders have in common; its number, for `learn`.
 
         Parameters
         ----------
-        sender, named
-            What of the identity is the same in all of them, without an id and with one.
+        named
+            What of an identity with an id is the same in all of them.
         folds
             Whether their values mean anything.
         covered
             The ms each speaks for; -1 where it is from its time to its end.
         routes, arrivals
-            ``(rows, slot, op, i, j, k, value, weight)`` for each sign that takes them.
+            ``(rows, op, i, j, k, value, weight)`` for each sign that takes them.
         period
             What a row of an arrival speaks for, ms.
         ranged, low, high
             The variable field that has bounds of its own here, if there is one.
+        """
+        cdef Shape* shape
+        first = self.routes
+        for rows, op, i, j, k, value, weight in (*routes, *arrivals):
+            self.add_route(rows, op, i, j, k, value, weight)
+        self.kind = <Shape*>room_for(self.kind, self.shapes + 1, &self.shape_room, sizeof(Shape))
+        shape = self.kind + self.shapes
+        shape.named = hash_of(PyBytes_AS_STRING(named), PyBytes_GET_SIZE(named), 0)
+        shape.low, shape.high, shape.ranged = low, high, ranged
+        shape.covered, shape.period = covered, period
+        shape.first = first
+        shape.routes, shape.arrivals = len(routes), len(arrivals)
+        shape.folds = folds
+        self.shapes += 1
+        return self.shapes - 1
+
+    def learn(self, bytes raw not None, bytes sender not None, uint32_t shape, slots):
+        """Take all records like this plain one from now on.
+
+        Parameters
+        ----------
+        sender
+            What of the identity is the same in all of them, without an id.
+        shape
+            What `shape` gave.
+        slots
+            Where the rows of each route of the shape go, those of its arrivals last.
 
         Returns
         -------
@@ -344,8 +405,13 @@ cdef class Gate:
         cdef Record record
         cdef Template* template
         cdef Hash name
+        cdef Py_ssize_t first = self.used_slots
         if self.templates >= self.most:
             return False
+        if shape >= self.shapes:
+            raise ValueError(f"there is no shape {shape}")
+        if len(slots) != self.kind[shape].routes + self.kind[shape].arrivals:
+            raise ValueError("as many slots as the shape has routes are wanted")
         if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
             raise ValueError("the record is not plain")
         if self.find(&record) != NULL:
@@ -353,40 +419,28 @@ cdef class Gate:
         name = hash_of(PyBytes_AS_STRING(sender), PyBytes_GET_SIZE(sender), 0)
         if self.known[name.a % SENDERS] >= MOST_OF_SENDER:
             return False
+        self.slot = <uint32_t*>room_for(self.slot, first + len(slots), &self.slot_room,
+                                        sizeof(uint32_t))
+        for slot in slots:
+            self.slot[self.used_slots] = slot
+            self.used_slots += 1
         self.known[name.a % SENDERS] += 1
-        first = self.routes
-        for rows, slot, op, i, j, k, value, weight in (*routes, *arrivals):
-            self.add_route(rows, slot, op, i, j, k, value, weight)
-        if self.templates == self.template_room:
-            self.template_room = max(256, 2 * self.template_room)
-            template = <Template*>realloc(self.template, self.template_room * sizeof(Template))
-            if template == NULL:
-                raise MemoryError()
-            self.template = template
+        self.template = <Template*>room_for(self.template, self.templates + 1,
+                                            &self.template_room, sizeof(Template))
         template = self.template + self.templates
         template.name.a, template.name.b = record.a, record.b
         template.sender = name
-        template.named = hash_of(PyBytes_AS_STRING(named), PyBytes_GET_SIZE(named), 0)
-        template.low, template.high, template.ranged = low, high, ranged
-        template.covered, template.period = covered, period
-        template.first = first
-        template.routes, template.arrivals = len(routes), len(arrivals)
-        template.folds = folds
+        template.shape, template.first = shape, <uint32_t>first
         self.templates += 1
         self.index()
         return True
 
-    cdef int add_route(self, Rows rows, int64_t slot, int op, int i, int j, int k,
-                       int64_t value, int64_t weight) except -1:
+    cdef int add_route(self, Rows rows, int op, int i, int j, int k, int64_t value,
+                       int64_t weight) except -1:
         cdef Route* route
-        if self.routes == self.route_room:
-            self.route_room = max(1024, 2 * self.route_room)
-            route = <Route*>realloc(self.route, self.route_room * sizeof(Route))
-            if route == NULL:
-                raise MemoryError()
-            self.route = route
+        self.route = <Route*>room_for(self.route, self.routes + 1, &self.route_room, sizeof(Route))
         route = self.route + self.routes
-        route.rows, route.slot, route.value, route.weight = rows.buffer, slot, value, weight
+        route.rows, route.value, route.weight = rows.buffer, value, weight
         route.op, route.i, route.j, route.k = op, i, j, k
         self.routes += 1
         if not any(known is rows for known in self.kept):
@@ -418,8 +472,9 @@ cdef class Gate:
 
     # -- running
 
-    def run(self, list values not None, logged, Py_ssize_t first, int64_t next_cut):
-        """Take records from the ``first`` on.
+    def run(self, Values values not None, int64_t[::1] logged not None, Py_ssize_t first,
+            int64_t next_cut):
+        """Take records from the ``first`` on; other threads run meanwhile.
 
         Parameters
         ----------
@@ -433,37 +488,41 @@ cdef class Gate:
         (int, int)
             Index of the next record, and why it stopped: `DONE`, `CUT`, `ODD` or `UNKNOWN`.
         """
-        cdef Py_ssize_t i, count = len(values)
+        cdef Py_ssize_t i = first
+        cdef int why
+        if logged.shape[0] != values.used:
+            raise ValueError("as many times as records are wanted")
+        if first < 0:
+            raise ValueError("records are counted from 0")
+        with nogil:
+            why = self.take_all(values.at, values.size, &logged[0] if values.used else NULL,
+                                values.used, next_cut, &i)
+        if why == _NO_ROOM:
+            raise MemoryError()
+        return i, _WHY[why]
+
+    cdef int take_all(self, const char** at, const int32_t* size, const int64_t* logged,
+                      Py_ssize_t count, int64_t next_cut, Py_ssize_t* i) noexcept nogil:
         cdef Record record
         cdef int why
-        if len(logged) != count:
-            raise ValueError("as many times as records are wanted")
-        for i in range(first, count):
-            raw = values[i]
-            if not PyBytes_CheckExact(raw):
-                return i, ODD
-            if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
-                return i, ODD
-            why = self.take(&record, logged[i], i)
-            if why == _TAKEN:
-                continue
-            if why == _MOVED:
-                if self.watermark >= next_cut:
-                    return i + 1, CUT
-            elif why == _STRANGE:
-                return i, UNKNOWN
-            elif why == _UNPLAIN:
-                return i, ODD
-            else:
-                raise MemoryError()
-        return count, DONE
+        while i[0] < count:
+            if size[i[0]] < 0 or self.scan(at[i[0]], size[i[0]], &record):
+                return _UNPLAIN
+            why = self.take(&record, logged[i[0]], i[0])
+            if why != _TAKEN and why != _MOVED:
+                return why
+            i[0] += 1
+            if why == _MOVED and self.watermark >= next_cut:
+                return _MOVED
+        return _TAKEN
 
-    cdef int take(self, Record* record, int64_t logged, Py_ssize_t i) except -2:
+    cdef int take(self, Record* record, int64_t logged, Py_ssize_t i) noexcept nogil:
         cdef Template* template = self.find(record)
+        cdef Shape* shape
         cdef int64_t stated, t, oldest, before = self.watermark
         cdef Hash name
         cdef bint anchored
-        cdef int admission
+        cdef int admission, folded
         if template == NULL:
             return _STRANGE
         if not record.present & 1:
@@ -475,9 +534,8 @@ cdef class Gate:
                 return _UNPLAIN
         if t > logged + self.future_ms:
             return _UNPLAIN
-        if template.ranged >= 0 and not (
-            template.low <= record.number[template.ranged] <= template.high
-        ):
+        shape = self.kind + template.shape
+        if shape.ranged >= 0 and not shape.low <= record.number[shape.ranged] <= shape.high:
             return _UNPLAIN
         anchored = not (self.id_at >= 0 and record.present >> self.id_at & 1)
         if anchored:
@@ -485,7 +543,7 @@ cdef class Gate:
             if stated != t:
                 self.seen.roams = True
         else:
-            name = with_id(template.named, record.id, record.id_size)
+            name = with_id(shape.named, record.id, record.id_size)
         oldest = before - self.lateness_ms
         admission = self.seen.admit_hash(name, anchored, t, oldest)
         if admission == NO_MEMORY:
@@ -496,15 +554,20 @@ cdef class Gate:
         else:
             if admission == LATE:
                 self.counts[2] += 1
-                self.lates.append((i, t, before))
-            elif template.folds and self.fold(template, record, stated, t):
-                self.counts[4] += 1
-                if t < before:
-                    self.counts[5] += 1
+                if push(&self.lates, i, t, before, 0, 0):
+                    return _NO_ROOM
             else:
-                self.counts[3] += 1
-            if template.arrivals:
-                self.arrive(template, record, t, logged, before)
+                folded = self.fold(template, shape, record, stated, t) if shape.folds else 0
+                if folded < 0:
+                    return _NO_ROOM
+                if folded:
+                    self.counts[4] += 1
+                    if t < before:
+                        self.counts[5] += 1
+                else:
+                    self.counts[3] += 1
+            if shape.arrivals and self.arrive(template, shape, record, t, logged, before):
+                return _NO_ROOM
         if t - self.disorder_ms > before and t <= logged + self.skew_ms:
             self.watermark = t - self.disorder_ms
             return _MOVED
@@ -515,37 +578,38 @@ cdef class Gate:
             return <uint64_t>record.whole[self.seq_at]
         return <uint64_t>-1
 
-    cdef int fold(self, Template* template, Record* record, int64_t stated,
-                  int64_t t) except -2:
+    cdef int fold(self, Template* template, Shape* shape, Record* record, int64_t stated,
+                  int64_t t) noexcept nogil:
+        """Whether any sign takes it; -1 without memory."""
         cdef int32_t r
         cdef int taken = 0
         cdef int64_t value = 0, weight = 0
-        cdef int64_t covered = t - stated if template.covered < 0 else template.covered
-        cdef Route* route = self.route + template.first
-        for r in range(template.routes):
-            if measure(route, record, 0, &value, &weight):
-                if push(route.rows, t, route.slot, value, weight, covered):
-                    raise MemoryError()
+        cdef int64_t covered = t - stated if shape.covered < 0 else shape.covered
+        cdef Route* route = self.route + shape.first
+        cdef uint32_t* slot = self.slot + template.first
+        for r in range(shape.routes):
+            if measure(route + r, record, 0, &value, &weight):
+                if push(route[r].rows, t, slot[r], value, weight, covered):
+                    return -1
                 taken = 1
-            route += 1
         return taken
 
-    cdef int arrive(self, Template* template, Record* record, int64_t t, int64_t logged,
-                    int64_t before) except -2:
+    cdef int arrive(self, Template* template, Shape* shape, Record* record, int64_t t,
+                    int64_t logged, int64_t before) noexcept nogil:
         """Count an arrival where the lane's time is; nowhere before that has begun."""
         cdef int32_t r
         cdef int64_t value = 0, weight = 0, came = logged
         cdef int64_t at = before if t > logged + self.skew_ms else max(t, before)
-        cdef Route* route = self.route + template.first + template.routes
+        cdef Route* route = self.route + shape.first + shape.routes
+        cdef uint32_t* slot = self.slot + template.first + shape.routes
         if at == NOWHERE:
             return 0
         if self.ingest_at >= 0 and record.present >> self.ingest_at & 1:
             came = record.whole[self.ingest_at]
-        for r in range(template.arrivals):
-            if measure(route, record, came - t, &value, &weight):
-                if push(route.rows, at, route.slot, value, weight, template.period):
-                    raise MemoryError()
-            route += 1
+        for r in range(shape.arrivals):
+            if measure(route + r, record, came - t, &value, &weight):
+                if push(route[r].rows, at, slot[r], value, weight, shape.period):
+                    return -1
         return 0
 
 
@@ -555,6 +619,9 @@ cdef enum:
     _UNPLAIN = 2
     _NO_ROOM = 3
     _MOVED = 4
+
+
+_WHY = {_TAKEN: DONE, _MOVED: CUT, _STRANGE: UNKNOWN, _UNPLAIN: ODD}
 
 
 cdef inline bint measure(Route* route, Record* record, int64_t late_ms, int64_t* value,

@@ -14,14 +14,14 @@ cdef extern from *:
     #define CV_P3 0x589965cc75374cc3ULL
     typedef struct { uint64_t a, b; } cv_hash;
     static inline uint64_t cv_word(const char *p) { uint64_t w; memcpy(&w, p, 8); return w; }
+    static inline uint64_t cv_half(const char *p) { uint32_t w; memcpy(&w, p, 4); return w; }
     static inline uint64_t cv_mix(uint64_t a, uint64_t b) {
         unsigned __int128 m = (unsigned __int128)a * b;
         return (uint64_t)m ^ (uint64_t)(m >> 64);
     }
     static inline cv_hash cv_hash_of(const char *p, Py_ssize_t n, uint64_t seed) {
         cv_hash h;
-        uint64_t w, v;
-        char tail[16];
+        uint64_t w = 0, v = 0;
         Py_ssize_t left = n;
         h.a = seed ^ CV_P0;
         h.b = seed ^ CV_P1 ^ (uint64_t)n;
@@ -33,10 +33,17 @@ cdef extern from *:
             p += 16;
             left -= 16;
         }
-        memset(tail, 0, 16);
-        memcpy(tail, p, left);
-        w = cv_word(tail);
-        v = cv_word(tail + 8);
+        /* What is left overlaps itself: the size is mixed in, so it stays told apart. */
+        if (left >= 8) {
+            w = cv_word(p);
+            v = cv_word(p + left - 8);
+        } else if (left >= 4) {
+            w = cv_half(p);
+            v = cv_half(p + left - 4);
+        } else if (left) {
+            w = (uint8_t)p[0] | (uint64_t)(uint8_t)p[left >> 1] << 8;
+            v = (uint8_t)p[left - 1];
+        }
         h.a = cv_mix(w ^ CV_P2, v ^ h.a);
         h.b = cv_mix(w ^ h.b, v ^ CV_P3);
         h.a = cv_mix(h.a ^ CV_P0, (uint64_t)n ^ CV_P1);

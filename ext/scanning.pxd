@@ -8,8 +8,35 @@ cdef extern from *:
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
         1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
     };
+    #include <stdint.h>
+    #if defined(__SSE2__)
+    #include <emmintrin.h>
+    /* The first quote, backslash or control character from p on.  Loads are aligned: none of them
+       reaches into a page that the bytes are not in. */
+    static inline const char *cv_stop(const char *p) {
+        const char *at = (const char *)((uintptr_t)p & ~(uintptr_t)15);
+        unsigned mask, shift = (unsigned)(p - at);
+        for (;;) {
+            __m128i x = _mm_load_si128((const __m128i *)at);
+            __m128i quote = _mm_cmpeq_epi8(x, _mm_set1_epi8('"'));
+            __m128i slash = _mm_cmpeq_epi8(x, _mm_set1_epi8(0x5C));
+            __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1F)), x);
+            mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control));
+            mask = mask >> shift << shift;
+            if (mask) return at + __builtin_ctz(mask);
+            at += 16;
+            shift = 0;
+        }
+    }
+    #else
+    static inline const char *cv_stop(const char *p) {
+        while ((unsigned char)*p >= 0x20 && *p != '"' && *p != 0x5C) p++;
+        return p;
+    }
+    #endif
     """
     const double* POWERS "CV_POWERS"
+    const char* stop "cv_stop"(const char* p) nogil
 
 
 cdef inline const char* blank(const char* p) noexcept nogil:
@@ -20,8 +47,15 @@ cdef inline const char* blank(const char* p) noexcept nogil:
 
 cdef inline const char* text_end(const char* p) noexcept nogil:
     """The closing quote of a string that begins at ``p``; NULL if it is not plain."""
-    while <unsigned char>p[0] >= 0x20 and p[0] != c'"' and p[0] != c'\\':
-        p += 1
+    p = stop(p)
+    return p if p[0] == c'"' else NULL
+
+
+cdef inline const char* escaped_end(const char* p) noexcept nogil:
+    """The closing quote of a string that begins at ``p``, escapes or not; NULL without one."""
+    p = stop(p)
+    while p[0] == c'\\' and <unsigned char>p[1] >= 0x20:
+        p = stop(p + 2)
     return p if p[0] == c'"' else NULL
 
 

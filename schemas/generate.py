@@ -12,6 +12,7 @@ import orjson
 
 from schemas.alert import Alert
 from schemas.deadletter import DeadLetter
+from schemas.device_vital import DeviceResults
 from schemas.hotline import NEEDS, HotlineEvent
 from schemas.late import LateEvent
 from schemas.observation import Observation
@@ -28,6 +29,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "hotline-event": HotlineEvent,
     "official-warning": OfficialWarning,
     "vital-result": VitalResult,
+    "device-results": DeviceResults,
     "alert": Alert,
     "dead-letter": DeadLetter,
     "late-event": LateEvent,

@@ -15,12 +15,12 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
 from typing import TypeVar
 from zlib import crc32
 
 import msgspec
 
+from ext.records import Values
 from streams.records import Chunk
 
 _T = TypeVar("_T")
@@ -118,26 +118,13 @@ def decode(data: bytes, topic: str, partition: int, first_offset: int, start: in
         raise ValueError(f"the batch ends at offset {first_offset + count}, below {start}")
     timestamps, key_sizes, value_sizes = _columns(data, count)
     keys_at = _HEAD.size + _FIXED * count + header_size
-    sizes: Sequence[int] = key_sizes
-    if min(key_sizes) < 0:
-        sizes = [max(size, 0) for size in key_sizes]
-    values_at = keys_at + sum(sizes)
-    if min(key_sizes) < -1 or min(value_sizes) < 0 or values_at + sum(value_sizes) != len(data):
+    keys = Values.cut(data, keys_at, key_sizes)
+    values_at = keys_at + keys.size_of_all()
+    values = Values.cut(data, values_at, value_sizes)
+    if min(value_sizes) < 0 or values_at + values.size_of_all() != len(data):
         raise ValueError("damaged batch: the sizes of its records do not add up")
     if skip:
-        keys_at += sum(sizes[:skip])
-        values_at += sum(value_sizes[:skip])
-        timestamps, key_sizes, value_sizes = (
-            timestamps[skip:],
-            key_sizes[skip:],
-            value_sizes[skip:],
-        )
-        sizes = sizes[skip:]
-    keys: list[bytes | None] = list(_cut(data, keys_at, sizes)) if any(sizes) else []
-    if not keys:
-        keys = [None if size < 0 else b"" for size in key_sizes]
-    elif sizes is not key_sizes:
-        keys = [None if size < 0 else key for key, size in zip(keys, key_sizes, strict=True)]
+        keys, values, timestamps = keys[skip:], values[skip:], timestamps[skip:]
     common = not flags & _PER_RECORD and header_size
     return Chunk(
         topic,
@@ -145,7 +132,7 @@ def decode(data: bytes, topic: str, partition: int, first_offset: int, start: in
         range(first_offset + skip, first_offset + count),
         timestamps,
         keys,
-        list(_cut(data, values_at, value_sizes)),
+        values,
         _headers(_one, data, count, header_size) if common else (),
     )
 
@@ -194,13 +181,11 @@ def _joined(chunks: list[Chunk]) -> Chunk:
     first = chunks[0]
     if len(chunks) == 1:
         return first
-    timestamps = array("q")
-    keys: list[bytes | None] = []
-    values: list[bytes] = []
+    timestamps, keys, values = array("q"), Values(), Values()
     for chunk in chunks:
         timestamps.extend(chunk.timestamps)
-        keys.extend(chunk.keys)
-        values.extend(chunk.values)
+        keys.extend(Values.of(chunk.keys))
+        values.extend(Values.of(chunk.values))
     offsets = range(first.offsets[0], chunks[-1].next_offset)
     return Chunk(first.topic, first.partition, offsets, timestamps, keys, values, first.headers)
 
@@ -231,10 +216,6 @@ def _columns(data: bytes, count: int) -> tuple[array[int], array[int], array[int
         columns.append(_swapped(column))
         at += width * count
     return columns[0], columns[1], columns[2]
-
-
-def _cut(data: bytes, at: int, sizes: Sequence[int]) -> Iterator[bytes]:
-    return (data[begin:end] for begin, end in pairwise(accumulate(sizes, initial=at)))
 
 
 def _headers(decoder: msgspec.msgpack.Decoder[_T], data: bytes, count: int, size: int) -> _T:

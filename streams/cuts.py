@@ -7,15 +7,26 @@ restart that reads other batches sends the same cuts, a repeat is dropped and a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from ext.cells import Cells
 from streams.aggregates import Accumulator
+from streams.heads import heads_of
 from streams.records import Lane
 
 CutName = tuple[int, int]
 """``(offset, number of the tick)``; the number is 0 where a record made the cut."""
 
 BEGINNING: CutName = (-1, 0)
+
+
+class Key(NamedTuple):
+    """What a row is counted for: ``level`` is a place level or a base kind, such as station."""
+
+    level: str
+    key: str
+    place: str
 
 
 class Row(NamedTuple):
@@ -30,16 +41,27 @@ class Row(NamedTuple):
 class Partial(NamedTuple):
     """The rows of one sign in one pane of one lane; ``late`` where they are corrections.
 
-    ``n`` counts the rows of the whole pane that have news of it, of which ``rows`` are what one
+    ``n`` counts the rows of the whole pane that have news of it, of which ``cells`` are what one
     shard needs: whether a window holds data does not depend on how keys are spread over shards.
-    A device's sampled value that is older than the pane is no news.
+    A device's sampled value that is older than the pane is no news.  The id of a cell is the place
+    of its key in ``keys``, which may hold others too.
     """
 
     sign: str
     start: int
     late: bool
     n: int
-    rows: list[Row]
+    keys: Sequence[Key]
+    cells: Cells
+
+    @property
+    def events(self) -> int:
+        """How many rows the cells have."""
+        return int(heads_of(self.cells).n.sum())
+
+    def rows(self) -> list[Row]:
+        """The rows one by one, in the order of their keys."""
+        return sorted(Row(*self.keys[id], state) for id, state in self.cells.states())
 
 
 class Cut(NamedTuple):
@@ -61,6 +83,8 @@ class Cut(NamedTuple):
     shard: int = 0
     resumes: bool = False
     """Whether records were lost before it: the lane may have said other things in another life."""
+    local: bool = False
+    """Whether it was made in this process: its keys are then those of the lane, which grow."""
 
 
 class GapError(Exception):

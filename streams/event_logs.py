@@ -14,7 +14,6 @@ from typing import IO, Any, NamedTuple, Self
 
 import msgspec
 import zstandard
-from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".ndjson.zst")
 LINE_LIMIT = 16 << 20
@@ -24,24 +23,6 @@ _ZSTD_BLOCK = 4 << 10  # compressed; a block unpacks to at most 128 KiB for each
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LAST_MS = 253_402_300_799_999  # the end of year 9999
-
-
-@lru_cache(maxsize=1 << 17)  # the hash is pure Python; devices send again and again
-def _hash(key: bytes) -> int:
-    return int(murmur2(key)) & 0x7FFF_FFFF
-
-
-def partition_of(key: bytes | None, partitions: int) -> int:
-    """Partition of a key as Kafka's default partitioner places it (murmur2).
-
-    A record without a key goes to partition 0, so that a replay places it alike each time.
-
-    Examples
-    --------
-    >>> partition_of(b"aq-0007", 4), partition_of(None, 4)
-    (3, 0)
-    """
-    return 0 if key is None else _hash(key) % partitions
 
 
 def topic_of(path: Path) -> tuple[str, int | None]:

@@ -10,8 +10,8 @@ from zlib import crc32
 import msgspec
 
 from streams.chunk_codec import Headers, encode
-from streams.event_logs import partition_of
 from streams.log_types import Topic
+from streams.partitioning import partition_of
 from streams.records import Lane, Output
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from streams.aggregates import Family
-from streams.cuts import Cut, CutName, Partial, Row
+from streams.cuts import Cut, CutName, Key, Partial
+from streams.heads import heads_of
 from streams.records import Lane
 
 PIECE_BYTES = 256 << 10
@@ -42,6 +44,9 @@ class Piece(msgspec.Struct, array_like=True, frozen=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _PIECES = msgspec.msgpack.Decoder(Piece)
+_WHOLE = msgspec.msgpack.Decoder(
+    tuple[CutName, int, int, int | None, int, list[tuple[str, int, bool, int, list[Key], bytes]]]
+)
 
 
 def pack(cut: Cut, families: Mapping[str, Family]) -> list[bytes]:
@@ -52,7 +57,7 @@ def pack(cut: Cut, families: Mapping[str, Family]) -> list[bytes]:
     families
         How the states of each sign are written, by the sign's name.
     """
-    partials = [(*p[:4], _plain(p.rows, families[p.sign])) for p in cut.partials]
+    partials = [(*p[:4], *_plain(p, families[p.sign])) for p in cut.partials]
     whole = (cut.previous, cut.watermark, cut.announced, cut.ended_at, cut.shard, partials)
     body = _ENCODER.encode(whole)
     bodies = [body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)]
@@ -62,8 +67,17 @@ def pack(cut: Cut, families: Mapping[str, Family]) -> list[bytes]:
     ]
 
 
-def _plain(rows: list[Row], family: Family) -> list[Any]:
-    return [(*row[:3], family.dump(row.state)) for row in rows]
+def _plain(partial: Partial, family: Family) -> tuple[list[Key], bytes]:
+    """The keys that have a cell, and the cells under the numbers of these.
+
+    The bytes are numbers of the machine, in its own order: all workers are of one kind of machine.
+    """
+    ids = heads_of(partial.cells).id
+    renamed = np.full(len(partial.keys), -1, np.int64)
+    renamed[ids] = np.arange(len(ids))
+    cells = family.cells()
+    cells.merge(partial.cells, renamed)
+    return [partial.keys[id] for id in ids.tolist()], cells.dump()
 
 
 def read_piece(value: bytes) -> Piece:
@@ -109,17 +123,13 @@ class Assembler:
         return self._read(piece, body, rows=rows)
 
     def _read(self, piece: Piece, body: bytes, *, rows: bool) -> Cut:
-        previous, watermark, announced, ended_at, shard, partials = msgspec.msgpack.decode(body)
+        previous, watermark, announced, ended_at, shard, partials = _WHOLE.decode(body)
         read = [
-            Partial(sign, start, late, n, self._rows(self.families[sign], packed))
-            for sign, start, late, n, packed in (partials if rows else ())
+            Partial(sign, start, late, n, keys, self.families[sign].cells().load(cells))
+            for sign, start, late, n, keys, cells in (partials if rows else ())
         ]
-        offset, tick = previous
-        said = (piece.cut, (offset, tick), watermark, announced, read, ended_at, shard)
+        said = (piece.cut, previous, watermark, announced, read, ended_at, shard)
         return Cut(piece.lane, *said, piece.resumes)
-
-    def _rows(self, family: Family, rows: list[list[Any]]) -> list[Row]:
-        return [Row(level, key, place, family.load(state)) for level, key, place, state in rows]
 
     def dump(self) -> list[Any]:
         """Pieces that wait for others, as plain data."""

@@ -177,10 +177,12 @@ def test_stubs_have_the_names_of_their_kernels(kernel: str) -> None:
     own = {n for n, x in vars(module).items() if getattr(x, "__module__", None) == f"ext.{kernel}"}
     stub = ast.parse((ROOT / "ext" / f"{kernel}.pyi").read_text("utf-8"))
     told = [n for n in stub.body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    told = [node for node in told if not node.name.startswith("_")]
     private = {name for name in own if name.startswith("_")}
-    # A class without a constructor of its own is the kernel's inner affair.
+    # A class without a constructor of its own may be the kernel's inner affair.
     inner = {n for n in own if isinstance(getattr(module, n), type) and not has_init(module, n)}
-    assert {node.name for node in told} == own - private - inner
+    names = {node.name for node in told}
+    assert own - private - inner <= names <= own - private
     for node in told:
         if isinstance(node, ast.ClassDef):
             public = {n for n in vars(getattr(module, node.name)) if not n.startswith("_")}

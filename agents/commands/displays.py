@@ -19,7 +19,7 @@ from agents.commands.exits import complain, drop_stdout
 from agents.commands.stopping import Stop
 from agents.commands.wording import LEVELS, against, amount, key_with_name, moment
 from agents.feeds import behind
-from agents.outputs import ALERT_LOG, VITALS_LOG
+from agents.outputs import ALERT_LOG, DEVICE_VITALS, VITALS_LOG
 from agents.view import View, accounting
 from streams.records import Output
 
@@ -91,7 +91,7 @@ class JsonLines:
         """Nothing to prepare."""
 
     def publish(self, outputs: list[Output]) -> None:
-        values = [o.value for o in outputs if o.topic in (VITALS_LOG, ALERT_LOG)]
+        values = [o.value for o in outputs if o.topic in (VITALS_LOG, DEVICE_VITALS, ALERT_LOG)]
         if values:
             self.pipe.write(b"\n".join(values) + b"\n")
 

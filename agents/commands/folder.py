@@ -32,6 +32,8 @@ class About(msgspec.Struct):
     zone: str = "Asia/Shanghai"
     kinds: dict[str, str] = {}
     """Input topics and the kind of their events."""
+    partitions: dict[str, int] = {}
+    """How many each of them has."""
     lateness_ms: dict[str, int] = {}
     """How long each of them takes late events."""
     signs: dict[str, str] = {}
@@ -47,6 +49,7 @@ def describe(configuration: Configuration, config: Path | None = None) -> About:
     return About(
         zone=configuration.city.time_zone,
         kinds={topic.name: topic.kind for topic in configuration.topics},
+        partitions={t.name: t.all_partitions for t in configuration.topics},
         lateness_ms={t.name: to_ms(t.allowed_lateness_s) for t in configuration.topics},
         shapes=shapes_of(configuration.topics),
         signs={sign.id: f"{sign.name.zh} {sign.name.en}" for sign in configuration.signs},

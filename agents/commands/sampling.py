@@ -9,9 +9,9 @@ from agents.plan import Plan
 from agents.shapes import HeadOf, head_of, shapes_of
 from agents.topic_checks import Finding
 from schemas.configuration import Topic
-from streams.event_logs import partition_of
 from streams.kafka.reading import Reader, Row
 from streams.kafka.topics import FoundTopic, Settings
+from streams.partitioning import partition_of
 
 _FIELDS = {
     "sensor": "device",

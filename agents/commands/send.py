@@ -149,7 +149,7 @@ def _keyed(
     batches: Iterator[list[bytes]], topic: str, partitions: int, head: HeadOf
 ) -> Iterator[list[Emitted]]:
     from agents.recordings import Emitted
-    from streams.event_logs import partition_of
+    from streams.partitioning import partition_of
 
     timestamp = 0
     for lines in batches:

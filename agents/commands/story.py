@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from shutil import which
 from statistics import median_low
@@ -19,7 +19,8 @@ import orjson
 from agents.commands.expectations import kept
 from agents.commands.folder import opened, trimmed
 from agents.commands.wording import moment
-from agents.outputs import ALERT_LOG, TICKS, VITALS_LOG
+from agents.outputs import ALERT_LOG, DEVICE_VITALS, TICKS, VITALS_LOG
+from schemas.device_vital import rows_of
 from schemas.documents import ConfigurationError
 
 if TYPE_CHECKING:
@@ -91,9 +92,16 @@ def tell(source: Source, latest: Latest, folder: Path | None) -> Story:
     alert = orjson.loads(latest.value)
     key = f"{alert['rule']}|{alert['key_level']}|{alert['key']}".encode()
     transitions = list(source.keyed(ALERT_LOG, latest.key))
-    rows = sorted(
-        map(orjson.loads, source.keyed(VITALS_LOG, key)), key=lambda row: (row["t_end"], row["rev"])
-    )
+    rows = list(map(orjson.loads, source.keyed(VITALS_LOG, key)))
+    if alert["key_level"] == "device":
+        records = chain.from_iterable(
+            source.keyed(DEVICE_VITALS, f"{alert['rule']}|{topic}/{partition}".encode())
+            for topic, partitions in source.about.partitions.items()
+            for partition in range(partitions)
+        )
+        told = chain.from_iterable(rows_of(orjson.loads(record)) for record in records)
+        rows += (row for row in told if row["key"] == alert["key"])
+    rows.sort(key=lambda row: (row["t_end"], row["rev"]))
     about = source.about
     replay, note = (None, ON_KAFKA) if folder is None else _replay(folder, alert, about)
     return Story(latest.value, alert, transitions, around(alert, rows), about, replay, note)

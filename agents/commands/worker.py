@@ -61,7 +61,7 @@ def worker(
     from agents.commands.displays import Pipe
     from agents.commands.topics import require_topics
     from agents.metrics import Metrics
-    from agents.outputs import ALERT_LOG, VITALS_LOG
+    from agents.outputs import ALERT_LOG, DEVICE_VITALS, VITALS_LOG
     from agents.plan import compile_plan
     from agents.worker import group_of, run_worker
     from schemas.loading import load
@@ -86,7 +86,7 @@ def worker(
                 lines.begin,
                 lines.attend,
                 lines.publish,
-                (VITALS_LOG, ALERT_LOG) if as_json else (ALERT_LOG,),
+                (VITALS_LOG, DEVICE_VITALS, ALERT_LOG) if as_json else (ALERT_LOG,),
                 complain,
                 STOP.event,
             )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
-from functools import reduce
 
 from agents.hotline.orders import OpenOrder, Orders
-from streams.aggregates import Accumulator, Family
+from ext.cells import Cells
+from ext.rows import Rows
+from streams.aggregates import Family
 from streams.frozen import Frozen
 from streams.stores import Closed, Row
 from streams.timeline import BEFORE_ALL, floor_to
-
-_TOGETHER = 64
-"""Rows gathered at once: a sketch takes so many exact values without building its buckets."""
 
 
 class OpenOrders:
@@ -59,7 +58,9 @@ class OpenOrders:
     def add(self, row: Row, /) -> None:
         """Nothing: what is sampled stands in the table."""
 
-    def close_until(self, watermark: int, *, ending: bool = False) -> list[Closed]:
+    def close_until(
+        self, watermark: int, keys: array[int], *, ending: bool = False
+    ) -> list[Closed]:
         """Sample the hops up to the watermark; the rows stand 1 ms before their hop, in its pane.
 
         ``ending`` at the end of a log: no hop but the first after the last step of the log, for
@@ -75,9 +76,9 @@ class OpenOrders:
             self._pass_over(end)
         while self._folded_until < end:
             self._folded_until += hop_ms
-            rows, any_open = self._sample(self._folded_until)
-            if rows:
-                closed.append(Closed(self._folded_until - hop_ms, False, rows))
+            cells, any_open = self._sample(self._folded_until)
+            if len(cells):
+                closed.append(Closed(self._folded_until - hop_ms, False, cells))
             if not any_open:
                 self._pass_over(end)
         return closed
@@ -87,19 +88,16 @@ class OpenOrders:
         first = floor_to(self.orders.next_step(self._folded_until), self.pane_ms)
         self._folded_until = min(end, first)
 
-    def _sample(self, hop: int) -> tuple[list[tuple[int, Accumulator]], bool]:
-        slots: dict[int, list[tuple[int, int, int, int]]] = {}
-        any_open = False
+    def _sample(self, hop: int) -> tuple[Cells, bool]:
+        rows, any_open = Rows(), False
         for order in self.orders.open_at(hop):
             any_open = True
             pair = self._measure(order) if self._keep(order) else None
             if pair is not None:
-                slots.setdefault(self._slot_of(order), []).append((hop - 1, *pair, 1))
-        return [(slot, self._gathered(rows)) for slot, rows in sorted(slots.items())], any_open
-
-    def _gathered(self, rows: list[tuple[int, int, int, int]]) -> Accumulator:
-        runs = (rows[at : at + _TOGETHER] for at in range(0, len(rows), _TOGETHER))
-        return reduce(self.family.merge, map(self.family.gather, runs))
+                rows.append((hop - 1, self._slot_of(order), *pair, 1))
+        cells = self.family.cells()
+        cells.add(rows)
+        return cells, any_open
 
     def open_panes(self) -> int:
         """1 while an order is open."""

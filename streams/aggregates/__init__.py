@@ -8,9 +8,9 @@ of rows, never of their grouping.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Protocol
 
+from ext.cells import Cells
 from streams.aggregates.distinct import DISTINCT as DISTINCT
 from streams.aggregates.facts import FACTS as FACTS
 from streams.aggregates.moments import MOMENTS as MOMENTS
@@ -33,21 +33,11 @@ class Family(Protocol):
         """The accumulator of one row."""
         ...
 
-    def gather(self, rows: list[tuple[int, int, int, int]]) -> Accumulator:
-        """The accumulator of at least one row of ``(t, value, weight, covered)``."""
-        ...
-
     def merge(self, a: Accumulator, b: Accumulator) -> Accumulator: ...
 
-    def fold(self, rows: Any, pane_ms: int) -> Iterable[tuple[int, int, Accumulator]]:
-        """``(pane start, slot, accumulator)`` of packed rows; those of facts stand in a list."""
+    def cells(self) -> Cells:
+        """Where accumulators of the family are kept, without any."""
         ...
-
-    def dump(self, a: Accumulator) -> list[Any]:
-        """Plain data of at most 64-bit numbers, strings and bytes."""
-        ...
-
-    def load(self, data: list[Any]) -> Accumulator: ...
 
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS)}

@@ -6,14 +6,13 @@ cardinality estimation algorithm" (2007), with linear counting for small sets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
 from hashlib import blake2b
 from math import log
 from typing import Any
 
-from ext.rows import Rows
-from streams.aggregates.grouping import gathered
+import msgspec
+
+from ext.cells import Objects
 from streams.timeline import BEFORE_ALL
 
 EXACT = 64
@@ -46,12 +45,6 @@ class Distinct:
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, (value,), None)
 
-    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
-        return reduce(self.merge, (self.row(*row) for row in rows))
-
-    def fold(self, rows: Rows, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-        return gathered(rows, pane_ms, self.gather)
-
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]
         if a[3] is not None and b[3] is not None:
@@ -71,18 +64,8 @@ class Distinct:
             return len(a[3])
         return estimate(a[4])
 
-    def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return list(a)
-
-    def load(self, data: list[Any]) -> tuple[Any, ...]:
-        n, last_t, covered, members, registers = data
-        return (
-            n,
-            last_t,
-            covered,
-            None if members is None else tuple(members),
-            None if registers is None else tuple((int(i), int(r)) for i, r in registers),
-        )
+    def cells(self) -> Objects:
+        return Objects(self, _encode, _decode)
 
 
 def _registers(members: set[int]) -> tuple[tuple[int, int], ...]:
@@ -104,5 +87,13 @@ def estimate(registers: tuple[tuple[int, int], ...]) -> int:
         return round(_REGISTERS * log(_REGISTERS / zeros))
     return round(raw)
 
+
+def _encode(states: list[tuple[Any, ...]]) -> bytes:
+    return msgspec.msgpack.encode(states)
+
+
+_decode = msgspec.msgpack.Decoder(
+    list[tuple[int, int, int, tuple[int, ...] | None, tuple[tuple[int, int], ...] | None]]
+).decode
 
 DISTINCT = Distinct()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
 from typing import Any
 
-from streams.aggregates.grouping import gathered
+import msgspec
+
+from ext.cells import Objects
 from streams.timeline import BEFORE_ALL
 
 Fact = tuple[int, tuple[int, ...]]
@@ -35,12 +35,6 @@ class Facts:
         identities = value if isinstance(value, tuple) else (value,)
         return (1, t, covered, ((t, identities),), 0)
 
-    def gather(self, rows: list[tuple[int, Any, int, int]]) -> tuple[Any, ...]:
-        return reduce(self.merge, (self.row(*row) for row in rows))
-
-    def fold(self, rows: Any, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-        return gathered(rows, pane_ms, self.gather)
-
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         facts = tuple(sorted(a[3] + b[3])) if a[3] and b[3] else a[3] or b[3]
         return (a[0] + b[0], max(a[1], b[1]), a[2] + b[2], facts, a[4] + b[4])
@@ -49,12 +43,16 @@ class Facts:
         """The state with its facts counted: so many of them repeat earlier ones."""
         return (*a[:3], (), a[4] + repeats)
 
-    def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return list(a)
+    def cells(self) -> Objects:
+        return Objects(self, _encode, _decode)
 
-    def load(self, data: list[Any]) -> tuple[Any, ...]:
-        n, last_t, covered, facts, repeats = data
-        return (n, last_t, covered, tuple((t, tuple(ids)) for t, ids in facts), repeats)
 
+def _encode(states: list[tuple[Any, ...]]) -> bytes:
+    return msgspec.msgpack.encode(states)
+
+
+_decode = msgspec.msgpack.Decoder(
+    list[tuple[int, int, int, tuple[tuple[int, tuple[int, ...]], ...], int]]
+).decode
 
 FACTS = Facts()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
 from typing import Any
 
-from ext.rows import Rows
-from streams.aggregates.grouping import gathered
-from streams.aggregates.wide import WIDE, dump_wide, load_wide
+from ext import cells
 from streams.timeline import BEFORE_ALL
+
+WIDE = 1 << 63
+"""Beyond all values."""
 
 
 class Moments:
@@ -32,12 +31,6 @@ class Moments:
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, value, value * value, value, value, value, weight)
 
-    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
-        return reduce(self.merge, (self.row(*row) for row in rows))
-
-    def fold(self, rows: Rows, pane_ms: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-        return gathered(rows, pane_ms, self.gather)
-
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         later = a if (a[1], a[7]) >= (b[1], b[7]) else b
         return (
@@ -52,11 +45,8 @@ class Moments:
             a[8] + b[8],
         )
 
-    def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return dump_wide(a)
-
-    def load(self, data: list[Any]) -> tuple[Any, ...]:
-        return load_wide(data)
+    def cells(self) -> cells.Moments:
+        return cells.Moments()
 
 
 MOMENTS = Moments()

@@ -7,12 +7,10 @@ no bucket is ever collapsed and merging stays exact.
 
 from __future__ import annotations
 
-from collections import Counter
 from math import ceil, floor, log
 from typing import Any
 
-from ext import sketches
-from ext.rows import Rows
+from ext import cells
 from streams.timeline import BEFORE_ALL
 
 EXACT = 64
@@ -45,16 +43,6 @@ class Quantiles:
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, (value,), None)
 
-    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
-        times, values, _, covered = zip(*rows, strict=True)
-        if len(rows) > EXACT:
-            counts = Counter(map(_bucket, values))
-            return (len(rows), max(times), sum(covered), None, tuple(sorted(counts.items())))
-        return (len(rows), max(times), sum(covered), tuple(sorted(values)), None)
-
-    def fold(self, rows: Rows, pane_ms: int) -> list[tuple[int, int, tuple[Any, ...]]]:
-        return sketches.quantiles(rows, pane_ms, EXACT, _LOG_GAMMA)
-
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n, last_t, covered = a[0] + b[0], max(a[1], b[1]), a[2] + b[2]
         if n <= EXACT:
@@ -86,18 +74,8 @@ class Quantiles:
                 return middle
         raise AssertionError("the counts of the buckets are below n")
 
-    def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return list(a)
-
-    def load(self, data: list[Any]) -> tuple[Any, ...]:
-        n, last_t, covered, values, buckets = data
-        return (
-            n,
-            last_t,
-            covered,
-            None if values is None else tuple(values),
-            None if buckets is None else tuple((int(i), int(c)) for i, c in buckets),
-        )
+    def cells(self) -> cells.Quantiles:
+        return cells.Quantiles()
 
 
 def _buckets(state: tuple[Any, ...]) -> Buckets:

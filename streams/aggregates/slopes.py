@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
-from ext import sketches
-from ext.rows import Rows
-from streams.aggregates.wide import dump_wide, load_wide
+from ext import cells
 from streams.timeline import BEFORE_ALL
 
 
@@ -16,7 +13,9 @@ class Slopes:
 
     Examples
     --------
-    >>> state = SLOPES.gather([(0, 5, 0, 0), (1000, 7, 0, 0), (2000, 9, 0, 0)])
+    >>> state = SLOPES.empty
+    >>> for second, value in enumerate((5, 7, 9)):
+    ...     state = SLOPES.merge(state, SLOPES.row(1000 * second, value, 0, 0))
     >>> SLOPES.slope(state)
     0.002
     """
@@ -26,12 +25,6 @@ class Slopes:
 
     def row(self, t: int, value: int, weight: int, covered: int) -> tuple[Any, ...]:
         return (1, t, covered, value, t, t * t, t * value)
-
-    def gather(self, rows: list[tuple[int, int, int, int]]) -> tuple[Any, ...]:
-        return reduce(self.merge, (self.row(*row) for row in rows))
-
-    def fold(self, rows: Rows, pane_ms: int) -> list[tuple[int, int, tuple[Any, ...]]]:
-        return sketches.slopes(rows, pane_ms)
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         sums = (x + y for x, y in zip(a[2:], b[2:], strict=True))
@@ -43,11 +36,8 @@ class Slopes:
         spread: int = n * tt - t * t
         return None if spread == 0 else float((n * tx - t * x) / spread)
 
-    def dump(self, a: tuple[Any, ...]) -> list[Any]:
-        return dump_wide(a)
-
-    def load(self, data: list[Any]) -> tuple[Any, ...]:
-        return load_wide(data)
+    def cells(self) -> cells.Slopes:
+        return cells.Slopes()
 
 
 SLOPES = Slopes()

@@ -1,21 +1,31 @@
 """What a fetch brought of one partition, as chunks instead of records.
 
-aiokafka's decoder reads the batches: checksums, compression, and which batches are control
-records or of an aborted transaction.  An object a record would cost three times as much.
+aiokafka fetches, and knows which transactions were aborted; the batches are read here, for an
+object a record would cost more than all that is done with most of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from aiokafka.consumer.fetcher import (  # type: ignore[import-untyped]
-    PartitionRecords,
-)
+from aiokafka.consumer import fetcher  # type: ignore[import-untyped]
+from aiokafka.consumer.fetcher import PartitionRecords  # type: ignore[import-untyped]
 from aiokafka.errors import CorruptRecordException  # type: ignore[import-untyped]
+from aiokafka.record.control_record import (  # type: ignore[import-untyped]
+    ABORT_MARKER,
+    ControlRecord,
+)
 
+from ext.records import Values
+from streams.kafka.batches import Batch, Columns, RawRecords, batches
 from streams.records import Chunk, Lane
+
+# The one name by which the fetcher makes what it has fetched.
+fetcher.MemoryRecords = RawRecords
 
 CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 1 << 20
@@ -59,38 +69,45 @@ class ChunkRecords(PartitionRecords):  # type: ignore[misc]
 
     def _unpack_records(self) -> Iterator[Chunk]:
         rows, end = _Rows(), self.next_fetch_offset
-        while self._records.has_next():
-            batch = self._records.next_batch()
-            if self._check_crcs and not batch.validate_crc():
-                raise CorruptRecordException(f"{self._lane}: damaged after offset {end - 1}")
-            if self._is_readable(batch):
-                for piece in _pieces(batch, end, self._kept_headers):
-                    if rows.values and not rows.can_take(piece):
-                        yield self._chunk(rows, end)
-                        rows = _Rows()
-                    rows.extend(piece)
-                    end = rows.offsets[-1] + 1
+        for batch in batches(self._records.data):
+            for piece in _pieces(self._columns(batch, end), end, self._kept_headers):
+                if len(rows.values) and not rows.can_take(piece):
+                    yield self._chunk(rows, end)
+                    rows = _Rows()
+                rows.extend(piece)
+                end = piece.offsets[-1] + 1
             # The last records of a batch may have been compacted away.
             end = max(end, batch.next_offset)
         if end > self.next_fetch_offset:
             yield self._chunk(rows, end)
 
-    def _is_readable(self, batch: Any) -> bool:
-        if batch.producer_id is not None:
+    def _columns(self, batch: Batch, end: int) -> Columns:
+        """The records of a batch; none of a control batch, or of an aborted transaction."""
+        damaged = f"{self._lane}: damaged after offset {end - 1}"
+        if self._check_crcs and not batch.is_sound():
+            raise CorruptRecordException(damaged)
+        try:
+            columns = batch.columns()
+        except ValueError as error:
+            raise CorruptRecordException(f"{damaged}: {error}") from error
+        return columns if self._is_readable(batch, columns) else _NOTHING
+
+    def _is_readable(self, batch: Batch, columns: Columns) -> bool:
+        if batch.producer is not None:
             self._consume_aborted_up_to(batch.base_offset)
-            if batch.is_control_batch:
-                if self._contains_abort_marker(batch):
-                    self._aborted_producers.discard(batch.producer_id)
+            if batch.is_control:
+                if ControlRecord.parse(columns.keys[0]) == ABORT_MARKER:
+                    self._aborted_producers.discard(batch.producer)
                 return False
-            if batch.is_transactional and batch.producer_id in self._aborted_producers:
+            if batch.is_transactional and batch.producer in self._aborted_producers:
                 return False
-        return True
+        return not batch.is_control
 
     def _chunk(self, rows: _Rows, end: int) -> Chunk:
         began, self.next_fetch_offset = self.next_fetch_offset, end
         return Chunk(
             *self._lane,
-            rows.rising(),
+            rows.offsets or range(0),
             rows.timestamps,
             rows.keys,
             rows.values,
@@ -100,14 +117,17 @@ class ChunkRecords(PartitionRecords):  # type: ignore[misc]
         )
 
 
+_NOTHING = Columns(range(0), array("q"), Values(), Values(), None)
+
+
 @dataclass(slots=True)
 class _Rows:
     """Columns of records that have the same kept headers; `size` in bytes of values."""
 
-    offsets: list[int] = field(default_factory=list)
-    timestamps: list[int] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
+    offsets: Sequence[int] = field(default_factory=list)
+    timestamps: array[int] = field(default_factory=lambda: array("q"))
+    keys: Values = field(default_factory=Values)
+    values: Values = field(default_factory=Values)
     headers: Headers = ()
     size: int = 0
 
@@ -119,44 +139,38 @@ class _Rows:
         )
 
     def extend(self, more: _Rows) -> None:
-        self.offsets += more.offsets
+        self.offsets = _after(self.offsets, more.offsets)
         self.timestamps += more.timestamps
-        self.keys += more.keys
-        self.values += more.values
+        self.keys.extend(more.keys)
+        self.values.extend(more.values)
         self.headers = more.headers
         self.size += more.size
 
-    def rising(self) -> range | list[int]:
-        """The offsets, as a range where they have no gaps."""
-        if not self.offsets:
-            return range(0)
-        first, last = self.offsets[0], self.offsets[-1]
-        return range(first, last + 1) if last - first < len(self.offsets) else self.offsets
+
+def _after(offsets: Sequence[int], more: Sequence[int]) -> Sequence[int]:
+    """Offsets and those that follow, as a range where they have no gaps."""
+    if not offsets:
+        return more
+    if isinstance(offsets, range) and isinstance(more, range) and offsets.stop == more.start:
+        return range(offsets.start, more.stop)
+    return [*offsets, *more]
 
 
-def _pieces(batch: Iterable[Any], start: int, kept: frozenset[str]) -> Iterator[_Rows]:
+def _pieces(columns: Columns, start: int, kept: frozenset[str]) -> Iterator[_Rows]:
     """The records of a batch from offset `start` on, cut where a chunk must end."""
-    offsets, timestamps, keys, values = [], [], [], []
-    headers: list[Headers] = []
-    for record in batch:
-        offset = record.offset
-        if offset >= start:  # brokers send whole batches
-            offsets.append(offset)
-            timestamps.append(record.timestamp)
-            keys.append(record.key)
-            values.append(record.value or b"")
-            headers.append(record.headers)
-    keeps = bool(kept) and any(headers)  # no headers at all is the usual case
-    headers = [_kept(pairs, kept) for pairs in headers] if keeps else []
-    sizes = list(map(len, values))
-    for first, last in _borders(sizes, headers):
-        part = slice(first, last)
+    offsets, timestamps, keys, values, headers = columns
+    first = bisect_left(offsets, start)  # brokers send whole batches
+    keeps = headers is not None and bool(kept)
+    pairs = [_kept(each, kept) for each in headers] if headers is not None and keeps else []
+    sizes = values.sizes()
+    for begin, end in _borders(sizes, pairs, first):
+        part = slice(begin, end)
         yield _Rows(
             offsets[part],
             timestamps[part],
             keys[part],
             values[part],
-            headers[first] if headers else (),
+            pairs[begin] if pairs else (),
             sum(sizes[part]),
         )
 
@@ -165,10 +179,11 @@ def _kept(pairs: Iterable[tuple[str, bytes | None]], kept: frozenset[str]) -> He
     return tuple((name, value or b"") for name, value in pairs if name in kept)
 
 
-def _borders(sizes: list[int], headers: list[Headers]) -> Iterator[tuple[int, int]]:
-    first = size = 0
-    if headers or len(sizes) > CHUNK_RECORDS or sum(sizes) > CHUNK_BYTES:
-        for i, more in enumerate(sizes):
+def _borders(sizes: list[int], headers: list[Headers], first: int) -> Iterator[tuple[int, int]]:
+    size = 0
+    if headers or len(sizes) - first > CHUNK_RECORDS or sum(sizes[first:]) > CHUNK_BYTES:
+        for i in range(first, len(sizes)):
+            more = sizes[i]
             size += more
             if i > first and (
                 i - first == CHUNK_RECORDS
@@ -177,5 +192,5 @@ def _borders(sizes: list[int], headers: list[Headers]) -> Iterator[tuple[int, in
             ):
                 yield first, i
                 first, size = i, more
-    if sizes:
+    if first < len(sizes):
         yield first, len(sizes)

@@ -18,7 +18,10 @@ from aiokafka.consumer.fetcher import (  # type: ignore[import-untyped]
 from aiokafka.coordinator.assignors.roundrobin import (  # type: ignore[import-untyped]
     RoundRobinPartitionAssignor,
 )
-from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]
+    ConsumerStoppedError,
+    CorruptRecordException,
+)
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -166,7 +169,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return chunks
 
     def _decode_as_chunks(self, result: FetchResult, lane: Lane) -> None:
-        if type(result._partition_records) is PartitionRecords:
+        found = result._partition_records
+        if type(found) is PartitionRecords:
+            if not found._records.is_modern:
+                raise CorruptRecordException(
+                    f"{lane}: its records are in a format from before Kafka 0.11: copy them to a "
+                    "new topic"
+                )
             result._partition_records = ChunkRecords(
                 result._partition_records, lane, self.consumer.transport.kept_headers
             )

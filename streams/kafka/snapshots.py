@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.event_logs import partition_of
 from streams.kafka.outbox import Outbox
 from streams.kafka.topics import ClientErrors, Settings
+from streams.partitioning import partition_of
 from streams.snapshots import Records, Restored, SnapshotReader, crash_note
 
 _PATIENCE_S = 30.0

@@ -25,8 +25,8 @@ from mode.utils.times import Seconds, want_seconds
 from yarl import URL
 
 from streams.chunk_codec import join
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane
 from streams.transports.ahead import Ahead
 

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agents.alerts import Alerts
 from agents.entries import Entry
+from agents.levels import Scale
 from agents.outputs import ALERT_LOG
+from agents.said import Said
 from schemas.configuration import Configuration
 from schemas.judging import HourOfWeek
 from schemas.loading import load
 from schemas.signs import AlertRule
 from streams.records import Output
+from tests.kept import kept
 
 SIGN, MINUTE = "drain.depth", 60_000
 
 
+@cache
+def shipped() -> Configuration:
+    return load(environ={})
+
+
 def alerts_of(rule: dict[str, Any], *, learns: bool = False) -> Alerts:
     """Alerts of the shipped depth of water, 10/15/25/40 cm, under another alert rule."""
-    shipped = load(environ={})
-    (sign,) = (sign for sign in shipped.signs if sign.id == SIGN)
+    (sign,) = (sign for sign in shipped().signs if sign.id == SIGN)
     model = HourOfWeek(detector="hour_of_week") if learns else None
     changed = sign.model_copy(update={"alert": AlertRule(**rule), "model": model})
-    configuration: Configuration = shipped.model_copy(update={"signs": [changed]})
+    configuration: Configuration = shipped().model_copy(update={"signs": [changed]})
     return Alerts(configuration, "test")
 
 
@@ -91,3 +101,51 @@ def test_an_anomaly_is_told_where_no_level_alerts(value: float, severity: int, k
     alerts = alerts_of({"least_level": "yellow"}, learns=True)
     found = told(alerts.judge(SIGN, entry("site", value, severity, 0.55), 0, MINUTE))
     assert [one[0] for one in found] == [kind]
+
+
+KEYS = [("site", "s1"), ("site", "s2"), ("district", "440103")]
+DEPTHS = st.none() | st.sampled_from([0.0, 9.0, 10.0, 13.5, 16.0, 26.0, 45.0])
+SCORES = st.none() | st.sampled_from([0.0, 0.3, 0.45, 0.5, 0.55, 0.7, 1.0])
+
+
+@pytest.mark.parametrize("learns", [False, True], ids=["thresholds", "model"])
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.lists(st.tuples(DEPTHS, SCORES), min_size=3, max_size=3), max_size=8),
+    st.fixed_dictionaries(
+        {
+            "keys": st.sampled_from([None, ["site"]]),
+            "least_level": st.sampled_from(["blue", "yellow"]),
+            "deadband": st.sampled_from([0, 2]),
+            "on_delay_s": st.sampled_from([0, 60]),
+            "off_delay_s": st.sampled_from([0, 120]),
+        }
+    ),
+)
+def test_rows_that_are_not_concerned_say_nothing(
+    learns: bool, windows: list[Any], rule: dict[str, Any]
+) -> None:
+    """To judge some rows of a window leads to the same as to judge all of them."""
+    some, whole = alerts_of(rule, learns=learns), alerts_of(rule, learns=learns)
+    levels = some._rules[SIGN][0].levels
+    assert levels is not None
+    scale = Scale(levels)
+    for minute, row in enumerate(windows):
+        start, end = minute * MINUTE, (minute + 1) * MINUTE
+        entries = []
+        for (level, key), (value, score) in zip(KEYS, row, strict=True):
+            severity = None if value is None else scale.level(value)
+            made = entry(level, 0.0 if value is None else value, severity or 0, score)
+            reason: Any = "uncovered" if value is None else None
+            made = made._replace(key=key, value=value, severity=severity, reason=reason)
+            entries.append(made if learns else made._replace(model=None))
+        said = Said.of(entries)
+        rows = some.concerned(SIGN, said)
+        assert rows == sorted(set(rows))
+        found = [o for row in rows for o in some.judge(SIGN, said.entry(row), start, end)]
+        assert found == [o for one in entries for o in whole.judge(SIGN, one, start, end)]
+        assert kept({}, some.freeze(whole=True)) == kept({}, whole.freeze(whole=True))
+        if minute == 4:
+            parts, some = kept({}, some.freeze(whole=True)), alerts_of(rule, learns=learns)
+            some.load(parts)
+    assert some.raised() == whole.raised()

@@ -43,7 +43,7 @@ def rows(values: list[bytes], of: Plan, logged: int = T + 10**6) -> list[tuple[A
         ((partial.start - T) // MINUTE, row.key, row.place, row.state[0])
         for cut in cuts
         for partial in cut.partials
-        for row in partial.rows
+        for row in partial.rows()
     ]
 
 
@@ -117,7 +117,7 @@ def test_what_is_valid(fields: dict[str, Any], valid: int | None) -> None:
     chunk = Chunk(*LANE, range(2), [T + 10**6] * 2, [None] * 2, [first, reading(0, **fields)])
     intake = Intake(of, LANE)
     cuts = [*intake.step(chunk).cuts, *intake.tick(T + 60 * MINUTE).cuts]
-    states = [row.state for cut in cuts for p in cut.partials for row in p.rows]
+    states = [row.state for cut in cuts for p in cut.partials for row in p.rows()]
     assert [state[3] / 10**6 for state in states] == ([] if valid is None else [valid])
 
 
@@ -142,7 +142,7 @@ def test_what_is_known_of_senders_does_not_outlive_a_restore() -> None:
     later = Chunk(*LANE, [3], [T + 10**6], [None], [reading(3000, "d3", seq=1)])
     other.step(later)
     found = [
-        row for cut in other.tick(T + 60 * MINUTE).cuts for p in cut.partials for row in p.rows
+        row for cut in other.tick(T + 60 * MINUTE).cuts for p in cut.partials for row in p.rows()
     ]
     assert {row.key: row.state[0] for row in found} == {"d1": 1, "d2": 1, "d3": 2}
 

@@ -10,10 +10,11 @@ import pytest
 from agents.assess import Assess
 from agents.plan import compile_plan
 from streams.aggregates import MOMENTS
-from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.cuts import BEGINNING, Cut, CutName, Key
 from streams.frozen import SnapshotError
 from streams.records import Lane, Output
 from streams.timeline import BEFORE_ALL
+from tests.cells import partial_of
 from tests.kept import kept
 from tests.rules.configurations import CALENDAR, configuration, sensor, topic, traffic, window
 
@@ -47,9 +48,8 @@ class Sender:
         sign = "a.flow" if self.lane == TRAFFIC else "a.rain"
         partials = []
         for pane in panes:
-            state = MOMENTS.row(pane * MINUTE, 0, 0, 0)
-            row = Row("street", "440106001", "440106001", state)
-            partials.append(Partial(sign, pane * MINUTE, late, row.state[0], [row]))
+            rows = [(Key("street", "440106001", "440106001"), (pane * MINUTE, 0, 0, 0))]
+            partials.append(partial_of(sign, pane * MINUTE, MOMENTS, rows, late=late))
         name: CutName = (self.name[0] + 1, 0)
         self.rows += len(partials)
         cut = Cut(self.lane, name, self.name, minute * MINUTE, self.rows, partials)

@@ -174,11 +174,11 @@ def test_a_derived_sign_waits_for_its_inputs_and_their_corrections() -> None:
     again.load(state.dump())
     assert again.next_final() == 2 * MINUTE
     # At 2 it warms up with another n or not; at 3 the mean is another one; 4 was never said.
-    assert again.close_final(2 * MINUTE) == []
-    ((before, after),) = again.close_final(3 * MINUTE)
+    assert again.close_final(2 * MINUTE).pairs() == []
+    ((before, after),) = again.close_final(3 * MINUTE).pairs()
     assert before is not None
     assert (before.value, after.value) == (3.0, 4.0)
-    assert again.close_final(4 * MINUTE) == []
+    assert again.close_final(4 * MINUTE).pairs() == []
     assert again.next_final() == AFTER_ALL
 
 

@@ -104,7 +104,7 @@ def test_what_is_said_of_a_step() -> None:
 def sampled(at: Desk, watermark: int) -> list[Any]:
     partials = [p for fold in at.folds for p in fold.close_until(watermark, ending=False)]
     at.forget(watermark)
-    return [(p.sign, p.start, [(row[:3], row.state) for row in p.rows]) for p in partials]
+    return [(p.sign, p.start, [(row[:3], row.state) for row in p.rows()]) for p in partials]
 
 
 def test_open_orders_stand_at_every_hop_until_they_close() -> None:

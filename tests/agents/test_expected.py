@@ -11,8 +11,9 @@ from agents.folded import FoldedState
 from agents.plan import FoldedSign, compile_plan
 from schemas.devices import Device, Register
 from streams.aggregates import MOMENTS
-from streams.cuts import Partial, Row
+from streams.cuts import Key, Partial
 from streams.timeline import AFTER_ALL
+from tests.cells import partial_of
 from tests.kept import kept
 from tests.rules.configurations import configuration, sensor, topic, window
 from tests.rules.wide import arrivals
@@ -37,8 +38,8 @@ def plan(devices: list[Device], **changes: Any) -> FoldedSign:
 
 
 def heard(minute: int, key: str, value: float = 1) -> Partial:
-    state = MOMENTS.row(minute * MINUTE, round(value * 10**6), 0, MINUTE)
-    return Partial("a.rain", minute * MINUTE, False, 1, [Row("station", key, STREET, state)])
+    row = (minute * MINUTE, round(value * 10**6), 0, MINUTE)
+    return partial_of("a.rain", minute * MINUTE, MOMENTS, [(Key("station", key, STREET), row)])
 
 
 def told(state: FoldedState, until: int) -> dict[int, dict[str, Any]]:

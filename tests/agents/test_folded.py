@@ -10,7 +10,8 @@ from agents.entries import Entry
 from agents.folded import FoldedState
 from agents.plan import FoldedSign, compile_plan
 from streams.aggregates import MOMENTS
-from streams.cuts import Partial, Row
+from streams.cuts import Key, Partial
+from tests.cells import partial_of
 from tests.kept import Parts, kept
 from tests.rules.configurations import configuration, sensor, topic, window
 
@@ -34,16 +35,16 @@ def plan(**changes: Any) -> FoldedSign:
 
 def partial(minute: int, value: int, key: str = "s", place: str = STREET, **fields: Any) -> Partial:
     """One row of ``value`` mm at the beginning of a minute's pane."""
-    state = MOMENTS.row(minute * MINUTE, value * 10**6, 0, MINUTE)
-    row = Row("station", key, place, state)
-    return Partial("small.rain", minute * MINUTE, fields.get("late", False), row.state[0], [row])
+    row = (minute * MINUTE, value * 10**6, 0, MINUTE)
+    named = [(Key("station", key, place), row)]
+    return partial_of("small.rain", minute * MINUTE, MOMENTS, named, **fields)
 
 
 def closed(state: FoldedState, until: int) -> dict[int, list[Entry]]:
     """Every window that can close up to a minute, by the minute of its end."""
     found = {}
     while (end := state.next_end()) <= until * MINUTE:
-        found[end // MINUTE] = state.close(end)
+        found[end // MINUTE] = list(state.close(end))
     return found
 
 
@@ -150,7 +151,7 @@ def test_a_correction_leaves_the_place_that_the_key_had_then() -> None:
 
 
 def finals(state: FoldedState) -> list[tuple[Entry | None, Entry]]:
-    return state.close_final(state.next_final())
+    return state.close_final(state.next_final()).pairs()
 
 
 def test_late_rows_change_what_was_said_once() -> None:
@@ -202,7 +203,7 @@ def test_state_is_bounded_and_survives_a_snapshot(rollup: str) -> None:
         assert closed(state, minute) == closed(again, minute)
         while (end := state.next_final()) + 5 * MINUTE <= minute * MINUTE:
             assert again.next_final() == end
-            assert state.close_final(end) == again.close_final(end)
+            assert state.close_final(end).pairs() == again.close_final(end).pairs()
         for one in (state, again):
             one.prune(minute * MINUTE)
         restored = FoldedState(made)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import nan
 from typing import Any
 
 from agents.assess import Assess
 from agents.detectors.protocol import ALARM
-from agents.entries import Entry
 from agents.judges import SignJudge, judges_of, parameters_of
 from agents.plan import compile_plan
 from schemas.configuration import Configuration
@@ -27,8 +27,7 @@ def made(model: dict[str, Any], **fields: Any) -> Configuration:
     return configuration(signs, [topic("sensor", 1, 300)])
 
 
-def entry(value: float | None, level: str = "city", key: str = "4401") -> Entry:
-    return Entry(level, key, key, value, 1, 1.0, None if value is not None else "uncovered")
+CITY = ("city", "4401")
 
 
 def judge(model: dict[str, Any]) -> SignJudge:
@@ -46,15 +45,15 @@ def test_only_signs_with_models_have_judges() -> None:
 
 def test_only_the_keys_that_are_given_are_judged() -> None:
     found = judge(gaussian(keys=["street"]))
-    assert found.take(entry(1), MINUTE).model is None
-    street = found.take(entry(1, "street", "440106001"), MINUTE).model
+    assert found.says(CITY, 1, MINUTE) is None
+    street = found.says(("street", "440106001"), 1, MINUTE)
     assert street == {"basis": "warming", "score": None, "expected": None, "band": None}
     assert len(found.judge) == 1
 
 
 def test_a_null_is_neither_judged_nor_learned() -> None:
     found = judge(gaussian())
-    model = found.take(entry(None), MINUTE).model
+    model = found.says(CITY, nan, MINUTE)
     assert model == {"basis": "missing", "score": None, "expected": None, "band": None}
     assert found.judge.counters.skipped == 1
     assert len(found.judge) == 0
@@ -63,9 +62,9 @@ def test_a_null_is_neither_judged_nor_learned() -> None:
 def test_what_is_flagged_is_not_learned() -> None:
     found = judge(gaussian(floor=1))
     for minute, value in enumerate([10, 11, 9, 10]):
-        found.take(entry(value), minute * MINUTE)
+        found.says(CITY, value, minute * MINUTE)
     for minute in range(4, 9):
-        model = found.take(entry(1000), minute * MINUTE).model
+        model = found.says(CITY, 1000, minute * MINUTE)
         assert model is not None
         assert model["score"] >= ALARM
         assert model["expected"] == 10
@@ -77,8 +76,7 @@ def test_a_probe_changes_nothing() -> None:
     probed, calm = judge(gaussian(floor=1, probe_times=100)), judge(gaussian(floor=1))
     calm.judge._plant = lambda *_: None  # type: ignore[method-assign]
     for hour in range(30):
-        value = entry(float(hour % 5))
-        one, two = (j.take(value, hour * 60 * MINUTE) for j in (probed, calm))
+        one, two = (j.says(CITY, hour % 5, hour * 60 * MINUTE) for j in (probed, calm))
         assert one == two
     assert probed.judge.counters.probes > 20
     assert calm.judge.counters.probes == 0
@@ -94,7 +92,7 @@ def test_parameters_are_those_of_the_configuration() -> None:
 def test_models_of_a_shard_are_frozen_with_it() -> None:
     plan = compile_plan(made(gaussian()))
     assess = Assess(plan)
-    assess.judges["a.judged"].take(entry(5.0), MINUTE)
+    assess.judges["a.judged"].says(CITY, 5.0, MINUTE)
     parts = {name: encode() for name, encode in assess.freeze(whole=True).items() if encode}
     assert "judge/a.judged/keys" in parts
     again = Assess(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,8 +14,8 @@ from agents.intake import Intake, IntakeStep
 from agents.lanes import LaneTask
 from agents.plan import compile_plan
 from schemas.tick import Tick
-from streams.cuts import Cut
 from streams.records import Chunk, Lane, Output
+from tests.cells import plain
 from tests.rules.configurations import FULL
 from tests.rules.logs import Writer, chunks_of
 
@@ -68,11 +69,11 @@ class Log:
             began = ended
 
 
-Told = tuple[list[Cut], list[Output]]
+Told = tuple[list[Any], list[Output]]
 
 
 def told(steps: Sequence[IntakeStep]) -> Told:
-    cuts = [cut for step in steps for cut in step.cuts]
+    cuts = [plain(cut) for step in steps for cut in step.cuts]
     return cuts, [output for step in steps for output in step.outputs]
 
 

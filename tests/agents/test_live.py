@@ -9,6 +9,7 @@ from agents.entries import Entry
 from agents.live import Live
 from agents.outputs import VITALS, VITALS_LOG, vital_results
 from agents.plan import compile_plan
+from agents.said import Said
 from schemas.loading import load
 from schemas.vital import VitalResult
 from streams.records import Output
@@ -19,8 +20,8 @@ PLAN = compile_plan(load(environ={}))
 
 
 def result(end: int, rev: int = 0) -> list[Output]:
-    entry = Entry("city", "4401", "4401", 1.0, 1, 1.0, None)
-    return vital_results("a.sign", "1", entry, end - MINUTE, end, rev=rev, config="c", newest=True)
+    told = Said.of([Entry("city", "4401", "4401", 1.0, 1, 1.0, None)])
+    return vital_results("a.sign", "1", told, end - MINUTE, end, rev=rev, config="c", newest=True)
 
 
 def said(live: Live, outputs: list[Output], now: int) -> list[dict[str, Any]]:

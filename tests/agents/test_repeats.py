@@ -10,7 +10,8 @@ import pytest
 from agents.plan import FoldedSign, compile_plan
 from agents.repeats import RepeatState
 from streams.aggregates import FACTS
-from streams.cuts import Partial, Row
+from streams.cuts import Key, Partial
+from tests.cells import partial_of
 from tests.kept import kept
 from tests.rules.configurations import configuration, sign, topic, window
 
@@ -37,14 +38,11 @@ def plan() -> FoldedSign:
 
 
 def partial(minute: int, facts: Iterable[Fact]) -> Partial:
-    states = {}
-    for t, street, identities in facts:
-        row = FACTS.row(t * MINUTE, identities, 0, 0)
-        known = states.get(street)
-        states[street] = row if known is None else FACTS.merge(known, row)
-    rows = [Row("street", street, street, state) for street, state in sorted(states.items())]
-    n = sum(row.state[0] for row in rows)
-    return Partial("a.repeats", minute * MINUTE, False, n, rows)
+    rows = [
+        (Key("street", street, street), (t * MINUTE, identities, 0, 0))
+        for t, street, identities in facts
+    ]
+    return partial_of("a.repeats", minute * MINUTE, FACTS, rows)
 
 
 def told(state: RepeatState, until: int) -> dict[tuple[int, str], float]:

@@ -245,12 +245,12 @@ def test_a_resuming_cut_that_comes_again_forgives_nothing() -> None:
 
 
 def spoilt(record: bytes) -> bytes:
-    """The record with rows that no task can merge: their place is a number."""
-    families = families_of(PLAN)
-    (cut,) = filter(None, [Assembler(families).add(read_piece(record), (-1, 0))])
-    rows = [row._replace(place=7) for p in cut.partials for row in p.rows]  # type: ignore[arg-type]
-    (made,) = pack(cut._replace(partials=[cut.partials[0]._replace(rows=rows)]), families)
-    return made
+    """The record with rows that no task can merge: their key is not among those that are told."""
+    piece = read_piece(record)
+    (*whole, ((*told, cells),)) = msgspec.msgpack.decode(piece.body)
+    cells = cells[:8] + (9).to_bytes(8, "little") + cells[16:]
+    body = msgspec.msgpack.encode([*whole, [[*told, cells]]])
+    return msgspec.msgpack.encode(msgspec.structs.replace(piece, body=body))
 
 
 def unreadable(record: bytes) -> bytes:

@@ -4,7 +4,8 @@
 checks, from files to results in one process, by ``cityvitals replay``.  With ``--kafka`` the log
 stands in a real Apache Kafka on this machine, four partitions, lz4, and one ``cityvitals worker``
 drains it: results and alerts to Kafka, snapshots and offsets kept.  Runs begin with a worker that
-has never run, its start counts.  The log is frozen: seed 1, one reading a device and minute.
+has never run, its start counts.  The log is frozen: seed 1, one reading a device and ``--period``
+(60 s).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import msgspec
@@ -25,12 +26,13 @@ from confluent_kafka import Producer
 
 from schemas.configuration import Configuration
 from schemas.loading import load
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from tests.faults.kafka_faults import Site
 from tests.kafka.fixtures import serving
 
 COMMAND = [sys.executable, "-c", "from agents.commands import main; main()"]
 TOPIC = "city.sensor.v1"
+PERIOD_S = 60
 
 
 class _Reading(msgspec.Struct):
@@ -39,23 +41,26 @@ class _Reading(msgspec.Struct):
     t_ingest: int | None = None
 
 
-def prepare(folder: Path, events: int, devices: int) -> None:
+def prepare(folder: Path, events: int, devices: int, period_s: int = PERIOD_S) -> None:
     """Write the log as a file."""
-    options = ["--readings", str(events), "--devices", str(devices), "--seed", "1"]
-    run_command(["generate", str(folder), *options])
+    options = ["--readings", str(events), "--devices", str(devices), "--period", str(period_s)]
+    run_command(["generate", str(folder), *options, "--seed", "1"])
 
 
 def run_command(arguments: list[str]) -> dict[str, Any]:
     """Run a command of the product; the object that it prints last."""
     last = b"{}"
-    with subprocess.Popen(
-        [*COMMAND, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = line
-    if process.returncode:
-        raise SystemExit(f"{arguments[0]} ended with {process.returncode}")
+    with TemporaryFile() as told:
+        with subprocess.Popen(
+            [*COMMAND, *arguments, "--json"], stdout=subprocess.PIPE, stderr=told
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                last = line
+        if process.returncode:
+            told.seek(0)
+            why = told.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise SystemExit(f"{arguments[0]} ended with {process.returncode}: {why}")
     found: dict[str, Any] = json.loads(last)
     return found
 
@@ -134,11 +139,13 @@ def _peak_of(pid: int) -> int:
     return int(kilobytes) << 10
 
 
-def measure(events: int, devices: int, runs: int, *, kafka: bool) -> Iterator[dict[str, Any]]:
+def measure(
+    events: int, devices: int, runs: int, period_s: int = PERIOD_S, *, kafka: bool
+) -> Iterator[dict[str, Any]]:
     """The figures of each run."""
     with TemporaryDirectory(prefix="cityvitals-backlog-") as name:
         folder = Path(name)
-        prepare(folder / "log", events, devices)
+        prepare(folder / "log", events, devices, period_s)
         if not kafka:
             for _ in range(runs):
                 yield drain_embedded(folder / "log")
@@ -158,22 +165,34 @@ def measure(events: int, devices: int, runs: int, *, kafka: bool) -> Iterator[di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--devices", type=int, default=100_000)
-    parser.add_argument("--runs", type=int, default=7)
+    add = parser.add_argument
+    add("--events", type=int, default=2_000_000, help="length of the log (default 2000000)")
+    add("--devices", type=int, default=100_000, help="how many report (default 100000)")
+    add(
+        "--period",
+        type=int,
+        default=PERIOD_S,
+        help=f"seconds between two readings of a device, from 10 (default {PERIOD_S})",
+    )
+    add("--runs", type=int, default=7, help="of which the median is told (default 7)")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--kafka", action="store_true")
+    where.add_argument("--kafka", action="store_true", help="a worker and its broker, here")
     where.add_argument("--embedded", action="store_true", help="the default")
-    parser.add_argument("--json", action="store_true")
+    add("--json", action="store_true", help="one object; runs go to standard error")
     options = parser.parse_args()
+    for name in ("events", "devices", "period", "runs"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}: give 1 or more")
     runs = []
-    for found in measure(options.events, options.devices, options.runs, kafka=options.kafka):
+    sizes = (options.events, options.devices, options.runs, options.period)
+    for found in measure(*sizes, kafka=options.kafka):
         runs.append(found)
         print(found, file=sys.stderr if options.json else sys.stdout, flush=True)
     rates = [found["events_per_s"] for found in runs]
     summary = {
         "where": "kafka" if options.kafka else "embedded",
         "devices": options.devices,
+        "period_s": options.period,
         "median_events_per_s": round(statistics.median(rates)),
         "min": min(rates),
         "max": max(rates),

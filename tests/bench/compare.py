@@ -7,8 +7,14 @@ offsets committed.  The log (`cityvitals generate --profile bench`): 5 s of diso
 of 60 s begin at the grid.  One Apache Kafka on this machine, 4 partitions, lz4; DuckDB and Polars
 read the file, as batch references.
 
-Each engine reads a prefix that takes it about --seconds (at least 100,000 events), found by a few
-runs that do not count.  A run begins with a process that has never run and ends when its results
+Each engine reads a prefix of the same log that takes it about --seconds, found by a few runs that
+do not count, but of at least 100,000 events and at least 10 a device, however long it takes: else
+how many windows an event has would depend on the engine's speed.  Shorter is a prefix only where
+--events is less.  So that slow engines come to an end, 10,000 devices are the default; --devices
+says others.  Each row says how many events a device, and how many windows and rows of results an
+event its prefix has.
+
+A run begins with a process that has never run and ends when its results
 are durable and its offsets committed: its start counts, and so do the rows of the windows that are
 open when the log ends, six and more a device, which weigh most on short prefixes.  Every result is
 checked against an oracle.
@@ -41,9 +47,12 @@ from tests.faults.kafka_faults import Site
 from tests.kafka.broker import Broker
 from tests.kafka.broker_jars import MissingError
 
-LEAST = 100_000
+LEAST, LEAST_A_DEVICE = 100_000, 10
+"""Events of a prefix: in all, and of each device."""
+DEVICES = 10_000
 _LONG_ENOUGH_S = 10.0
-_SLOWEST_S = 300.0
+_SLOWEST_S, _SLOWEST = 300.0, 1_000
+"""An engine is waited for this long, and longer where it has more events than so many a second."""
 _MANY_DEVICES = 1_000_000
 
 
@@ -53,6 +62,7 @@ class Contest:
 
     folder: Path
     log: frozen_log.FrozenLog
+    devices: int
     job: Job
     broker: Broker | None
     why_no_broker: str
@@ -66,16 +76,20 @@ class Contest:
         if self.broker is None and not engine.batch:
             raise CannotRunError(self.why_no_broker)
         engine.ready()
-        events = min(LEAST, self.log.events)
+        events = least = self.least()
         if self.seconds == 0:
             return events
         while True:
             run, _ = self.run(engine, events, check=False)  # the first one warms up, too
             say(f"{engine.label}: {events:,} events in {run.wall_s:.1f} s, to find its prefix")
-            wanted = max(LEAST, round(events / run.wall_s * self.seconds, -4))
+            wanted = max(least, round(events / run.wall_s * self.seconds, -4))
             if events >= self.log.events or run.wall_s >= min(_LONG_ENOUGH_S, self.seconds / 2):
                 return min(int(wanted), self.log.events)
             events = int(min(max(wanted, 2 * events), 10 * events, self.log.events))
+
+    def least(self) -> int:
+        """The shortest prefix there may be."""
+        return min(max(LEAST, LEAST_A_DEVICE * self.devices), self.log.events)
 
     def run(self, engine: Engine, events: int, *, check: bool = True) -> tuple[Run, dict[str, int]]:
         """One run, and the comparison with the oracle."""
@@ -87,7 +101,7 @@ class Contest:
         self._runs += 1
         folder = self.folder / f"run-{self._runs}"
         folder.mkdir()
-        patience = max(_SLOWEST_S, 10 * self.seconds)
+        patience = max(_SLOWEST_S, 10 * self.seconds, events / _SLOWEST)
         place = Place(
             None if engine.batch else self.broker,
             folder,
@@ -184,7 +198,7 @@ def compare(
         missing = ""
         if broker is None:
             broker, missing = held.enter_context(a_broker(folder / "broker"))
-        contest = Contest(folder, log, job, broker, missing, seconds)
+        contest = Contest(folder, log, devices, job, broker, missing, seconds)
         sizes: dict[str, int] = {}
         failed: dict[str, str] = {}
         done: dict[str, list[tuple[Run, dict[str, int]]]] = {engine.name: [] for engine in chosen}
@@ -208,7 +222,9 @@ def compare(
                     run, check = done[engine.name][-1]
                     rate = f"{size / run.wall_s:,.0f} events/s"
                     say(f"run {number}: {engine.label}: {size:,} events, {rate}, {describe(check)}")
-        rows = [row_of(e, sizes.get(e.name), done[e.name], failed.get(e.name)) for e in chosen]
+        rows = [
+            row_of(e, sizes.get(e.name), devices, done[e.name], failed.get(e.name)) for e in chosen
+        ]
         with_ratios(rows)
         return {
             "events": events,
@@ -229,7 +245,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--events", type=int, default=20_000_000, help="length of the log, the longest prefix")
-    add("--devices", type=int, default=100_000, help="how many report (default 100000)")
+    add("--devices", type=int, default=DEVICES, help=f"how many report (default {DEVICES})")
     add("--period", type=int, default=5, help="seconds between a device's readings (default 5)")
     add("--engines", default=",".join(known), help=f"of {', '.join(known)} (default: all)")
     add("--runs", type=int, default=3, help="runs of each engine that count (default 3)")
@@ -237,7 +253,7 @@ def main() -> None:
         "--seconds",
         type=float,
         default=30.0,
-        help="what a prefix should take (default 30); 0: 100,000 events, without finding out",
+        help="what a prefix should take (default 30); 0: the shortest one, without finding out",
     )
     add("--peers", type=Path, help=f"where peers are installed (default {peers_folder()})")
     add("--json", action="store_true", help="one object with `rows` instead of a table")

@@ -28,7 +28,7 @@ from agents.outputs import ALERT_LOG, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.loading import load
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane, Output
 from tests.bench.evidence import Matcher
 from tests.bench.report import show

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import Producer
 
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from tests.bench.backlog import TOPIC, run_command
 
 AHEAD_MS = 120_000

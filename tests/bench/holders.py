@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from agents.assess import Assess
 from agents.intake import Intake
+from agents.own_signs import OwnSigns
 from agents.pipeline import Pipeline
 
 
@@ -119,16 +120,20 @@ def census(holders: Iterable[Holder], used: Callable[[], int] = used_bytes) -> l
 def holders_of(pipeline: Pipeline) -> Iterator[Holder]:
     """The parts of an engine, in the order in which they can be dropped."""
     lanes, shards = list(pipeline.lanes.values()), pipeline.shards
+    own = [lane.own for lane in lanes if lane.own is not None]
+    assessing = [*shards, *(each.assess for each in own)]
     yield Holder("gate: templates of senders", False, lambda: _each(lanes, _drop_gate))
     yield Holder("de-duplication", False, lambda: _each(lanes, _emptied_slots("_seen")))
     yield Holder("arrivals: senders", False, lambda: _each(lanes, _drop_senders))
-    yield Holder("routes of events to signs", False, lambda: _each(lanes, _drop_routes))
     yield Holder("sampled tables", False, lambda: _each(lanes, _drop_stores(sampled=True)))
     yield Holder("open panes of the lanes", True, lambda: _each(lanes, _drop_stores(sampled=False)))
     yield Holder("slots and keys of the lanes", False, lambda: _each(lanes, _emptied("_folds")))
     yield Holder("open windows of the assessment", True, lambda: _each(shards, _drop_windows))
     yield Holder("keys of the assessment", False, lambda: _each(shards, _emptied("_folded")))
-    yield Holder("models", False, lambda: _each(shards, _emptied("judges")))
+    if own:
+        yield Holder("open windows of own signs", True, lambda: _each(own, _drop_own_windows))
+        yield Holder("keys of own signs", False, lambda: _each(own, _drop_own_keys))
+    yield Holder("models", False, lambda: _each(assessing, _emptied("judges")))
     yield Holder("all else of the engine", False, lambda: _each([pipeline], _clear))
 
 
@@ -166,10 +171,6 @@ def _drop_senders(lane: Intake) -> None:
         lane._arrivals.reset()
 
 
-def _drop_routes(lane: Intake) -> None:
-    lane._events.reset()
-
-
 def _drop_stores(*, sampled: bool) -> Callable[[Intake], None]:
     def drop(lane: Intake) -> None:
         for fold in lane._folds:
@@ -184,4 +185,12 @@ def _drop_windows(shard: Assess) -> None:
         state._panes.clear()
         state._late.clear()
         state._said.clear()
-        state._sliding.clear()
+
+
+def _drop_own_windows(own: OwnSigns) -> None:
+    _drop_windows(own.assess)
+
+
+def _drop_own_keys(own: OwnSigns) -> None:
+    own._placed.clear()
+    _emptied("_folded")(own.assess)

@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 
 PANE_MS = 10_000
 HOP_PANES = 6
@@ -195,7 +195,7 @@ class Oracle:
             ``windows`` expected; of them ``equal``, ``warming`` (told to be without a value because
             they begin before the key's first punctual event), ``different`` and ``missing``;
             ``extra`` ones; ``repeated`` rows; ``untimely``: of the different and extra ones those
-            that events beyond the lateness belong to.
+            that events beyond the lateness belong to; ``rows``, all that were sent.
         """
         if self.database is not None:
             self.sql = duckdb.connect(str(self.database))
@@ -226,7 +226,8 @@ class Oracle:
                    count(*) FILTER (NOT (extra OR missing OR warming OR equal)),
                    count(*) FILTER (missing), count(*) FILTER (extra),
                    coalesce(sum(times - 1), 0)::BIGINT,
-                   count(*) FILTER (untimely AND NOT (missing OR warming OR equal))
+                   count(*) FILTER (untimely AND NOT (missing OR warming OR equal)),
+                   (SELECT count(*) FROM sent)
             FROM joined
             """
         ).fetchone()
@@ -240,6 +241,7 @@ class Oracle:
             "extra",
             "repeated",
             "untimely",
+            "rows",
         ]
         return dict(zip(names, row, strict=True))
 

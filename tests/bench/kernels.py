@@ -12,27 +12,32 @@ gate, shuffled   the same with the keys of each record in another order
 scan             the fields of a record, counted: a call a record
 templates        a sender learned: a call a sender
 repeats          an event noted in the memory of repeats: a call an event
-panes            rows folded into panes, a slot a key; and ``cut``: panes closed, by the cell
-quantiles        rows folded into sketches of quantiles, a slot a key
-slopes           rows folded into sums of slopes, a slot a key
+panes            rows folded into panes, a slot a key
+cells: merged    the cells of a closed pane merged into others under other numbers: by the cell
+quantiles        rows folded into cells of quantiles, a slot a key
+slopes           rows folded into cells of slopes, a slot a key
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from array import array
 from collections.abc import Callable, Iterator
-from math import inf, log
+from math import inf
 from random import Random
 from statistics import median
 from time import thread_time_ns as clock
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ext.cells import Cells, Moments, Quantiles, Slopes
 from ext.gate import DONE, Gate
 from ext.panes import Panes
+from ext.records import Values
 from ext.rows import Rows
 from ext.seen import Seen
-from ext.sketches import quantiles, slopes
 from tests.bench.load import fleet_of
 
 KEYS = (1_000, 100_000, 1_400_000)
@@ -48,7 +53,6 @@ _FIELDS = [
 ]
 _STEPS, _VALUE = 1, 1
 _BLOCK = 10_000
-_EXACT, _LOG_GAMMA = 64, log(1.01 / 0.99)
 
 Repeat = Callable[[int], tuple[float, int]]
 """Does the nth repeat; ns, and the events (or senders, or cells) that they were for."""
@@ -107,9 +111,9 @@ class Bench:
         for i in range(self.events):
             yield first + i * TURN_MS // self.events, self.rng.randrange(self.keys)
 
-    def records(self, number: int, *, shuffled: bool = False) -> tuple[list[bytes], list[int]]:
+    def records(self, number: int, *, shuffled: bool = False) -> tuple[list[bytes], array[int]]:
         """Records of the nth repeat, and their times."""
-        values, times = [], []
+        values, times = [], array("q")
         for t, device in self.drawn(number):
             (value,) = self.fleet.readings(device, device + 1, number, t)
             values.append(self.shuffle(value) if shuffled else value)
@@ -130,22 +134,21 @@ class Bench:
         """A gate that knows every device, its memory, the rows of each sign; and ns of that."""
         seen, rows, ns = Seen(), [Rows() for _ in range(signs)], 0
         gate = Gate(_FIELDS, seen, 5_000, 60_000, LATENESS_MS, 86_400_000, seed=1)
+        shape = gate.shape(
+            b"i",
+            folds=True,
+            covered=TURN_MS,
+            routes=[(each, _STEPS, _VALUE, 0, 0, 0, 0) for each in rows],
+            arrivals=[],
+            period=TURN_MS,
+        )
         for first in range(0, self.keys, _BLOCK):
             devices = range(first, min(first + _BLOCK, self.keys))
             raws = self.fleet.readings(first, devices.stop, 0, BEGIN)
-            routes = [[(each, d, _STEPS, _VALUE, 0, 0, 0, 0) for each in rows] for d in devices]
+            slots = [[device] * signs for device in devices]
             began = clock()
-            for raw, device, own in zip(raws, devices, routes, strict=True):
-                gate.learn(
-                    raw,
-                    self.fleet.keys[device],
-                    b"i",
-                    folds=True,
-                    covered=TURN_MS,
-                    routes=own,
-                    arrivals=[],
-                    period=TURN_MS,
-                )
+            for raw, device, own in zip(raws, devices, slots, strict=True):
+                gate.learn(raw, self.fleet.keys[device], shape, own)
             ns += clock() - began
         assert len(gate) == self.keys
         return gate, seen, rows, ns
@@ -153,10 +156,11 @@ class Bench:
     def gated(self, signs: int, *, shuffled: bool = False, panes: bool = False) -> Repeat:
         """The gate over records; with panes the rows of all signs are folded too."""
         gate, seen, rows, _ = self.taught(signs)
-        folded = [Panes(TURN_MS, LATENESS_MS) for _ in rows] if panes else []
+        folded = [Panes(TURN_MS, LATENESS_MS, Moments()) for _ in rows] if panes else []
 
         def repeat(number: int) -> tuple[float, int]:
-            values, times = self.records(number, shuffled=shuffled)
+            raws, times = self.records(number, shuffled=shuffled)
+            values = Values.of(raws)
             began = clock()
             at, why = gate.run(values, times, 0, 1 << 62)
             for each, waiting in zip(folded, rows, strict=False):
@@ -195,24 +199,35 @@ class Bench:
 
         return repeat
 
-    def folded(self, *, cut: bool) -> Repeat:
-        panes = Panes(TURN_MS, LATENESS_MS)
+    def folded(self) -> Repeat:
+        panes = Panes(TURN_MS, LATENESS_MS, Moments())
 
         def repeat(number: int) -> tuple[float, int]:
             rows = self.rows(number)
-            adding = timed(lambda: panes.add(rows))
-            began = clock()
-            closed = panes.close_until(BEGIN + (2 + number) * TURN_MS)
-            closing = clock() - began
-            cells = sum(len(found) for _, _, found in closed)
-            return (closing, cells) if cut else (adding, len(rows))
+            ns = timed(lambda: panes.add(rows))
+            panes.close_until(BEGIN + (2 + number) * TURN_MS)
+            return ns, len(rows)
 
         return repeat
 
-    def sketched(self, fold: Callable[[Rows], object]) -> Repeat:
+    def merged(self) -> Repeat:
+        ids = np.arange(self.keys)[::-1].copy()
+        places = np.zeros(self.keys, np.int64)
+
+        def repeat(number: int) -> tuple[float, int]:
+            cells, into = Moments(), Moments()
+            cells.add(self.rows(number))
+            ns = timed(lambda: into.merge(cells, ids, places))
+            assert len(into) == len(cells)
+            return ns, len(cells)
+
+        return repeat
+
+    def celled(self, kind: Cells) -> Repeat:
         def repeat(number: int) -> tuple[float, int]:
             rows = self.rows(number)
-            return timed(lambda: fold(rows)), len(rows)
+            cells = kind.fresh()
+            return timed(lambda: cells.add(rows)), len(rows)
 
         return repeat
 
@@ -224,12 +239,10 @@ class Bench:
             "scan": self.scanned,
             "templates": self.learned,
             "repeats": self.noted,
-            "panes": lambda: self.folded(cut=False),
-            "panes: cut": lambda: self.folded(cut=True),
-            "quantiles": lambda: self.sketched(
-                lambda rows: quantiles(rows, TURN_MS, _EXACT, _LOG_GAMMA)
-            ),
-            "slopes": lambda: self.sketched(lambda rows: slopes(rows, TURN_MS)),
+            "panes": self.folded,
+            "cells: merged": self.merged,
+            "quantiles": lambda: self.celled(Quantiles()),
+            "slopes": lambda: self.celled(Slopes()),
         }
         for name, make in kernels.items():
             yield cost_of(name, self.keys, 1, make(), repeats)

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from schemas.loading import load
-from tests.bench.backlog import TOPIC, _run, prepare
+from tests.bench.backlog import TOPIC, prepare, run_command
 
 EVENTS = (1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000)
 SIGNS = (1, 10, 30, 100)
@@ -75,7 +75,7 @@ def drain(log: Path, config: Path | None = None) -> dict[str, float]:
     """Replay a log; events, and ns an event."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     options = [] if config is None else ["--config", str(config)]
-    report = _run(["replay", str(log), "--speed", "max", *options])
+    report = run_command(["replay", str(log), "--speed", "max", *options])
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     events = report["total"]["read"]

@@ -19,8 +19,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from agents.city import load_readings
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from tests.bench.latencies import Latencies
 from tests.bench.schedule import Schedule, gauges_of
 

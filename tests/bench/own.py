@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from agents.outputs import VITALS_LOG
+from agents.outputs import DEVICE_VITALS, VITALS_LOG
 from agents.worker import group_of
 from schemas.configuration import Configuration
+from schemas.device_vital import rows_of
 from schemas.loading import load
 from tests.bench.backlog import TOPIC
 from tests.bench.engines import CannotRunError, Place, Run, Watch, values
@@ -21,6 +23,12 @@ from tests.faults.kafka_faults import Site
 from tests.kafka.broker import Broker
 
 _POLL_S = 0.25
+_NOT_YET = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
+"""What a broker says of a group while it makes up its mind who knows it."""
 CONFIGURATION = Path(__file__).with_name("compare.yaml")
 
 
@@ -91,7 +99,12 @@ def _drained(asking: Consumer, lanes: list[TopicPartition]) -> bool:
         return [asking.get_watermark_offsets(lane, timeout=30)[1] for lane in lanes]
 
     before = ends()
-    done = [at.offset for at in asking.committed(lanes, timeout=30)]
+    try:
+        done = [at.offset for at in asking.committed(lanes, timeout=30)]
+    except KafkaException as error:
+        if error.args[0].code() not in _NOT_YET:
+            raise
+        return False
     behind = any(offset < end for offset, end in zip(done, before, strict=True) if end)
     return not behind and ends() == before
 
@@ -116,17 +129,27 @@ class _Result(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Result).decode
+_decode_devices = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def rows(value: bytes) -> Iterator[str]:
-    """The rows of a record of the results, as lines of CSV (`tests.bench.job.OWN_COLUMNS`)."""
-    r = _decode(value)
-    number = "" if r.value is None else repr(r.value)
-    warming = "true" if r.reason == "warming" else "false"
-    yield f"{r.vital},{r.key_level},{r.key},{r.t_start},{r.n},{number},{r.rev},{warming}"
+def rows(topic: str, value: bytes) -> Iterator[str]:
+    """The rows of a record of results, as lines of CSV (`tests.bench.job.OWN_COLUMNS`).
+
+    Places stand in a topic of a row a record, devices in one of many.
+    """
+    found: Iterable[_Result] = (
+        (msgspec.convert(row, _Result) for row in rows_of(_decode_devices(value)))
+        if topic.endswith(DEVICE_VITALS)
+        else (_decode(value),)
+    )
+    for r in found:
+        number = "" if r.value is None else repr(r.value)
+        warming = "true" if r.reason == "warming" else "false"
+        yield f"{r.vital},{r.key_level},{r.key},{r.t_start},{r.n},{number},{r.rev},{warming}"
 
 
 def _write_results(broker: Broker, prefix: str, path: Path) -> None:
+    topics = [prefix + name for name in (VITALS_LOG, DEVICE_VITALS)]
     with path.open("w", encoding="utf-8") as file:
-        for _, found in values(broker, [prefix + VITALS_LOG]):
-            file.writelines(f"{row}\n" for value in found for row in rows(value))
+        for topic, found in values(broker, topics):
+            file.writelines(f"{row}\n" for value in found for row in rows(topic, value))

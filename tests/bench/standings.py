@@ -18,6 +18,7 @@ OWN = "cityvitals"
 def row_of(
     engine: Engine,
     events: int | None,
+    devices: int,
     runs: list[tuple[Run, dict[str, int]]],
     failed: str | None,
 ) -> dict[str, Any]:
@@ -46,6 +47,9 @@ def row_of(
             statistics.median(r.broker_cpu_s for r, _ in runs) / events * 1e6, 2
         ),
         "peak_mb": max(run.peak_bytes for run, _ in runs) >> 20,
+        "events_per_device": round(events / devices, 2),
+        "windows_per_event": round(worst["windows"] / events, 2),
+        "rows_per_event": round(worst["rows"] / events, 2),
         "check": worst,
         "result": describe(worst),
         "told": runs[-1][0].told,
@@ -75,6 +79,14 @@ def _short(number: int) -> str:
     return f"{size:.{2 if size < 10 else 1 if size < 100 else 0}f}{unit}"
 
 
+def _prefix(row: dict[str, Any]) -> str:
+    """What an engine was given, and what it made of it."""
+    return (
+        f"{row['events_per_device']:,g} events a device, {row['windows_per_event']:,g} windows and "
+        f"{row['rows_per_event']:,g} rows of results an event"
+    )
+
+
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the table, and under it what is to be known of each row."""
     per = report["events_per_device_and_window"]
@@ -84,7 +96,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{per['60']:g} a device and 60 s{hops}; {report['runs']} runs, interleaved"
     )
     console.print(title, highlight=False)
-    table = Table(box=SIMPLE, padding=(0, 1), pad_edge=False)
+    table = Table(box=SIMPLE, padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column("engine", no_wrap=True)
     columns = ("events", "per s", "min", "max", "CPU µs", "broker", "MB", "ours ×")
     for name in columns:
@@ -102,5 +114,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(table)
     for row in report["rows"]:
         said = [row[name] for name in ("result", "reason", "note") if row.get(name)]
+        if "events_per_s" in row:
+            said.insert(0, _prefix(row))
         batch = "batch reference, not streaming; " if row["kind"].startswith("batch") else ""
         console.print(f"{row['label']}: {batch}{'; '.join(said)}", highlight=False, markup=False)

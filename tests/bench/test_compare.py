@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.event_logs import partition_of
+from agents.outputs import DEVICE_VITALS, VITALS_LOG
+from schemas.device_vital import COLUMNS
+from streams.partitioning import partition_of
 from tests.bench import frozen_log, own
-from tests.bench.compare import compare
+from tests.bench.compare import Contest, compare
 from tests.bench.engines import CannotRunError, Engine
 from tests.bench.installs import peers_folder
 from tests.bench.job import Job, Oracle, describe
@@ -125,6 +127,33 @@ def test_results_are_held_against_it(oracle: Oracle, tmp_path: Path) -> None:
     assert "1 hold events later than 35 s" in describe(found)
 
 
+def test_results_of_places_and_of_devices_are_read() -> None:
+    common = {"vital": "bench.sum_10", "t_start": T, "rev": 1}
+    place = {**common, "key_level": "city", "key": "4401", "value": 2.5, "n": 2, "reason": None}
+    assert list(own.rows("first9." + VITALS_LOG, json.dumps(place).encode())) == [
+        f"bench.sum_10,city,4401,{T},2,2.5,1,false"
+    ]
+    columns = dict.fromkeys(COLUMNS) | {"key": ["a", "b"], "value": [1.5, None], "n": [1, 3]}
+    columns["reason"] = [None, "warming"]
+    devices = {**common, "key_level": "device", **columns}
+    assert list(own.rows("first9." + DEVICE_VITALS, json.dumps(devices).encode())) == [
+        f"bench.sum_10,device,a,{T},1,1.5,1,false",
+        f"bench.sum_10,device,b,{T},3,,1,true",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "devices", "least"),
+    [(20_000_000, 100, 100_000), (20_000_000, 100_000, 1_000_000), (300_000, 100_000, 300_000)],
+)
+def test_prefixes_have_ten_events_a_device(
+    events: int, devices: int, least: int, tmp_path: Path
+) -> None:
+    log = frozen_log.FrozenLog(tmp_path, events, {}, 4)
+    contest = Contest(tmp_path, log, devices, Job(), None, "", seconds=30.0)
+    assert contest.least() == least
+
+
 def test_the_log_ends_in_every_partition(tmp_path: Path) -> None:
     log = frozen_log.make(tmp_path / "log", 3000, 100, 5)
     assert sum(log.planted.values()) > 100
@@ -149,7 +178,7 @@ def test_an_engine_that_can_not_run_has_a_row(tmp_path: Path) -> None:
         raise AssertionError
 
     absent = Engine("absent", "Absent 1.0", run, ready, batch=True)  # type: ignore[arg-type]
-    row = row_of(absent, None, [], "is not for this machine")
+    row = row_of(absent, None, 100, [], "is not for this machine")
     assert (row["label"], row["reason"]) == ("Absent 1.0", "is not for this machine")
 
 
@@ -177,6 +206,9 @@ def test_engines_come_to_the_same(broker: Broker) -> None:
         assert check["equal"] + check["warming"] == check["windows"]
         assert row["ratio"] > 0
         assert row["cpu_us_per_event"] > 0
+        assert row["events_per_device"] == 30
+        assert row["windows_per_event"] == round(check["windows"] / 3000, 2)
+        assert row["rows_per_event"] >= row["windows_per_event"]
     assert own["check"]["extra"] == faust["check"]["extra"] == 0
     # It takes what came too late: windows that are no others' are all of such events.
     assert duckdb["check"]["extra"] == duckdb["check"]["untimely"]

@@ -10,7 +10,7 @@ import pytest
 
 from agents.plan import compile_plan
 from schemas.loading import load
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from tests.bench.latencies import Latencies, lag_of, slope_of
 from tests.bench.latency import finished
 from tests.bench.load import FLOODED, Order, Sender, Slot, fleet_of

@@ -15,9 +15,11 @@ from streams.records import Chunk
 from tests.bench.holders import CAN_COUNT, census, holders_of, used_bytes
 from tests.bench.kernels import measure
 from tests.bench.linear import TOPIC, configured, ratio, ratio_a_sign, take
-from tests.bench.load import fleet_of
+from tests.bench.load import Fleet, fleet_of
+from tests.bench.own import CONFIGURATION
 
 START_MS = 1_772_294_400_000
+counted = pytest.mark.skipif(not CAN_COUNT, reason="only glibc says what is in use")
 
 
 def test_each_kernel_is_measured() -> None:
@@ -47,24 +49,40 @@ def test_ratios_are_of_the_last_row_to_the_first() -> None:
     assert (ratio(rows), ratio_a_sign(rows)) == (2.5, 0.25)
 
 
-@pytest.mark.skipif(not CAN_COUNT, reason="only glibc says what is in use")
+def fill(pipeline: Pipeline, fleet: Fleet) -> None:
+    """Three minutes of all devices."""
+    devices = len(fleet.keys)
+    for turn in range(3):
+        t, first = START_MS + turn * 60_000, turn * devices
+        values, offsets = fleet.readings(0, devices, turn, t), range(first, first + devices)
+        pipeline.step(Chunk(TOPIC, 0, offsets, [t] * devices, [None] * devices, values))
+
+
+@counted
 def test_a_census_leaves_nothing_of_an_engine() -> None:
     """A list held beside the engine is in no part."""
     devices = 2_000
     fleet = fleet_of(devices)
     before = used_bytes()
     pipeline = Pipeline(compile_plan(load(environ={})))
-    for turn in range(3):
-        t = START_MS + turn * 60_000
-        values = fleet.readings(0, devices, turn, t)
-        times = [t] * devices
-        first = turn * devices
-        offsets = range(first, first + devices)
-        pipeline.step(Chunk(TOPIC, 0, offsets, times, [None] * devices, values))
-    del values, times
+    fill(pipeline, fleet)
     full = used_bytes()
     held = {part.name: part for part in census(holders_of(pipeline))}
     assert held["gate: templates of senders"].size > 100 * devices
     assert held["de-duplication"].size >= 3 * 16 * devices
     assert [part.name for part in held.values() if part.open_panes]
     assert sum(part.size for part in held.values()) > 0.8 * (full - before)
+
+
+@counted
+def test_a_census_tells_what_signs_hold_that_a_lane_finishes() -> None:
+    devices = 2_000
+    pipeline = Pipeline(compile_plan(load(CONFIGURATION, environ={})))
+    fill(pipeline, fleet_of(devices))
+    assert pipeline.results > 0
+    held = {part.name: part for part in census(holders_of(pipeline))}
+    windows, keys = held["open windows of own signs"], held["keys of own signs"]
+    assert (windows.open_panes, keys.open_panes) == (True, False)
+    # A quarter of the devices measure what the signs take, at least 40 bytes a window of them.
+    assert windows.size > 40 * devices // 4
+    assert keys.size > 40 * devices // 4

@@ -24,8 +24,8 @@ from schemas.loading import load
 from schemas.refusal import Refused
 from schemas.register import Device, Register, parse_register, write
 from schemas.registers import read_register
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Chunk
 
 HEAD = "device,topic,kind,place"

@@ -12,8 +12,8 @@ from agents.commands.exits import BAD, ENVIRONMENT, Fault
 from agents.commands.kafka_options import plan_of
 from agents.commands.topics import require_topics
 from agents.outputs import SNAPSHOTS, TICKS, VITALS_LOG
-from streams.event_logs import partition_of
 from streams.kafka.topics import TopicAdmin
+from streams.partitioning import partition_of
 from tests.commands.console import Cli, here
 from tests.kafka.broker import Broker
 

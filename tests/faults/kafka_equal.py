@@ -26,8 +26,8 @@ from agents.outputs import TICKS
 from agents.recordings import Emitted, append
 from schemas.configuration import Configuration
 from streams.accounting import Accounting
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Lane
 from tests.faults.kafka_faults import Site
 from tests.faults.settings import catalogue, read

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from agents.plan import Plan
 from schemas.configuration import Configuration
 from schemas.devices import Device, Register
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from tests.faults.kafka_worker import POISON
 from tests.rules.configurations import past_mean, sensor, sign, traffic, window
 from tests.rules.wide import arrivals, by_hours, created, gaussian, orders

@@ -90,14 +90,19 @@ def install(fault: str) -> None:
 
 def poison() -> None:
     """Have the core raise at records that hold the marker."""
-    decode = agents.intake.decode
+    decoder_of = agents.intake.decoder_of
 
-    def poisoned(kind: Any, raw: bytes) -> Any:
-        if POISON.encode() in raw:
-            raise RuntimeError("poisoned")
-        return decode(kind, raw)
+    def poisoned(*shape: Any) -> Any:
+        decode = decoder_of(*shape)
 
-    agents.intake.decode = poisoned
+        def decoded(raw: bytes) -> Any:
+            if POISON.encode() in raw:
+                raise RuntimeError("poisoned")
+            return decode(raw)
+
+        return decoded
+
+    agents.intake.decoder_of = poisoned
 
 
 def end_with(parent: int) -> None:

@@ -30,8 +30,8 @@ from agents.outputs import ALERT_LOG, DEAD_LETTER, LATE, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from agents.recordings import Emitted, append
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane
 from tests.faults.settings import catalogue, read, write
 from tests.kafka.checker import verdicts

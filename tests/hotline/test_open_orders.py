@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import reduce
 from random import Random
@@ -14,6 +15,7 @@ from agents.hotline.orders import OpenOrder, Orders, OrderStep
 from streams.aggregates import MOMENTS, QUANTILES, Accumulator, Family
 from streams.stores import Closed, Store
 from streams.timeline import BEFORE_ALL
+from tests.cells import state_of
 from tests.hotline.plain_orders import (
     DAY,
     HOUR,
@@ -29,6 +31,8 @@ from tests.kept import Parts, kept
 
 MINUTE = HOUR // 60
 DISORDER = 2 * HOUR
+KEYS = array("q")
+"""None: a slot is a key of its own."""
 Keep = Callable[[OpenOrder], bool]
 Measure = Callable[[OpenOrder], tuple[int, int] | None]
 Slots = dict[tuple[str | None, ...], int]
@@ -89,7 +93,7 @@ class Lane:
         self.watermark = max(self.watermark, t - DISORDER)
         if self.watermark >= self.next_cut:
             for closed, store in zip(self.closed, self.stores, strict=True):
-                closed += store.close_until(self.watermark)
+                closed += store.close_until(self.watermark, KEYS)
             self.orders.forget(self.watermark)
             self.next_cut = min(
                 self.watermark // store.pane_ms * store.pane_ms + store.pane_ms
@@ -177,7 +181,9 @@ def test_the_hops_are_those_of_the_rule(seed: int, every_record: bool) -> None:
     ]
     for slots, closed, sign in zip(lane.slots, lane.closed, signs, strict=True):
         names = list(slots)
-        named = [(c.start, {names[slot]: state for slot, state in c.rows}) for c in closed]
+        named = [
+            (c.start, {names[slot]: state for slot, state in c.cells.states()}) for c in closed
+        ]
         assert named == by_the_rule(log, *sign)
         assert named
         assert not any(c.late for c in closed)
@@ -190,7 +196,7 @@ def counted(table: Orders, hop_ms: int = 10) -> OpenOrders:
 
 def hops(closed: list[Closed]) -> list[tuple[int, int]]:
     """Start and number of orders of each pane."""
-    return [(c.start - MAY_22, sum(state[0] for _, state in c.rows)) for c in closed]
+    return [(c.start - MAY_22, sum(state[0] for _, state in c.cells.states())) for c in closed]
 
 
 def test_a_hop_tells_what_was_open_before_it() -> None:
@@ -206,45 +212,46 @@ def test_a_hop_tells_what_was_open_before_it() -> None:
     table.take(step(0, "created", MAY_22 + 12, order_id="B"))
     table.take(step(1, "merged", MAY_22 + 20, order_id="A"))
     table.take(step(0, "created", MAY_22 + 41, order_id="C"))
-    assert hops(store.close_until(MAY_22 + 19)) == [(0, 1)]
-    (pane,) = store.close_until(MAY_22 + 20)
-    assert pane == Closed(
-        MAY_22 + 10, False, [(0, MOMENTS.gather([(MAY_22 + 19, 10**6, 0, 1)] * 2))]
-    )
+    assert hops(store.close_until(MAY_22 + 19, KEYS)) == [(0, 1)]
+    (pane,) = store.close_until(MAY_22 + 20, KEYS)
+    state = state_of(MOMENTS, [(MAY_22 + 19, 10**6, 0, 1)] * 2)
+    assert (pane.start, pane.late, pane.cells.states()) == (MAY_22 + 10, False, [(0, state)])
     table.forget(MAY_22 + 20)
-    assert hops(store.close_until(MAY_22 + 30)) == [(20, 1)]
+    assert hops(store.close_until(MAY_22 + 30, KEYS)) == [(20, 1)]
     # A late step counts from the next hop on.
     table.take(step(0, "created", MAY_22 + 2, order_id="D"))
-    assert hops(store.close_until(MAY_22 + 50)) == [(30, 2), (40, 3)]
+    assert hops(store.close_until(MAY_22 + 50, KEYS)) == [(30, 2), (40, 3)]
 
 
 def test_an_order_that_is_read_ahead_makes_no_hops_before_it() -> None:
     table = orders()
     store = counted(table)
-    assert store.close_until(MAY_22) == []
+    assert store.close_until(MAY_22, KEYS) == []
     table.take(step(0, "created", MAY_22 + 9 * DAY))
-    assert store.close_until(MAY_22 + 8 * DAY) == []
-    assert [pane.start for pane in store.close_until(MAY_22 + 9 * DAY + 10)] == [MAY_22 + 9 * DAY]
+    assert store.close_until(MAY_22 + 8 * DAY, KEYS) == []
+    assert [pane.start for pane in store.close_until(MAY_22 + 9 * DAY + 10, KEYS)] == [
+        MAY_22 + 9 * DAY
+    ]
 
 
 def test_the_end_of_a_log_tells_of_no_time_after_it() -> None:
     table = orders()
     store = counted(table)
-    assert store.close_until(MAY_22 + 500, ending=True) == []
+    assert store.close_until(MAY_22 + 500, KEYS, ending=True) == []
     table.take(step(0, "created", MAY_22 + 3))
-    assert hops(store.close_until(MAY_22 + 500, ending=True)) == [(0, 1)]
-    assert store.close_until(MAY_22 + 900, ending=True) == []
-    assert hops(store.close_until(MAY_22 + 40)) == [(10, 1), (20, 1), (30, 1)]
+    assert hops(store.close_until(MAY_22 + 500, KEYS, ending=True)) == [(0, 1)]
+    assert store.close_until(MAY_22 + 900, KEYS, ending=True) == []
+    assert hops(store.close_until(MAY_22 + 40, KEYS)) == [(10, 1), (20, 1), (30, 1)]
 
 
 def test_a_jump_of_months_is_bounded_by_what_is_forgotten() -> None:
     table = orders(open_=4 * DAY)
     store = counted(table, 15 * MINUTE)
     table.take(step(0, "created", MAY_22))
-    told = store.close_until(MAY_22 + 400 * DAY)
+    told = store.close_until(MAY_22 + 400 * DAY, KEYS)
     assert 4 * 96 < len(told) <= 5 * 96
     table.take(step(0, "created", MAY_22 + 500 * DAY, order_id="B"))
-    assert len(store.close_until(MAY_22 + 500 * DAY + HOUR)) == 4
+    assert len(store.close_until(MAY_22 + 500 * DAY + HOUR, KEYS)) == 4
 
 
 def test_a_slot_may_hold_any_number_of_orders() -> None:
@@ -253,7 +260,8 @@ def test_a_slot_may_hold_any_number_of_orders() -> None:
         made = MAY_22 - number * HOUR
         table.take(step(0, "created", MAY_22, order_id=f"A{number}", t_created=made))
     store = OpenOrders(table, HOUR, every, lambda order: 0, age, QUANTILES)
-    ((_, _, ((_, state),)),) = store.close_until(MAY_22 + HOUR)
+    (pane,) = store.close_until(MAY_22 + HOUR, KEYS)
+    ((_, state),) = pane.cells.states()
     plain = [QUANTILES.row(MAY_22 + HOUR - 1, (1 + n) * 10**6, 0, 1) for n in range(300)]
     assert state == reduce(QUANTILES.merge, plain)
     middle = QUANTILES.quantile(state, 0.5)

@@ -11,13 +11,13 @@ import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka import decoding
+from streams.kafka.batches import RawRecords
 from streams.kafka.decoding import ChunkRecords
 from streams.records import Chunk, Lane
 
@@ -94,7 +94,7 @@ class Log:
         """The answer of a broker, in whole batches from the one that has the offset."""
         wanted = [data for data, end in self.batches if end > offset][:batches]
         aborted = [(p, first) for p, first, marker in self.aborted if marker >= offset]
-        at, data = TopicPartition(*LANE), MemoryRecords(b"".join(wanted))
+        at, data = TopicPartition(*LANE), RawRecords(b"".join(wanted))
         return PartitionRecords(at, data, aborted, offset, None, None, True, READ_COMMITTED)
 
 

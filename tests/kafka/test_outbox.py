@@ -12,10 +12,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from schemas.kafka import Kafka
-from streams.event_logs import partition_of
 from streams.kafka import outbox as outbox_module
 from streams.kafka.connection import client_settings
 from streams.kafka.outbox import Outbox, OutboxError
+from streams.partitioning import partition_of
 from streams.records import Output
 from tests.kafka.broker import Broker
 

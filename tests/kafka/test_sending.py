@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from agents.commands.cli import app
 from agents.outputs import ALERT_LOG, ALERTS, DEAD_LETTER, VITALS, VITALS_LOG
-from streams.event_logs import head, partition_of, read_lines
+from streams.event_logs import head, read_lines
 from streams.kafka.reading import Reader, Row
 from streams.kafka.sending import Sender
 from streams.kafka.topics import AwayError, TopicAdmin
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from tests.commands.console import SCRIPT, TIMEOUT_S, Ended
 from tests.kafka.broker import Broker
 

@@ -216,10 +216,10 @@ def test_a_failure_is_told_of_the_record_at_which_it_came(monkeypatch: pytest.Mo
     wanted = other.step(whole).cuts[-1].name[0]
     cut = Intake._cut
 
-    def failing(self: Intake, name: tuple[int, int], *rest: Any) -> Any:
+    def failing(self: Intake, result: Any, name: tuple[int, int], *rest: Any) -> Any:
         if name[0] == wanted:
             raise ZeroDivisionError
-        return cut(self, name, *rest)
+        return cut(self, result, name, *rest)
 
     monkeypatch.setattr(Intake, "_cut", failing)
     with pytest.raises(StepError) as failed:

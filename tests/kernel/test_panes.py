@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ext.cells import Moments, Objects
 from ext.panes import Panes
 from ext.rows import Rows
-from streams.aggregates import MOMENTS, Accumulator
+from streams.aggregates import FACTS, MOMENTS, QUANTILES, SLOPES, Accumulator, Family
+from tests.cells import states_of
 
 Row = tuple[int, int, int, int, int]
 Name = tuple[int, bool]
+States = Callable[[list[Row]], list[tuple[int, Accumulator]]]
 Closed = list[tuple[int, bool, list[tuple[int, Accumulator]]]]
 
 DAY_MS = 86_400_000
@@ -28,16 +31,17 @@ VALUE = st.integers(-(2**59), 2**59)
 class PlainPanes:
     """Every row kept in a list, and sorted into panes when they are asked for."""
 
-    def __init__(self, pane_ms: int, lateness_ms: int) -> None:
+    def __init__(self, pane_ms: int, lateness_ms: int, states: States | None = None) -> None:
         self.pane_ms, self.lateness_ms = pane_ms, lateness_ms
+        self.states = all_moments if states is None else states
         self.watermark: int | None = None
         self.waiting: list[tuple[int, bool, Row]] = []
 
     def add(self, rows: list[Row]) -> None:
         for row in rows:
             start = row[0] // self.pane_ms * self.pane_ms
-            closed = self.watermark is not None and start + self.pane_ms <= self.watermark
-            self.waiting.append((start, closed, row))
+            late = self.watermark is not None and start + self.pane_ms <= self.watermark
+            self.waiting.append((start, late, row))
 
     def close_until(self, watermark: int) -> Closed:
         due = [
@@ -48,12 +52,15 @@ class PlainPanes:
         self.waiting = [w for w in self.waiting if (w[1], w[0], w[2]) not in due]
         known = self.watermark
         self.watermark = watermark if known is None else max(watermark, known)
-        closed = []
+        found = []
         for late, start in sorted({(late, start) for late, start, _ in due}):
             rows = [row for row_late, s, row in due if (row_late, s) == (late, start)]
-            slots = sorted({row[1] for row in rows})
-            closed.append((start, late, [(slot, moments(rows, slot)) for slot in slots]))
-        return closed
+            found.append((start, late, self.states(rows)))
+        return found
+
+
+def all_moments(rows: list[Row]) -> list[tuple[int, Accumulator]]:
+    return [(slot, moments(rows, slot)) for slot in sorted({row[1] for row in rows})]
 
 
 def moments(rows: list[Row], slot: int) -> Accumulator:
@@ -64,6 +71,11 @@ def moments(rows: list[Row], slot: int) -> Accumulator:
     squares = sum(value * value for value in values)
     extremes = (min(values), max(values))
     return (len(mine), last_t, covered, sum(values), squares, *extremes, last_value, weight)
+
+
+def closed(panes: Panes, watermark: int) -> Closed:
+    """What is closed, as plain data."""
+    return [(start, late, cells.states()) for start, late, cells in panes.close_until(watermark)]
 
 
 def encoded(frozen: Mapping[Name, Callable[[], bytes] | None]) -> dict[Name, bytes]:
@@ -100,10 +112,10 @@ def test_panes_are_those_of_plain_python(
     case: tuple[int, int, list[list[Row] | int]], rng: Random
 ) -> None:
     pane, lateness, turns = case
-    panes, plain = Panes(pane, lateness), PlainPanes(pane, lateness)
+    panes, plain = Panes(pane, lateness, Moments()), PlainPanes(pane, lateness)
     for turn in [*turns, 2**60]:
         if isinstance(turn, int):
-            assert panes.close_until(turn) == plain.close_until(turn)
+            assert closed(panes, turn) == plain.close_until(turn)
         else:
             # In any number of calls.
             cut = rng.randrange(len(turn) + 1)
@@ -113,10 +125,29 @@ def test_panes_are_those_of_plain_python(
         if rng.randrange(3) == 0:
             state = encoded(panes.freeze(whole=True))
             closed_until = panes.closed_until
-            panes = Panes(pane, lateness)
+            panes = Panes(pane, lateness, Moments())
             panes.load(closed_until, state)
             assert encoded(panes.freeze(whole=True)) == state
     assert panes.open_panes == 0
+
+
+@pytest.mark.parametrize("family", [QUANTILES, SLOPES], ids=lambda f: str(f.name))
+@settings(deadline=None, max_examples=40)
+@given(steps())
+def test_panes_of_another_kind(
+    family: Family, case: tuple[int, int, list[list[Row] | int]]
+) -> None:
+    def states(rows: list[Row]) -> list[tuple[int, Accumulator]]:
+        return states_of(family, [(slot, (t, *rest)) for t, slot, *rest in rows])  # type: ignore[misc]
+
+    pane, lateness, turns = case
+    panes, plain = Panes(pane, lateness, family.cells()), PlainPanes(pane, lateness, states)
+    for turn in [*turns, 2**60]:
+        if isinstance(turn, int):
+            assert closed(panes, turn) == plain.close_until(turn)
+        else:
+            panes.add(Rows(turn))
+            plain.add(turn)
 
 
 @settings(deadline=None)
@@ -124,19 +155,19 @@ def test_panes_are_those_of_plain_python(
     st.lists(st.tuples(st.just(0), st.just(0), VALUE, INT64, st.integers(0, 10**9)), max_size=99)
 )
 def test_a_cell_is_the_merge_of_its_rows(rows: list[Row]) -> None:
-    panes = Panes(1, 0)
+    panes = Panes(1, 0, Moments())
     panes.add(Rows(rows))
     state = MOMENTS.empty
     for t, _, value, weight, covered in rows:
         state = MOMENTS.merge(state, MOMENTS.row(t, value, weight, covered))
-    assert panes.close_until(1) == ([(0, False, [(0, state)])] if rows else [])
+    assert closed(panes, 1) == ([(0, False, [(0, state)])] if rows else [])
 
 
 def test_sums_of_extremes_do_not_overflow() -> None:
     least, rows = -(2**63), 10_000
-    panes = Panes(1000, 0)
+    panes = Panes(1000, 0, Moments())
     panes.add(Rows([(0, 0, least, least, 0)] * rows + [(0, 1, 2**56, 2**63 - 1, 0)] * rows))
-    ((_, _, [(_, low), (_, high)]),) = panes.close_until(1000)
+    ((_, _, [(_, low), (_, high)]),) = closed(panes, 1000)
     assert (low[3], low[8]) == (rows * least, rows * least)
     assert high[3:5] == (rows * 2**56, rows * 2**112)
     assert high[8] == rows * (2**63 - 1)
@@ -151,45 +182,45 @@ def test_boundaries() -> None:
             [--------)[--------)[-----
         watermark 0  ^ closes the first; -1 is now a correction, 0 is not
     """
-    panes = Panes(1000, 500)
+    panes = Panes(1000, 500, Moments())
     panes.add(Rows([(-1000, 0, 1, 0, 0), (-1, 0, 2, 0, 0), (0, 0, 4, 0, 0)]))
     assert panes.close_until(-1) == []
-    assert panes.close_until(0) == [(-1000, False, [(0, (2, -1, 0, 3, 5, 1, 2, 2, 0))])]
+    assert closed(panes, 0) == [(-1000, False, [(0, (2, -1, 0, 3, 5, 1, 2, 2, 0))])]
     panes.add(Rows([(-1, 0, 8, 0, 0), (0, 0, 16, 0, 0)]))
     assert panes.close_until(499) == []
-    assert [c[:2] for c in panes.close_until(500)] == [(-1000, True)]
-    ((start, late, [(_, state)]),) = panes.close_until(1000)
+    assert [c[:2] for c in closed(panes, 500)] == [(-1000, True)]
+    ((start, late, [(_, state)]),) = closed(panes, 1000)
     assert (start, late, state[0], state[3]) == (0, False, 2, 20)
 
 
 def test_a_watermark_never_goes_back() -> None:
-    panes = Panes(1000, 0)
+    panes = Panes(1000, 0, Moments())
     panes.close_until(5000)
     assert panes.close_until(1000) == []
     assert panes.closed_until == 5000
     panes.add(Rows([(4999, 0, 1, 0, 0)]))
-    assert [c[:2] for c in panes.close_until(5000)] == [(4000, True)]
+    assert [c[:2] for c in closed(panes, 5000)] == [(4000, True)]
 
 
 @pytest.mark.parametrize("slot", [-1, -(2**63), 2**40])
 def test_a_slot_out_of_range_is_refused(slot: int) -> None:
     with pytest.raises(ValueError, match="out of range"):
-        Panes(1000, 0).add(Rows([(0, slot, 1, 0, 0)]))
+        Panes(1000, 0, Moments()).add(Rows([(0, slot, 1, 0, 0)]))
 
 
 def test_a_number_beyond_64_bits_is_refused() -> None:
     with pytest.raises(OverflowError):
-        Panes(1000, 0).add(Rows([(0, 0, 2**63, 0, 0)]))
+        Panes(1000, 0, Moments()).add(Rows([(0, 0, 2**63, 0, 0)]))
 
 
 @pytest.mark.parametrize("pane_ms", [0, -1])
 def test_a_pane_needs_a_length(pane_ms: int) -> None:
     with pytest.raises(ValueError, match="above zero"):
-        Panes(pane_ms, 0)
+        Panes(pane_ms, 0, Moments())
 
 
 def filled() -> Panes:
-    panes = Panes(1000, 5000)
+    panes = Panes(1000, 5000, Moments())
     panes.add(Rows([(t, t % 7, t * t, -t, 1) for t in range(0, 5000, 37)]))
     panes.close_until(2000)
     panes.add(Rows([(t, t % 3, t, 0, 1) for t in range(0, 2500, 91)]))
@@ -221,29 +252,43 @@ def test_what_is_held_stays_as_it_was() -> None:
     assert all(later[name] != expected[name] for name in later)
     panes.close_until(2**60)
     assert encoded(held) == expected
-    again = Panes(1000, 5000)
+    again = Panes(1000, 5000, Moments())
     again.load(2000, expected)
-    assert again.close_until(2**60) == filled().close_until(2**60)
+    assert closed(again, 2**60) == closed(filled(), 2**60)
 
 
 def test_loading_takes_the_place_of_what_was_there() -> None:
-    panes = Panes(1000, 5000)
+    panes = Panes(1000, 5000, Moments())
     panes.add(Rows([(0, 0, 1, 0, 0)]))
     panes.load(7000, {})
     assert (panes.open_panes, panes.closed_until) == (0, 7000)
 
 
-@settings(deadline=None)
-@given(st.binary(min_size=1, max_size=300).filter(lambda state: len(state) % 112))
+@pytest.mark.parametrize("state", [b"", b"\0" * 7, bytes([1]) + bytes(47)])
 def test_bytes_that_can_not_be_a_pane_are_refused(state: bytes) -> None:
-    panes = Panes(1000, 0)
+    panes = Panes(1000, 0, Moments())
+    panes.add(Rows([(0, 0, 1, 0, 0)]))
     with pytest.raises(ValueError, match="the state of a pane"):
         panes.load(0, {(0, False): state})
-    assert panes.open_panes == 0
+    assert (panes.open_panes, panes.closed_until) == (1, -(1 << 62))
 
 
-@pytest.mark.parametrize("slot", [-1, 2**28 + 1, -(2**63)])
-def test_a_slot_beyond_all_memory_is_refused(slot: int) -> None:
-    state = slot.to_bytes(8, "little", signed=True) + bytes(104)
-    with pytest.raises(ValueError, match="out of range"):
-        Panes(1000, 0).load(0, {(0, False): state})
+def test_the_cells_of_a_pane_are_for_changing() -> None:
+    """States of Python's are put into them; what is held meanwhile stays as it is."""
+    panes = Panes(1000, 500, FACTS.cells())
+    cells = panes.cells(1000)
+    assert isinstance(cells, Objects)
+    cells.put(2, FACTS.row(1500, 7, 0, 0))
+    assert panes.cells(1000) is cells
+    held = panes.freeze()[1000, False]
+    assert held is not None
+    other = panes.cells(1000)
+    assert other is not cells
+    assert isinstance(other, Objects)
+    other.put(2, FACTS.row(1600, 8, 0, 0))
+    assert closed(panes, 2000) == [
+        (1000, False, [(2, (2, 1600, 0, ((1500, (7,)), (1600, (8,))), 0))])
+    ]
+    assert held() == cells.dump()
+    assert panes.cells(1000) is not other
+    assert panes.freeze().keys() == {(1000, True)}

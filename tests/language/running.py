@@ -11,7 +11,7 @@ from agents.shapes import head_of, shapes_of
 from schemas.configuration import Configuration
 from schemas.loading import CATALOGUE, load
 from schemas.register import parse_register
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import chunks_of, replay, results_of
 

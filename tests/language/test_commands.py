@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.device_vital import rows_of
 from tests.commands.console import SCRIPT, TIMEOUT_S, here
 from tests.language.logs import CHILDREN
 from tests.language.logs import main as write_logs
@@ -36,7 +37,8 @@ def replay(name: str, folder: Path) -> list[dict[str, Any]]:
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    read = map(json.loads, done.stdout.splitlines())
+    return [row for one in read for row in (rows_of(one) if "lane" in one else [one])]
 
 
 def test_the_configurations_are_right() -> None:

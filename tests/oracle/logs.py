@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schemas.configuration import Configuration, Topic
-from streams.event_logs import head, partition_of, read_lines
+from streams.event_logs import head, read_lines
+from streams.partitioning import partition_of
 
 
 class Record(NamedTuple):

@@ -13,7 +13,8 @@ import pytest
 
 from schemas.configuration import Configuration
 from schemas.loading import load
-from streams.event_logs import Writer, partition_of
+from streams.event_logs import Writer
+from streams.partitioning import partition_of
 from tests.oracle.configurations import eager
 from tests.oracle.days import write_days
 from tests.oracle.disarray import FORGET_S, write_disarray

@@ -13,7 +13,7 @@ from agents.outputs import COMPACTED, TICKS
 from agents.plan import Plan, compile_plan
 from schemas.configuration import Configuration
 from schemas.loading import load
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane, Output, split
 from tests.rules.wide import SECRET
 

@@ -11,6 +11,7 @@ from typing import Any
 from agents.pipeline import Pipeline
 from agents.plan import Plan, compile_plan
 from schemas.configuration import Configuration
+from schemas.device_vital import rows_of
 from schemas.metrics import METRICS
 from streams.records import Chunk, Lane, Output
 from tests.rules.lanes import LaneName, Record
@@ -158,12 +159,20 @@ def results_of(outputs: Iterable[Output]) -> dict[tuple[str, str, str, int, int]
     """Results by ``(sign, key level, key, end, rev)``; each stands there once."""
     results: dict[tuple[str, str, str, int, int], dict[str, Any]] = {}
     for output in outputs:
-        if output.topic == "city.vitals-log.v1":
-            r = json.loads(output.value)
+        for r in told_by(output):
             name = (r["vital"], r["key_level"], r["key"], r["t_end"], r["rev"])
             assert name not in results, f"{name} was said twice"
             results[name] = r
     return results
+
+
+def told_by(output: Output) -> list[dict[str, Any]]:
+    """The results that a record tells: one, or those of many devices."""
+    if output.topic == "city.vitals-log.v1":
+        return [json.loads(output.value)]
+    if output.topic != "city.device-vitals.v1":
+        return []
+    return list(rows_of(json.loads(output.value)))
 
 
 def lane_of(name: LaneName) -> Lane:

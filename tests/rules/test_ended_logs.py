@@ -13,7 +13,7 @@ import pytest
 from agents.city import City
 from agents.intake import StepError
 from agents.pipeline import Pipeline
-from streams.event_logs import partition_of
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane, Output
 from tests.kept import all_kept
 from tests.rules.city_logs import SCALE, city_plan

@@ -34,8 +34,8 @@ from agents.plan import Plan, compile_plan
 from agents.recordings import Emitted, append
 from schemas.configuration import Configuration
 from schemas.tick import Tick
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane
 from tests.rules.city_logs import SCALE, city_configuration
 from tests.rules.test_two_hops import sent_by_lanes

@@ -10,6 +10,7 @@ from agents.measures import measure_of, value_of
 from schemas.signs import Aggregate
 from schemas.tables import TPI
 from streams.aggregates import MOMENTS
+from tests.cells import state_of
 
 INDEX = Aggregate(function="tpi")
 
@@ -22,7 +23,7 @@ def index_of(*segments):
         event = SimpleNamespace(link_len_m=metres, speed_kmh=speed, free_flow_kmh=free_flow)
         value, second = measure(event)
         rows.append((t, value, second, 0))
-    return value_of(INDEX)(MOMENTS.gather(rows), 300_000)
+    return value_of(INDEX)(state_of(MOMENTS, rows), 300_000)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from math import floor
 from random import Random
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.aggregates import DISTINCT, FACTS, MOMENTS, QUANTILES, SLOPES, Accumulator, Family
+from streams.aggregates import DISTINCT, FACTS, MOMENTS, QUANTILES, SLOPES, Family
 from streams.aggregates.distinct import member
+from tests.cells import state_of
 
 FAMILIES = pytest.mark.parametrize(
     "family", [MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS], ids=lambda f: str(f.name)
@@ -21,10 +20,6 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 ROWS = st.lists(
     st.tuples(st.integers(-5, 5), INT64 | st.integers(-9, 9), INT64, st.integers(0, 10**9))
 )
-
-
-def whole(family: Family, rows: list[tuple[int, int, int, int]]) -> Accumulator:
-    return reduce(family.merge, (family.row(*row) for row in rows), family.empty)
 
 
 @st.composite
@@ -43,7 +38,7 @@ def long_rows(draw: st.DrawFn) -> list[tuple[int, int, int, int]]:
 def test_any_grouping_and_order_give_the_same_state(
     family: Family, rows: list[tuple[int, int, int, int]], rng: Random
 ) -> None:
-    expected = whole(family, rows)
+    expected = state_of(family, rows)
     states = [family.row(*row) for row in rows] + [family.empty]
     Random(rng.randrange(10**6)).shuffle(states)
     while len(states) > 1:
@@ -61,27 +56,18 @@ def test_the_laws_of_merging(
     b: list[tuple[int, int, int, int]],
     c: list[tuple[int, int, int, int]],
 ) -> None:
-    x, y, z = (whole(family, rows) for rows in (a, b, c))
+    x, y, z = (state_of(family, rows) for rows in (a, b, c))
     merge = family.merge
     assert merge(x, y) == merge(y, x)
     assert merge(merge(x, y), z) == merge(x, merge(y, z))
     assert merge(x, family.empty) == x == merge(family.empty, x)
 
 
-@FAMILIES
-@settings(deadline=None, max_examples=60)
-@given(rows=long_rows())
-def test_a_state_survives_a_snapshot(family: Family, rows: list[tuple[int, int, int, int]]) -> None:
-    state = whole(family, rows)
-    data = msgspec.msgpack.decode(msgspec.msgpack.encode(family.dump(state)))
-    assert family.load(data) == state
-
-
 @given(ROWS.filter(bool))
 def test_moments_are_those_of_the_rows(rows: list[tuple[int, int, int, int]]) -> None:
     values = [value for _, value, _, _ in rows]
     last_t, last = max((t, value) for t, value, _, _ in rows)
-    n, t, covered, total, squares, low, high, last_value, weight = whole(MOMENTS, rows)
+    n, t, covered, total, squares, low, high, last_value, weight = state_of(MOMENTS, rows)
     assert (n, t, last_value) == (len(rows), last_t, last)
     assert (total, squares) == (sum(values), sum(v * v for v in values))
     assert (low, high) == (min(values), max(values))
@@ -95,13 +81,12 @@ def test_sums_of_a_million_extremes_are_exact() -> None:
     for _ in range(20):
         state = MOMENTS.merge(state, state)
     assert state[3:5] == (-(2**83), 2**146)
-    assert MOMENTS.load(MOMENTS.dump(state)) == state
 
 
 @pytest.mark.parametrize("q", [0.01, 0.3, 0.5, 0.9, 0.999])
 @given(st.lists(INT64, min_size=1, max_size=64))
 def test_quantiles_of_64_values_are_interpolated(q: float, values: list[int]) -> None:
-    state = whole(QUANTILES, [(0, value, 0, 0) for value in values])
+    state = state_of(QUANTILES, [(0, value, 0, 0) for value in values])
     ordered, rank = sorted(values), q * (len(values) - 1)
     low = floor(rank)
     high = ordered[min(low + 1, len(values) - 1)]
@@ -125,7 +110,7 @@ def test_quantiles_of_more_are_within_a_hundredth(seed: int, q: float) -> None:
         lambda: round(-rng.expovariate(1e-9)),
     ][seed]
     values = sorted(draw() for _ in range(3000))
-    found = QUANTILES.quantile(whole(QUANTILES, [(0, v, 0, 0) for v in values]), q)
+    found = QUANTILES.quantile(state_of(QUANTILES, [(0, v, 0, 0) for v in values]), q)
     exact = values[floor(q * (len(values) - 1))]
     assert found is not None
     assert abs(found - exact) <= 0.010001 * abs(exact)
@@ -133,7 +118,7 @@ def test_quantiles_of_more_are_within_a_hundredth(seed: int, q: float) -> None:
 
 @given(st.lists(st.integers(0, 80).map(str)))
 def test_up_to_64_members_are_counted_exactly(names: list[str]) -> None:
-    state = whole(DISTINCT, [(0, member(name), 0, 0) for name in names])
+    state = state_of(DISTINCT, [(0, member(name), 0, 0) for name in names])
     count, members = DISTINCT.count(state), len(set(names))
     assert state[0] == len(names)
     if members <= 64:
@@ -154,17 +139,8 @@ def test_more_members_are_counted_within_five_hundredths(members: int) -> None:
 
 def test_a_sketch_is_bounded() -> None:
     values = [sign * 2**k for sign in (-1, 1) for k in range(63)] + list(range(-500, 500))
-    state = whole(QUANTILES, [(0, value, 0, 0) for value in values * 3])
+    state = state_of(QUANTILES, [(0, value, 0, 0) for value in values * 3])
     buckets = [bucket for bucket, _ in state[4]]
     assert buckets == sorted(set(buckets))
     assert len(buckets) <= 4400
     assert sum(count for _, count in state[4]) == len(values) * 3
-
-
-@given(st.lists(st.tuples(*[st.integers(-(10**9), 10**9)] * 4), min_size=1, max_size=90))
-def test_rows_gathered_at_once_are_rows_merged(rows: list[tuple[int, int, int, int]]) -> None:
-    for family in (MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS):
-        merged = family.empty
-        for row in rows:
-            merged = family.merge(merged, family.row(*row))
-        assert family.gather(rows) == merged

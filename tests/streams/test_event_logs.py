@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import event_logs
-from streams.event_logs import SUFFIXES, Head, Writer, head, partition_of, read_lines, topic_of
+from streams.event_logs import SUFFIXES, Head, Writer, head, read_lines, topic_of
+from streams.partitioning import partition_of
 
 
 @settings(deadline=None)

@@ -13,9 +13,9 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport import drivers
 from yarl import URL
 
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.log_types import InUse
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane
 from streams.transports import local
 from streams.transports.ahead import CHUNKS_AHEAD

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.event_logs import partition_of
 from streams.log_store import LogStore
 from streams.log_types import NEVER, InUse, UnknownTopic
+from streams.partitioning import partition_of
 from streams.records import Chunk, Lane, Output
 from streams.retention import trim
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from streams import partials
 from streams.aggregates import FAMILIES, Family
-from streams.cuts import BEGINNING, Cut, CutName, Partial, Row
+from streams.cuts import BEGINNING, Cut, CutName, Key, Partial
 from streams.partials import Assembler, pack, read_piece
 from streams.records import Lane
+from tests.cells import cells_of, partial_of, plain, state_of
 
 FIRST, SECOND = Lane("a.topic", 0), Lane("a.topic", 1)
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+RNG = st.randoms(use_true_random=False)
+MANY = st.sampled_from([64, 65, 90])
 ROWS = st.tuples(st.integers(0, 1 << 41), INT64, INT64, st.integers(0, 1 << 40))
 
 
@@ -25,26 +29,35 @@ def some_partials(draw: st.DrawFn) -> list[Partial]:
     """Rows of all families; sums that go beyond 64 bits, sketches beyond what they keep exactly."""
     made = []
     for sign in draw(st.lists(st.sampled_from(sorted(FAMILIES)), max_size=3)):
-        family = FAMILIES[sign]
-        states = [family.gather(rows) for rows in draw(st.lists(st.lists(ROWS, min_size=1)))]
-        rows = [Row("street", str(n), "440106001", state) for n, state in enumerate(states)]
-        n = sum(row.state[0] for row in rows)
-        made.append(Partial(sign, draw(st.integers(-5, 5)), draw(st.booleans()), n, rows))
+        groups = draw(st.lists(st.lists(ROWS, min_size=1) | many_rows(), max_size=8))
+        rows = [
+            (Key("street", str(n), "440106001"), row)
+            for n, group in enumerate(groups)
+            for row in group
+        ]
+        if sign == "facts":
+            rows = [(key, (t, (value, weight), 0, 0)) for key, (t, value, weight, _) in rows]
+        start, late = draw(st.integers(-5, 5)), draw(st.booleans())
+        made.append(partial_of(sign, start, FAMILIES[sign], rows, late=late))
     return made
+
+
+def many_rows() -> st.SearchStrategy[list[Any]]:
+    return st.builds(lambda rng, n: [(9, rng.getrandbits(62), 1, 1) for _ in range(n)], RNG, MANY)
 
 
 def cut(
     lane: Lane = FIRST, offset: int = 7, rows: int = 3, previous: CutName = BEGINNING, tick: int = 0
 ) -> Cut:
-    states = [FAMILIES["moments"].row(offset, n, 0, 60_000) for n in range(rows)]
-    named = [Row("device", f"d{n}", "440106", state) for n, state in enumerate(states)]
-    partial = Partial("moments", 0, False, rows, named)
+    named = [(Key("device", f"d{n}", "440106"), (offset, n, 0, 60_000)) for n in range(rows)]
+    partial = partial_of("moments", 0, FAMILIES["moments"], named)
     return Cut(lane, (offset, tick), previous, 60_000, rows, [partial])
 
 
-def assembled(assembler: Assembler, pieces: list[bytes], heard: CutName = BEGINNING) -> list[Cut]:
+def assembled(assembler: Assembler, pieces: list[bytes], heard: CutName = BEGINNING) -> list[Any]:
+    """The cuts that are whole, as plain data."""
     found = [assembler.add(read_piece(piece), heard) for piece in pieces]
-    return [cut for cut in found if cut is not None]
+    return [plain(cut) for cut in found if cut is not None]
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
@@ -62,9 +75,9 @@ def test_a_cut_comes_back_as_it_was(
     rng.shuffle(order)
     assembler = Assembler(FAMILIES)
     (found, *repeats) = assembled(assembler, order)
-    assert found == whole
+    assert found == plain(whole)
     # Where nobody says that it was heard, what comes twice in whole is a cut twice.
-    assert all(cut == whole for cut in repeats)
+    assert all(cut == plain(whole) for cut in repeats)
 
 
 def test_a_whole_cut_takes_as_many_pieces_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +99,7 @@ def test_pieces_of_owners_and_lanes_lie_between_each_other(monkeypatch: pytest.M
         order = [*pieces, *rng.choices(pieces, k=5)]
         rng.shuffle(order)
         found = assembled(Assembler(FAMILIES), order)
-        assert sorted(set(map(str, found))) == sorted(map(str, cuts))
+        assert sorted(set(map(str, found))) == sorted(str(plain(cut)) for cut in cuts)
 
 
 def test_a_cut_is_there_with_its_last_piece_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +110,7 @@ def test_a_cut_is_there_with_its_last_piece_and_not_before(monkeypatch: pytest.M
         assembler = Assembler(FAMILIES)
         others = pieces[:missing] + pieces[missing + 1 :]
         assert assembled(assembler, [*others, *others]) == []
-        assert assembled(assembler, [pieces[missing]]) == [cut()]
+        assert assembled(assembler, [pieces[missing]]) == [plain(cut())]
 
 
 def test_what_was_heard_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,13 +122,13 @@ def test_what_was_heard_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert assembled(assembler, [later[1]], heard=(7, 0)) == []
     assert [entry[2:4] for entry in assembler.dump()] == [[8, 0]]
     assert assembled(assembler, earlier, heard=(7, 0)) == []
-    assert assembled(assembler, later[2:], heard=(7, 0)) == [cut(offset=8, previous=(7, 0))]
+    assert assembled(assembler, later[2:], heard=(7, 0)) == [plain(cut(offset=8, previous=(7, 0)))]
     assert assembler.dump() == []
 
 
 def test_a_cut_of_one_piece_that_was_heard_is_none_again() -> None:
     assembler, (piece,) = Assembler(FAMILIES), pack(cut(), FAMILIES)
-    assert assembled(assembler, [piece]) == [cut()]
+    assert assembled(assembler, [piece]) == [plain(cut())]
     assert assembled(assembler, [piece, piece], heard=(7, 0)) == []
 
 
@@ -128,7 +141,7 @@ def test_pieces_that_wait_are_in_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> 
         found = assembled(before, pieces[:stop])
         after.load(msgspec.msgpack.decode(msgspec.msgpack.encode(before.dump())))
         assert after.dump() == before.dump()
-        assert found + assembled(after, pieces[stop:]) == cuts
+        assert found + assembled(after, pieces[stop:]) == list(map(plain, cuts))
 
 
 def test_a_record_that_is_no_piece_is_refused() -> None:
@@ -139,7 +152,55 @@ def test_a_record_that_is_no_piece_is_refused() -> None:
 
 def test_states_are_read_by_the_family_of_their_sign() -> None:
     families: dict[str, Family] = {"x": FAMILIES["quantiles"], "y": FAMILIES["distinct"]}
-    rows = [Row("device", "d", "4401", FAMILIES["quantiles"].row(1, 5, 0, 0))]
-    whole = Cut(FIRST, (0, 0), BEGINNING, 0, 1, [Partial("x", 0, True, 1, rows)])
+    rows = [(Key("device", "d", "4401"), (1, 5, 0, 0))]
+    partial = partial_of("x", 0, families["x"], rows, late=True)
+    whole = Cut(FIRST, (0, 0), BEGINNING, 0, 1, [partial])
     (found,) = assembled(Assembler(families), pack(whole, families))
-    assert found.partials[0].rows == rows
+    assert found == plain(whole)
+    (row,) = partial.rows()
+    assert row.state == families["x"].row(1, 5, 0, 0)
+
+
+def test_keys_without_a_cell_are_left_out_and_the_others_keep_theirs() -> None:
+    """A lane tells the keys of the cells that it cut, of all that it has ever heard."""
+    family = FAMILIES["moments"]
+    keys = [Key("device", f"d{n}", "4401") for n in range(9)]
+    cells = cells_of(family, [(7, (1, 5, 0, 0)), (2, (1, 6, 0, 0)), (7, (3, 8, 0, 0))])
+    told = Partial("moments", 0, False, 3, keys, cells)
+    whole = Cut(FIRST, (0, 0), BEGINNING, 0, 3, [told])
+    (piece,) = map(read_piece, pack(whole, FAMILIES))
+    found = Assembler(FAMILIES).add(piece, BEGINNING)
+    assert found is not None
+    (partial,) = found.partials
+    assert sorted(partial.keys) == [keys[2], keys[7]]
+    assert partial.rows() == told.rows()
+    assert [(row.key, row.state[0]) for row in partial.rows()] == [("d2", 1), ("d7", 2)]
+    assert partial.events == told.events == 3
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_partials())
+def test_rows_of_a_partial_are_those_of_their_family(of: list[Partial]) -> None:
+    for partial in of:
+        states = [row.state for row in partial.rows()]
+        assert partial.events == partial.n == sum(state[0] for state in states)
+        assert all(len(state) == len(FAMILIES[partial.sign].empty) for state in states)
+
+
+def test_bytes_of_a_cut_are_a_function_of_its_rows() -> None:
+    """What memory held before went out with them, and a repeat had other bytes."""
+    packed = set()
+    for turn in range(50):
+        junk = [bytes([turn + 1]) * size for size in (80, 160, 320, 1280, 2560)] * 9
+        del junk
+        packed.add(pack(cut(rows=20), FAMILIES)[0])
+    assert len(packed) == 1
+
+
+def test_a_sum_beyond_64_bits_is_sent_whole() -> None:
+    row = (1, 1 << 59, -(1 << 63), 1)
+    partial = partial_of("moments", 0, FAMILIES["moments"], [(Key("device", "d", ""), row)] * 90)
+    whole = Cut(FIRST, (0, 0), BEGINNING, 0, 90, [partial])
+    (found,) = assembled(Assembler(FAMILIES), pack(whole, FAMILIES))
+    ((*_, (sent,)),) = found.partials
+    assert sent.state == state_of(FAMILIES["moments"], [row] * 90)

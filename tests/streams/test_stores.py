@@ -1,15 +1,26 @@
-"""What lanes keep: the two stores of panes agree, and the sampled table is that of the rule."""
+"""What lanes keep: panes of all families and the sampled table are those of the rule."""
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.aggregates import DISTINCT, MOMENTS, QUANTILES
-from streams.stores import Closed, MomentStore, Row, SampledStore, SketchStore, Store
+from streams.aggregates import (
+    DISTINCT,
+    FACTS,
+    MOMENTS,
+    QUANTILES,
+    SLOPES,
+    Accumulator,
+    Family,
+)
+from streams.stores import Closed, PaneStore, Row, SampledStore, Store
+from streams.timeline import BEFORE_ALL
+from tests.cells import PlainRow, states_of
 from tests.kept import Parts, encoded, kept
 
 ROW = st.tuples(
@@ -20,6 +31,16 @@ ROW = st.tuples(
     st.just(10),
 )
 TURNS = st.lists(st.lists(ROW, max_size=6) | st.integers(-40, 400), max_size=12)
+OWN = array("q", range(4))
+"""Each slot belongs to a key of its own."""
+
+Told = tuple[int, bool, list[tuple[int, Accumulator]]]
+
+
+def told(closed: list[Closed]) -> list[Told]:
+    """What was closed, as plain data."""
+    assert all(isinstance(pane, Closed) for pane in closed)
+    return [(pane.start, pane.late, pane.cells.states()) for pane in closed]
 
 
 def restored(store: Store, empty: Store, parts: Parts) -> Store:
@@ -33,47 +54,70 @@ def restored(store: Store, empty: Store, parts: Parts) -> Store:
     return empty
 
 
-@settings(deadline=None)
+class PlainPanes:
+    """Rows by pane, on time and late by the watermark that had been told when they came."""
+
+    def __init__(self, family: Family, pane_ms: int, lateness_ms: int) -> None:
+        self.family, self.pane_ms, self.lateness_ms = family, pane_ms, lateness_ms
+        self.watermark = -(10**9)
+        self.panes: dict[tuple[bool, int], list[tuple[int, PlainRow]]] = {}
+
+    def add(self, row: Row) -> None:
+        t, slot, *rest = row
+        start = t // self.pane_ms * self.pane_ms
+        late = start + self.pane_ms <= self.watermark
+        self.panes.setdefault((late, start), []).append((slot, (t, *rest)))  # type: ignore[arg-type]
+
+    def close_until(self, watermark: int) -> list[Told]:
+        self.watermark = max(self.watermark, watermark)
+        delays = (self.pane_ms, self.pane_ms + self.lateness_ms)
+        due = sorted(name for name in self.panes if name[1] + delays[name[0]] <= watermark)
+        return [
+            (start, late, states_of(self.family, self.panes.pop((late, start))))
+            for late, start in due
+        ]
+
+
+@pytest.mark.parametrize(
+    "family", [MOMENTS, QUANTILES, DISTINCT, SLOPES, FACTS], ids=lambda f: str(f.name)
+)
+@settings(deadline=None, max_examples=40)
 @given(TURNS, st.integers(1, 40), st.integers(0, 99), st.randoms(use_true_random=False))
-def test_the_kernel_and_plain_panes_agree(
-    turns: list[Any], pane: int, lateness: int, rng: Any
+def test_panes_are_those_of_the_rule(
+    family: Family, turns: list[Any], pane: int, lateness: int, rng: Any
 ) -> None:
-    kernel: Store = MomentStore(pane, lateness)
-    plain: Store = SketchStore(MOMENTS, pane, lateness)
-    of_kernel, of_plain = Parts(), Parts()
+    store: Store = PaneStore(family, pane, lateness)
+    plain, parts = PlainPanes(family, pane, lateness), Parts()
     for turn in [*turns, 10**6]:
         if isinstance(turn, int):
-            closed = kernel.close_until(turn)
-            assert closed == plain.close_until(turn)
-            assert all(isinstance(pane, Closed) for pane in closed)
+            assert told(store.close_until(turn, OWN)) == plain.close_until(turn)
         else:
-            for row in turn:
-                kernel.add(row)
-                plain.add(row)
-        assert kernel.open_panes() == plain.open_panes()
+            for t, slot, value, *rest in turn:
+                taken = (value, -value) if family is FACTS else value
+                store.add((t, slot, taken, *rest))
+                plain.add((t, slot, taken, *rest))
         if rng.randrange(3) == 0:
-            kernel = restored(kernel, MomentStore(pane, lateness), of_kernel)
-            plain = restored(plain, SketchStore(MOMENTS, pane, lateness), of_plain)
-    assert kernel.open_panes() == 0
+            store = restored(store, PaneStore(family, pane, lateness), parts)
+    assert store.open_panes() == 0
 
 
-@pytest.mark.parametrize("family", [QUANTILES, DISTINCT], ids=lambda f: str(f.name))
-def test_a_sketch_store_tells_rows_on_time_from_corrections(family: Any) -> None:
+@pytest.mark.parametrize("family", [MOMENTS, QUANTILES, DISTINCT], ids=lambda f: str(f.name))
+def test_rows_on_time_are_told_from_corrections(family: Any) -> None:
     """::
 
     t    0        10        20
          [--------)[--------)
     watermark      ^10: a row at 9 is now a correction, held until 10 + 5
     """
-    store = SketchStore(family, 10, 5)
+    store = PaneStore(family, 10, 5)
     store.add((9, 0, 7, 0, 1))
-    assert store.close_until(9) == []
-    assert store.close_until(10) == [Closed(0, False, [(0, family.row(9, 7, 0, 1))])]
+    assert store.close_until(9, OWN) == []
+    assert told(store.close_until(10, OWN)) == [(0, False, [(0, family.row(9, 7, 0, 1))])]
     store.add((9, 0, 8, 0, 1))
     store.add((10, 0, 8, 0, 1))
-    assert store.close_until(14) == []
-    assert store.close_until(15) == [Closed(0, True, [(0, family.row(9, 8, 0, 1))])]
-    assert store.close_until(20) == [Closed(10, False, [(0, family.row(10, 8, 0, 1))])]
+    assert store.close_until(14, OWN) == []
+    assert told(store.close_until(15, OWN)) == [(0, True, [(0, family.row(9, 8, 0, 1))])]
+    assert told(store.close_until(20, OWN)) == [(10, False, [(0, family.row(10, 8, 0, 1))])]
 
 
 def sampled(
@@ -120,52 +164,83 @@ def test_a_sample_is_the_last_value_of_each_device(
     found, parts = [], Parts()
     for turn in turns:
         if isinstance(turn, int):
-            found += store.close_until(turn)
+            found += told(store.close_until(turn, OWN))
         else:
             for row in turn:
                 store.add(row)
         if rng.randrange(3) == 0:
             store = restored(store, SampledStore(hop, period, forget), parts)
-    told = [
+    hops = [
         (start, {slot: (a[0], a[3], a[8], a[2]) for slot, a in rows})
         for start, late, rows in found
         if rows and not late
     ]
-    assert told == sampled(turns, hop, period, forget)
+    assert hops == sampled(turns, hop, period, forget)
     assert not any(late for _, late, _ in found)
+
+
+def test_devices_of_one_key_are_sampled_together() -> None:
+    """::
+
+    t       0        10        20        30
+    slot 0  7                                of key 1, silent after 15
+    slot 1     8              9              of key 1
+    slot 2        5                          of key 0
+    """
+    store, keys = SampledStore(10, 5, 1000), array("q", [1, 1, 0])
+    for row in ((0, 0, 7, 1, 0), (3, 1, 8, 1, 0), (6, 2, 5, 1, 0), (18, 1, 9, 1, 0)):
+        store.add(row)
+    found = {
+        start: {key: (a[0], a[2], a[3], a[1], a[7]) for key, a in rows}
+        for start, _, rows in told(store.close_until(30, keys))
+    }
+    assert found == {
+        0: {0: (1, 1, 5, 6, 5), 1: (2, 2, 15, 3, 8)},
+        10: {0: (1, 1, 5, 6, 5), 1: (1, 2, 9, 18, 9)},
+        20: {0: (0, 1, 0, BEFORE_ALL, 0), 1: (1, 2, 9, 18, 9)},
+    }
 
 
 def test_the_end_of_a_log_samples_no_silence() -> None:
     store = SampledStore(10, 5, 1000)
     store.add((3, 0, 7, 0, 0))
-    assert [closed.start for closed in store.close_until(500, ending=True)] == [0]
-    assert [closed.start for closed in store.close_until(40)] == [10, 20, 30]
+    assert [closed.start for closed in store.close_until(500, OWN, ending=True)] == [0]
+    assert [closed.start for closed in store.close_until(40, OWN)] == [10, 20, 30]
 
 
 def stores() -> list[Store]:
-    return [MomentStore(10, 5), SketchStore(QUANTILES, 10, 5), SampledStore(10, 5, 1000)]
+    return [
+        PaneStore(MOMENTS, 10, 5),
+        PaneStore(QUANTILES, 10, 5),
+        PaneStore(DISTINCT, 10, 5),
+        SampledStore(10, 5, 1000),
+    ]
 
 
-@pytest.mark.parametrize("store", stores(), ids=lambda store: type(store).__name__)
+def name_of(store: Store) -> str:
+    return f"{type(store).__name__} {getattr(store, 'family', MOMENTS).name}"
+
+
+@pytest.mark.parametrize("store", stores(), ids=name_of)
 def test_what_comes_after_a_freeze_is_not_in_it(store: Store) -> None:
     for t in (1, 2, 11):
         store.add((t, t % 3, 7, 0, 1))
-    store.close_until(0)
+    store.close_until(0, OWN)
     store.add((3, 0, 8, 0, 1))
     frozen = store.freeze()
     at_once = encoded(frozen)
     store.add((4, 0, 9, 0, 1))
-    store.close_until(1)
+    store.close_until(1, OWN)
     store.add((15, 2, 9, 0, 1))
     assert encoded(frozen) == at_once
-    store.close_until(50)
+    store.close_until(50, OWN)
     assert encoded(frozen) == at_once
 
 
-@pytest.mark.parametrize("store", stores(), ids=lambda store: type(store).__name__)
+@pytest.mark.parametrize("store", stores(), ids=name_of)
 def test_between_two_cuts_only_the_new_rows_are_written(store: Store) -> None:
     store.add((1, 0, 7, 0, 1))
-    store.close_until(0)
+    store.close_until(0, OWN)
     parts = encoded(store.freeze())
     assert set(store.freeze().values()) == {None}
     store.add((11, 1, 7, 0, 1))
@@ -179,21 +254,22 @@ def test_a_device_that_is_forgotten_is_not_kept() -> None:
     store.add((3, 0, 7, 0, 0))
     store.add((63, 1, 7, 0, 0))
     for watermark in (70, 110):
-        store.close_until(watermark)
+        store.close_until(watermark, OWN)
         parts = kept(parts, store.freeze())
     assert parts == encoded(store.freeze(whole=True))
     again = SampledStore(10, 5, 100)
     again.load(store.dump(), parts)
-    assert [slot for slot, _ in again.close_until(120)[0].rows] == [1]
+    ((_, _, rows), *_) = told(again.close_until(120, OWN))
+    assert [slot for slot, _ in rows] == [1]
 
 
-@pytest.mark.parametrize("store", stores(), ids=lambda store: type(store).__name__)
+@pytest.mark.parametrize("store", stores(), ids=name_of)
 def test_asking_for_open_panes_folds_nothing(store: Store) -> None:
     """A scrape of the metrics came from its own thread, folded rows twice and lost others."""
     store.add((1, 0, 7, 0, 1))
     before = encoded(store.freeze(whole=True))
     assert store.open_panes() == 1
     assert encoded(store.freeze(whole=True)) == before
-    store.close_until(10)
-    store.close_until(2000)
+    store.close_until(10, OWN)
+    store.close_until(2000, OWN)
     assert store.open_panes() == 0

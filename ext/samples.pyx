@@ -1,0 +1,182 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The last value of each device, and what they are together at a moment."""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+from ext.cells cimport Moments
+from ext.rows cimport Buffer, Row, Rows, push
+
+cdef struct Sample:
+    int64_t t, value, weight, stale_ms      # stale_ms is -1 where there is none
+
+
+cdef class Samples:
+    """The newest row of each slot.
+
+    Parameters
+    ----------
+    stale_ms
+        When a row is too old to count, int64 ms; None where each says it: three times what it
+        covers.
+
+    Examples
+    --------
+    >>> from array import array
+    >>> from ext.rows import Rows
+    >>> samples = Samples(None)
+    >>> samples.add(Rows([(10, 0, 3, 0, 60), (20, 1, 4, 0, 60), (99, 1, 5, 0, 60)]), until=50)
+    >>> samples.first_ahead()
+    99
+    >>> samples.at(50, array("q", [7, 7]), forget_ms=1000).states()
+    [(7, (2, 20, 2, 7, 25, 3, 4, 4, 0))]
+    """
+    cdef Sample* sample
+    cdef Py_ssize_t slots
+    cdef readonly Py_ssize_t known
+    """Slots that have a row."""
+    cdef int64_t stale_ms
+    cdef Buffer ahead
+    cdef public bint changed
+    """Whether any row has become the newest one of its slot."""
+
+    def __init__(self, stale_ms):
+        self.stale_ms = -1 if stale_ms is None else stale_ms
+
+    def __dealloc__(self):
+        free(self.sample)
+        free(self.ahead.row)
+
+    def add(self, Rows rows not None, int64_t until):
+        """Take the rows before a time, int64 ms, and put aside those that lie ahead."""
+        cdef Py_ssize_t i
+        cdef Row* row
+        for i in range(rows.buffer.used):
+            row = rows.buffer.row + i
+            if row.t < until:
+                self.take(row)
+            elif push(&self.ahead, row.t, row.slot, row.value, row.weight, row.covered):
+                raise MemoryError()
+
+    def advance(self, int64_t until):
+        """Take those of the rows ahead that are before a time, int64 ms."""
+        cdef Py_ssize_t i, kept = 0
+        for i in range(self.ahead.used):
+            if self.ahead.row[i].t < until:
+                self.take(self.ahead.row + i)
+            else:
+                self.ahead.row[kept] = self.ahead.row[i]
+                kept += 1
+        self.ahead.used = kept
+
+    cdef int take(self, Row* row) except -1:
+        cdef Py_ssize_t i, slots
+        cdef Sample* sample
+        if row.slot >= self.slots:
+            slots = max(row.slot + 1, 2 * self.slots, 64)
+            sample = <Sample*>realloc(self.sample, slots * sizeof(Sample))
+            if sample == NULL:
+                raise MemoryError()
+            memset(sample + self.slots, 0, (slots - self.slots) * sizeof(Sample))
+            for i in range(self.slots, slots):
+                sample[i].stale_ms = -1
+            self.sample, self.slots = sample, slots
+        sample = self.sample + row.slot
+        if sample.stale_ms < 0:
+            self.known += 1
+        elif row.t < sample.t:
+            return 0
+        sample.t, sample.value, sample.weight = row.t, row.value, row.weight
+        sample.stale_ms = 3 * row.covered if self.stale_ms < 0 else self.stale_ms
+        self.changed = True
+        return 0
+
+    def first_ahead(self):
+        """The earliest time of the rows ahead, int64 ms; None without one."""
+        cdef Py_ssize_t i
+        times = [self.ahead.row[i].t for i in range(self.ahead.used)]
+        return min(times, default=None)
+
+    @property
+    def count_ahead(self):
+        """How many rows lie ahead."""
+        return self.ahead.used
+
+    def any_fresh(self, int64_t at):
+        """Whether any row still counts at a time, or lies ahead."""
+        cdef Py_ssize_t i
+        for i in range(self.slots):
+            if self.sample[i].stale_ms >= 0 and at - self.sample[i].t <= self.sample[i].stale_ms:
+                return True
+        return self.ahead.used > 0
+
+    def at(self, int64_t at, int64_t[::1] keys not None, int64_t forget_ms):
+        """Moments of the newest rows at a time, by key.
+
+        A cell covers the slots of its key, and counts those whose row is not too old; a row that
+        is older than ``forget_ms`` is dropped.
+
+        Parameters
+        ----------
+        at, forget_ms
+            int64 ms.
+        keys
+            The number of each slot's key.
+        """
+        cdef Moments cells = Moments()
+        cdef Py_ssize_t slot
+        cdef Sample* sample
+        cdef Row row
+        for slot in range(self.slots):
+            sample = self.sample + slot
+            if sample.stale_ms < 0:
+                continue
+            if slot >= keys.shape[0]:
+                raise ValueError(f"no key is told of slot {slot}")
+            if at - sample.t > forget_ms:
+                memset(sample, 0, sizeof(Sample))
+                sample.stale_ms = -1
+                self.known -= 1
+                self.changed = True
+            elif at - sample.t > sample.stale_ms:
+                cells.add_silent(keys[slot], 1)
+            else:
+                row.t, row.slot, row.value = sample.t, keys[slot], sample.value
+                row.weight, row.covered = sample.weight, 1
+                cells.take(&row)
+        return cells
+
+    def dump(self):
+        """The newest rows for `load`: numbers of this machine, in its own order."""
+        cdef Py_ssize_t slots = self.slots
+        while slots and self.sample[slots - 1].stale_ms < 0:
+            slots -= 1
+        return PyBytes_FromStringAndSize(<char*>self.sample, slots * sizeof(Sample))
+
+    def packed_ahead(self, Py_ssize_t first, Py_ssize_t end):
+        """Some of the rows ahead, as `Rows.extend` takes them."""
+        end = max(first, min(end, self.ahead.used))
+        return PyBytes_FromStringAndSize(
+            <char*>(self.ahead.row + first), (end - first) * sizeof(Row))
+
+    def load(self, bytes newest not None, Rows ahead not None):
+        """Take over a state in place of this one.
+
+        Raises
+        ------
+        ValueError
+            The bytes can not be those of newest rows.
+        """
+        cdef Py_ssize_t i, slots = PyBytes_GET_SIZE(newest) // <Py_ssize_t>sizeof(Sample)
+        if slots * <Py_ssize_t>sizeof(Sample) != PyBytes_GET_SIZE(newest):
+            raise ValueError("the state of samples is cut short")
+        free(self.sample)
+        self.sample = <Sample*>calloc(max(slots, 1), sizeof(Sample))
+        if self.sample == NULL:
+            raise MemoryError()
+        memcpy(self.sample, PyBytes_AS_STRING(newest), slots * sizeof(Sample))
+        self.slots, self.known, self.ahead.used = slots, 0, 0
+        for i in range(slots):
+            self.known += self.sample[i].stale_ms >= 0
+        self.add(ahead, -(1 << 62))

@@ -1,0 +1,147 @@
+"""The newest rows in the compiled kernel, against a list of all rows that were taken."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ext.rows import Rows
+from ext.samples import Samples
+from streams.aggregates import MOMENTS, Accumulator
+
+Row = tuple[int, int, int, int, int]
+
+KEYS = array("q", [4, 4, 0, 2, 4, 9])
+"""The number of each slot's key."""
+WIDE = st.integers(-(2**59), 2**59) | st.integers(-5, 5)
+ROWS = st.lists(
+    st.tuples(st.integers(-5, 60), st.integers(0, 5), WIDE, WIDE, st.integers(0, 9)), max_size=8
+)
+TURNS = st.lists(st.tuples(ROWS, st.integers(0, 25)), max_size=6)
+
+
+class PlainSamples:
+    """Rows in the order in which they came, and those of them that were taken."""
+
+    def __init__(self, stale_ms: int | None) -> None:
+        self.stale_ms = stale_ms
+        self.ahead: list[Row] = []
+        self.newest: dict[int, Row] = {}
+
+    def add(self, rows: list[Row], until: int) -> None:
+        for row in rows:
+            known = self.newest.get(row[1])
+            if row[0] >= until:
+                self.ahead.append(row)
+            elif known is None or row[0] >= known[0]:
+                self.newest[row[1]] = row
+
+    def advance(self, until: int) -> None:
+        rows, self.ahead = self.ahead, []
+        self.add(rows, until)
+
+    def is_fresh(self, row: Row, at: int) -> bool:
+        return at - row[0] <= (3 * row[4] if self.stale_ms is None else self.stale_ms)
+
+    def at(self, at: int, forget_ms: int) -> list[tuple[int, Accumulator]]:
+        self.newest = {s: row for s, row in self.newest.items() if at - row[0] <= forget_ms}
+        states: dict[int, Accumulator] = {}
+        for slot, row in self.newest.items():
+            state = (*MOMENTS.empty[:2], 1, *MOMENTS.empty[3:])
+            if self.is_fresh(row, at):
+                state = MOMENTS.row(row[0], row[2], row[3], 1)
+            states[KEYS[slot]] = MOMENTS.merge(states.get(KEYS[slot], MOMENTS.empty), state)
+        return sorted(states.items())
+
+
+def ahead_of(samples: Samples) -> Rows:
+    rows = Rows()
+    rows.extend(samples.packed_ahead(0, samples.count_ahead))
+    return rows
+
+
+def loaded(samples: Samples, stale_ms: int | None) -> Samples:
+    """Other samples, of the state of these."""
+    again = Samples(stale_ms)
+    again.load(samples.dump(), ahead_of(samples))
+    assert again.dump() == samples.dump()
+    assert again.packed_ahead(0, 99) == samples.packed_ahead(0, 99)
+    return again
+
+
+@settings(deadline=None, max_examples=150)
+@given(TURNS, st.none() | st.integers(0, 30), st.integers(0, 60))
+def test_samples_are_those_of_plain_python(
+    turns: list[tuple[list[Row], int]], stale: int | None, forget: int
+) -> None:
+    samples, plain, at = Samples(stale), PlainSamples(stale), 0
+    for n, (rows, step) in enumerate(turns):
+        samples.add(Rows(rows), at)
+        plain.add(rows, at)
+        assert samples.first_ahead() == min((row[0] for row in plain.ahead), default=None)
+        assert samples.count_ahead == len(plain.ahead)
+        at += step
+        fresh = any(plain.is_fresh(row, at) for row in plain.newest.values())
+        assert samples.any_fresh(at) == (fresh or bool(plain.ahead))
+        assert samples.known == len(plain.newest)
+        if n % 2:
+            samples = loaded(samples, stale)
+        samples.advance(at)
+        plain.advance(at)
+        assert samples.at(at, KEYS, forget).states() == plain.at(at, forget)
+        assert samples.known == len(plain.newest)
+        assert list(ahead_of(samples)) == plain.ahead
+
+
+def test_a_row_that_changes_nothing_is_no_change() -> None:
+    samples = Samples(100)
+    samples.add(Rows([(5, 0, 1, 0, 0)]), 50)
+    assert samples.changed
+    samples.changed = False
+    samples.add(Rows([(4, 0, 2, 0, 0), (60, 0, 2, 0, 0)]), 50)
+    assert not samples.changed
+    samples.at(20, KEYS, 10)
+    assert samples.changed
+    assert samples.known == 0
+
+
+def test_bytes_are_a_function_of_the_rows() -> None:
+    """Slots without a row, and rows that were dropped, once went out as memory had been left."""
+    dumps = set()
+    for turn in range(30):
+        junk = [bytes([turn + 1]) * size for size in (32, 2048, 4096, 8192)] * 9
+        del junk
+        samples = Samples(None)
+        samples.add(Rows([(5, 5, turn, turn, 1), (90, 3, 7, 0, 1), (90, 1, 7, 0, 1)]), 99)
+        samples.at(99, KEYS, 50)
+        dumps.add(samples.dump())
+    assert len(dumps) == 1
+    again = Samples(None)
+    again.load(dumps.pop(), Rows())
+    assert again.known == 2
+
+
+def test_a_slot_beyond_what_is_told_of_keys_is_refused() -> None:
+    samples = Samples(None)
+    samples.add(Rows([(5, 6, 1, 0, 1)]), 50)
+    with pytest.raises(ValueError, match="no key is told of slot 6"):
+        samples.at(10, KEYS, 100)
+
+
+@pytest.mark.parametrize("size", [1, 31, 33, 63])
+def test_bytes_that_can_not_be_samples_are_refused(size: int) -> None:
+    samples = Samples(None)
+    samples.add(Rows([(5, 0, 1, 0, 1)]), 50)
+    with pytest.raises(ValueError, match="cut short"):
+        samples.load(bytes(size), Rows())
+    assert samples.known == 1
+
+
+def test_loading_takes_the_place_of_what_was_there() -> None:
+    samples = Samples(None)
+    samples.add(Rows([(5, 0, 1, 0, 1), (70, 1, 1, 0, 1)]), 50)
+    samples.load(b"", Rows())
+    assert (samples.known, samples.count_ahead, samples.dump()) == (0, 0, b"")
