@@ -40,6 +40,10 @@ _NUMBERS = (
 )
 
 
+_LOST = -2
+"""Instead of the number of a key that was forgotten."""
+
+
 class _Numbered:
     """The keys of partials, which grow at their end, by the numbers that the sign gives them."""
 
@@ -60,6 +64,26 @@ class _Numbered:
                 np.concatenate((places, added[:, 1])),
             )
         self.count += len(targets)
+        self._fill()
+
+    def rename(self, renamed: Ints) -> None:
+        """The sign's keys have other numbers; -1 of those that it has forgotten."""
+        for numbers, _ in self.columns:
+            known = numbers >= 0
+            new = renamed[numbers[known]]
+            numbers[known] = np.where(new < 0, _LOST, new)
+
+    def lost(self, ids: Ints) -> list[int]:
+        """Which of these keys have a number no more, and speak again."""
+        found = [ids[numbers[ids] == _LOST] for numbers, _ in self.columns]
+        return sorted({id for lost in found for id in lost.tolist()})
+
+    def find_again(self, id: int, targets: tuple[tuple[int, int], ...]) -> None:
+        """Number a key again."""
+        for (numbers, _), (number, _) in zip(self.columns, targets, strict=False):
+            numbers[id] = number
+
+    def _fill(self) -> None:
         for turn, (numbers, places) in enumerate(self.columns):
             if len(numbers) < self.count:
                 none = np.full(self.count - len(numbers), -1, np.int64)
@@ -135,17 +159,22 @@ class FoldedState:
                 self._maps[lane] = known
         if known.count < len(partial.keys):
             ids = range(known.count, len(partial.keys))
-            known.extend([self._targets_of(partial.keys[id]) for id in ids])
+            find = self._targets_of if lane is None else self._find_targets
+            known.extend([find(partial.keys[id]) for id in ids])
+        for id in known.lost(heads_of(partial.cells).id):
+            known.find_again(id, self._find_targets(partial.keys[id]))
         return known.columns
 
     def _targets_of(self, key: Key) -> tuple[tuple[int, int], ...]:
         """The keys a row counts for: its own, and the places above where states merge up."""
         targets = self._targets.get(key)
         if targets is None:
-            names = names_of(key, self._levels, self.sign.rollup)
-            numbered = ((self._keys.number(name), self._codes.of(place)) for name, place in names)
-            targets = self._targets[key] = tuple(numbered)
+            targets = self._targets[key] = self._find_targets(key)
         return targets
+
+    def _find_targets(self, key: Key) -> tuple[tuple[int, int], ...]:
+        names = names_of(key, self._levels, self.sign.rollup)
+        return tuple((self._keys.number(name), self._codes.of(place)) for name, place in names)
 
     def next_end(self, limit: int = AFTER_ALL) -> int:
         """End of the next window that can have something to say, or `AFTER_ALL`.
@@ -404,7 +433,8 @@ class FoldedState:
             return
         renamed = self._keys.drop(gone)
         self._targets.clear()
-        self._maps.clear()
+        for numbered in self._maps.values():
+            numbered.rename(renamed)
         self._registered.forget_numbers()
         self._keys_changed = True
         for kind, panes in (("pane", self._panes), ("late", self._late)):

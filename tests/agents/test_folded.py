@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agents.entries import Entry
@@ -11,6 +12,7 @@ from agents.folded import FoldedState
 from agents.plan import FoldedSign, compile_plan
 from streams.aggregates import MOMENTS
 from streams.cuts import Key, Partial
+from streams.records import Lane
 from tests.cells import partial_of
 from tests.kept import Parts, kept
 from tests.rules.configurations import configuration, sensor, topic, window
@@ -213,3 +215,22 @@ def test_state_is_bounded_and_survives_a_snapshot(rollup: str) -> None:
         assert state.open_windows() < 20
         assert sum(name.startswith("said/") for name in parts) < 10
         assert sum(map(len, parts.values())) < 5_000
+
+
+@pytest.mark.parametrize("rollup", ["max", "merge"])
+def test_keys_of_a_lane_are_numbered_once_and_again_when_they_come_back(rollup: str) -> None:
+    """A lane's keys only grow, the sign forgets those that are silent: they may speak again."""
+    made, lane, keys = plan(rollup=rollup), Lane("sensor", 0), list[Key]()
+    told, local = FoldedState(made), FoldedState(made)
+    for minute in range(400):
+        one = partial(minute, minute % 7, key=f"s{minute // 12 % 9}")
+        if one.keys[0] not in keys:
+            keys.append(one.keys[0])
+        cells = one.cells.fresh()
+        cells.merge(one.cells, np.array([keys.index(one.keys[0])], np.int64))
+        told.receive(one)
+        local.receive(one._replace(keys=keys, cells=cells), lane)
+        assert closed(local, minute) == closed(told, minute)
+        for state in (told, local):
+            state.prune(minute * MINUTE)
+    assert len(keys) == 9
