@@ -102,6 +102,8 @@ class Teacher:
         self._sender = reading_sender if kind == "sensor" else observation_sender
         self._limits = LIMITS if kind == "sensor" else None
         self._shapes: dict[_Common, int] = {}
+        self._ops: dict[tuple[Fold, ...], list[_Op | None]] = {}
+        """How the gate measures, by the signs that take an event, where that is always the same."""
         self.gate: Gate | None = None
         shaped = plan.topic.record is not None
         if not names or shaped or any(_is_divided(sign, self._names) for sign in plan.signs):
@@ -186,8 +188,14 @@ class Teacher:
         return known
 
     def _routes(self, takers: list[Taker], event: Any) -> list[tuple[Taker, _Op]]:
-        found = ((taker, self._op(taker.fold, event)) for taker in takers)
-        return [(taker, op) for taker, op in found if op is not None]
+        folds = tuple(taker.fold for taker in takers)
+        ops = self._ops.get(folds)
+        if ops is None:
+            ops = [self._op(fold, event) for fold in folds]
+            # What else is read may be missing, or another thing, in the next event.
+            if all(_used(fold.plan.sign.aggregate) in ((), ("value",)) for fold in folds):
+                self._ops[folds] = ops
+        return [(taker, op) for taker, op in zip(takers, ops, strict=True) if op is not None]
 
     def _arriving(self, sender: Sender, event: Any) -> list[tuple[Taker, _Op]]:
         sender.arrival.valid, sender.arrival.lateness_s = validity_of(event), 0.0
