@@ -21,6 +21,8 @@ AGGREGATES: dict[str, dict[str, Any]] = {
     "min": {},
     "max": {},
     "rate": {"scale": 3600},
+    "last": {},
+    "variance": {},
     "stddev": {},
     "quantile": {"q": 0.85},
     "distinct": {"of": "x"},

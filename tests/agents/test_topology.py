@@ -19,6 +19,7 @@ SINCE = "2026-12-01T00:00:00+08:00"
 OURS = {
     outputs.VITALS,
     outputs.VITALS_LOG,
+    outputs.DEVICE_VITALS,
     outputs.ALERTS,
     outputs.ALERT_LOG,
     outputs.LATE,
