@@ -482,7 +482,7 @@ async def test_fausts_producer_is_idempotent_where_it_is_started(
         await reader.until_read(0, 1)
         assert reader.app.producer._producer._txn_manager is not None
     assert reader.chunks[0].values == [b"v"]
-    assert reader.chunks[0].timestamps == [1500]
+    assert list(reader.chunks[0].timestamps) == [1500]
 
 
 def test_the_entry_point_finds_the_transport() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -289,6 +289,22 @@ class Answers:
     final: dict[int, dict[KeyName, Said]] = field(default_factory=lambda: defaultdict(dict))
     start: dict[int, int] = field(default_factory=dict)
 
+    def only(self, wanted: Callable[[str], bool]) -> Answers:
+        """What is said of some key levels."""
+        found = Answers()
+        found.start.update(self.start)
+        for mine, theirs in ((found.first, self.first), (found.final, self.final)):
+            for end, entries in theirs.items():
+                mine[end] = {name: said for name, said in entries.items() if wanted(name[0])}
+        return found
+
+    def add(self, more: Answers) -> None:
+        """What is said of other keys too."""
+        self.start.update(more.start)
+        for mine, theirs in ((self.first, more.first), (self.final, more.final)):
+            for end, entries in theirs.items():
+                mine.setdefault(end, {}).update(entries)
+
     def corrected(self, end: int) -> dict[KeyName, Said]:
         return {**self.first.get(end, {}), **self.final.get(end, {})}
 
@@ -466,6 +482,18 @@ def horizon_of(configuration: Configuration, kind: str, farthest: float) -> floa
     return max(last) + lateness
 
 
+def is_own(configuration: Configuration, sign: WindowSign) -> bool:
+    """Whether each lane finishes the sign for its own devices, by its own time."""
+    read = {name for s in configuration.signs if s.kind == "derived" for name in s.inputs}
+    return (
+        sign.topic == "sensor"
+        and sign.base == "device"
+        and "device" in sign.keys
+        and sign.rollup in ("merge", "none")
+        and sign.id not in read
+    )
+
+
 def run(
     configuration: Configuration, log: Mapping[LaneName, Sequence[Record]]
 ) -> tuple[dict[LaneName, Lane], dict[tuple[str, str, str, int, int], dict[str, Any]]]:
@@ -490,6 +518,12 @@ def run(
         watermark = max(lane.watermark for lane in mine)
         horizon = horizon_of(configuration, kind, farthest)
         answers[sign.id] = answer(configuration, sign, rows, watermark, horizon)
+        if is_own(configuration, sign):
+            told = answers[sign.id].only(lambda level: level != "device")
+            for lane in mine:
+                alone = answer(configuration, sign, lane.rows[sign.id], lane.watermark, horizon)
+                told.add(alone.only(lambda level: level == "device"))
+            answers[sign.id] = told
     for derived in configuration.signs:
         if derived.kind == "derived":
             source = configuration.sign[derived.inputs[0]]
