@@ -33,6 +33,8 @@ class Evaluation:
         # Of devices that are silent it is known how many are online: none.
         self._online = plan.sign.aggregate.function == "online"
 
+    # What is beyond all numbers is told as null.
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")
     def said(
         self,
         names: list[KeyName],
@@ -59,23 +61,6 @@ class Evaluation:
             How many devices the register has of the key, 0 where it tells none, and its limit, NaN
             without one.
         """
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            said = self._said(names, places, cells, index, start, end, first, devices, limits)
-            said.judge(self._scale)
-        return said
-
-    def _said(
-        self,
-        names: list[KeyName],
-        places: list[str],
-        cells: Cells,
-        index: Ints,
-        start: int,
-        end: int,
-        first: Ints,
-        devices: Ints,
-        limits: Floats,
-    ) -> Said:
         heads = heads_of(cells)
         heard = index >= 0
         n, covered = (_picked(column, index, heard) for column in (heads.n, heads.covered))
@@ -104,7 +89,9 @@ class Evaluation:
             against = values / limits if self._limit.how == "ratio" else values - limits
             values = np.where(np.isnan(values), values, against * self._limit.scale)
         levels = np.full(len(names), NONE, np.int8)
-        return Said(names, places, values, n, coverage, reasons, levels)
+        said = Said(names, places, values, n, coverage, reasons, levels)
+        said.judge(self._scale)
+        return said
 
     def _coverage(self, n: Ints, covered: Ints, window_ms: int) -> tuple[Floats, Flags]:
         """The shares that are covered, and whether each is enough for a value.

@@ -7,7 +7,7 @@ start before it, so a lane that runs ahead of the others changes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from agents.expected import names_of
 from agents.islands import Island, lengthened, reaching
 from agents.key_table import KeyTable, PlaceCodes
 from agents.levels import scale_of
+from agents.numbered_keys import NumberedKeys
 from agents.plan import FoldedSign
 from agents.registered import Registered
 from agents.rollups import roll_up
@@ -40,59 +41,6 @@ _NUMBERS = (
 )
 
 
-_LOST = -2
-"""Instead of the number of a key that was forgotten."""
-
-
-class _Numbered:
-    """The keys of partials, which grow at their end, by the numbers that the sign gives them."""
-
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self.keys, self.count = keys, 0
-        self.columns: list[tuple[Ints, Ints]] = []
-
-    def extend(self, targets: list[tuple[tuple[int, int], ...]]) -> None:
-        for turn in range(max(map(len, targets), default=0)):
-            if turn == len(self.columns):
-                none = np.full(self.count, -1, np.int64)
-                self.columns.append((none, none))
-            numbers, places = self.columns[turn]
-            more = [t[turn] if turn < len(t) else (-1, 0) for t in targets]
-            added = np.array(more, np.int64).reshape(-1, 2)
-            self.columns[turn] = (
-                np.concatenate((numbers, added[:, 0])),
-                np.concatenate((places, added[:, 1])),
-            )
-        self.count += len(targets)
-        self._fill()
-
-    def rename(self, renamed: Ints) -> None:
-        """The sign's keys have other numbers; -1 of those that it has forgotten."""
-        for numbers, _ in self.columns:
-            known = numbers >= 0
-            new = renamed[numbers[known]]
-            numbers[known] = np.where(new < 0, _LOST, new)
-
-    def lost(self, ids: Ints) -> list[int]:
-        """Which of these keys have a number no more, and speak again."""
-        found = [ids[numbers[ids] == _LOST] for numbers, _ in self.columns]
-        return sorted({id for lost in found for id in lost.tolist()})
-
-    def find_again(self, id: int, targets: tuple[tuple[int, int], ...]) -> None:
-        """Number a key again."""
-        for (numbers, _), (number, _) in zip(self.columns, targets, strict=False):
-            numbers[id] = number
-
-    def _fill(self) -> None:
-        for turn, (numbers, places) in enumerate(self.columns):
-            if len(numbers) < self.count:
-                none = np.full(self.count - len(numbers), -1, np.int64)
-                self.columns[turn] = (
-                    np.concatenate((numbers, none)),
-                    np.concatenate((places, none)),
-                )
-
-
 class FoldedState:
     """One sign: panes by start, on time and late, and which keys are known."""
 
@@ -110,7 +58,7 @@ class FoldedState:
         self._keys = KeyTable(self._codes, plan.windows.pane_ms, plan.forget_ms)
         self._registered = Registered(plan.expected, self._keys)
         self._targets: dict[Key, tuple[tuple[int, int], ...]] = {}
-        self._maps: dict[Lane | None, _Numbered] = {}
+        self._maps: dict[Lane | None, NumberedKeys] = {}
         self._said: dict[int, Said] = {}
         self.last_end = self.last_final = BEFORE_ALL
         self.observed_from = AFTER_ALL
@@ -153,7 +101,7 @@ class FoldedState:
         """The numbers and places of a partial's keys, as often as the most numbered one has."""
         known = self._maps.get(lane)
         if known is None or known.keys is not partial.keys or len(partial.keys) < known.count:
-            known = _Numbered(partial.keys)
+            known = NumberedKeys(partial.keys)
             if lane is not None:
                 # The keys of a lane of this process: more come at their end.
                 self._maps[lane] = known

@@ -235,7 +235,6 @@ cdef class Gate:
         """Read a record; 0 unless it is odd."""
         cdef const char* end = p + size
         cdef const char* key
-        cdef const char* begin
         cdef Py_ssize_t key_size
         cdef int k
         cdef Hash h
@@ -269,7 +268,6 @@ cdef class Gate:
                     return -1
                 record.present |= <uint64_t>1 << k
             else:
-                begin = p
                 if p[0] == c'"':
                     p = escaped_end(p + 1)
                     if p != NULL:
