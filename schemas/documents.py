@@ -26,7 +26,6 @@ MOST_VALUES = 200_000
 
 Steps: TypeAlias = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
-_FOLD = "\a"
 # The scanner takes the square of the time for a run of open brackets: seconds for a few thousand.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{DEEPEST}}}[\[{{]")
 
@@ -107,7 +106,7 @@ def read_document(file: Path, problems: list[Problem]) -> Document | None:
         problems.append(Problem(name, line, column, "", _DEPTH_MESSAGE))
         return None
     try:
-        root = YAML(typ="rt", pure=True).compose(text)
+        root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -200,8 +199,7 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, path: Steps) -> Any:
         try:
-            # The composer marks where a folded text was broken, for those who write it back.
-            return read_scalar(str(node.tag), node.value.replace(_FOLD, ""))
+            return read_scalar(str(node.tag), node.value)
         except ValueError as error:
             self._report(node, path, str(error))
             return None
@@ -295,7 +293,7 @@ def _explain_syntax(error: MarkedYAMLError, text: str, mark: Any) -> str:
 def _too_deep(text: str) -> tuple[int, int]:
     """The place of the first collection that is nested too deeply."""
     depth = 0
-    for event in YAML(typ="rt", pure=True).parse(text):
+    for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:
