@@ -158,6 +158,17 @@ class Router:
                 found.append(Taker(fold.store.add, slot, plan.measure, plan.at_arrival, fold))
         return found
 
+    def slots(self, event: Any) -> list[int]:
+        """The slots of the signs that take events like this one, in the order of `takers`."""
+        device_field = self.plan.device
+        device = getattr(event, device_field) if device_field else ""
+        return [
+            fold.slot(key, device)
+            for base, dimension, folds in self._folds_of(event)
+            for key in (base_key(base, device_field, event, dimension),)
+            for fold in folds
+        ]
+
     def _folds_of(self, event: Any) -> list[_Based]:
         """The signs that match the event: events of one kind have the same."""
         kind = self.plan.kind_of(event)

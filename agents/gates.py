@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import inspect
 
 from agents.arrivals import Arrivals, Sender, period_of, validity_of
-from agents.folds import Fold, Taker
+from agents.folds import Fold, Router, Taker
+from agents.kinds import NAMING, Kinds
 from agents.plan import TopicPlan
 from agents.readers import observation_sender, reading_sender
 from ext.gate import Gate
@@ -83,8 +83,8 @@ class Teacher:
         Of the lane's topic.
     seen
         What the lane has seen.
-    arrivals
-        The signs that count records, if there are any.
+    events, arrivals
+        Of the lane: the signs of what is said and, if there are any, those that count records.
 
     Attributes
     ----------
@@ -93,7 +93,9 @@ class Teacher:
         where a record goes may be another thing in each of them.
     """
 
-    def __init__(self, plan: TopicPlan, seen: Seen, arrivals: Arrivals | None) -> None:
+    def __init__(
+        self, plan: TopicPlan, seen: Seen, events: Router, arrivals: Arrivals | None
+    ) -> None:
         kind = plan.topic.kind
         names = VARIABLE.get(kind, ())
         self._names = {name: i for i, name in enumerate(names)}
@@ -105,6 +107,7 @@ class Teacher:
         self._ops: dict[tuple[Fold, ...], list[_Op | None]] = {}
         """How the gate measures, by the signs that take an event, where that is always the same."""
         self.gate: Gate | None = None
+        self._kinds: Kinds | None = None
         shaped = plan.topic.record is not None
         if not names or shaped or any(_is_divided(sign, self._names) for sign in plan.signs):
             return
@@ -117,7 +120,13 @@ class Teacher:
             DAY_MS,
             # Nobody outside the process knows it, and nothing that is said depends on it.
             hash("templates") % 2**64,
+            naming=NAMING[kind],
         )
+        self._kinds = Kinds(kind, plan.signs, self.gate, events, arrivals)
+
+    def meet(self, raw: bytes, logged: int) -> bool:
+        """Whether a record's sender is of a known kind, so that the gate takes the record now."""
+        return self._kinds is not None and self._kinds.meet(raw, logged)
 
     def teach(self, raw: bytes, event: Any, takers: list[Taker]) -> None:
         """Let records that differ from this one in variable fields alone go through the gate.
@@ -130,8 +139,9 @@ class Teacher:
             The signs that take it.
         """
         assert self.gate is not None
-        # Of a field that stands twice the last one counts: to the gate all are the same.
-        if self.gate.count_fields(raw) != len(msgspec.json.decode(raw, type=dict)):
+        assert self._kinds is not None
+        named = self.gate.kind_of(raw)
+        if named is None:
             return
         sender = None
         if self._arrivals is not None:
@@ -141,17 +151,36 @@ class Teacher:
         try:
             covered = self._covered(event)
             folds = covered is not None
-            routes = self._routes(takers, event) if folds else []
-            arrivals = [] if sender is None else self._arriving(sender, event)
+            ops = self._ops_of(takers, event) if folds else []
+            arriving = [] if sender is None else self._arriving(sender, event)
+            counting = [] if sender is None else sender.route
+            routes, arrivals = _measured(takers, ops), _measured(counting, arriving)
+            common = self._common(event, covered, sender, routes, arrivals)
+            shape = self._shape(self.gate, common)
         except _UnsuitedError:
             return
+        if shape is None:
+            return
+        slots = [taker.slot for taker, _ in (*routes, *arrivals)]
+        if self.gate.learn(raw, self._sender(event), shape, slots):
+            kept = (_numbers(ops), _numbers(arriving))
+            self._kinds.note(named[0], event, sender, shape, *kept, folds=folds)
+
+    def _common(
+        self,
+        event: Any,
+        covered: int | None,
+        sender: Sender | None,
+        routes: list[tuple[Taker, _Op]],
+        arrivals: list[tuple[Taker, _Op]],
+    ) -> _Common:
         low, high = -inf, inf
         if self._limits is not None:
             _, low, high = self._limits[event.metric]
         own = event.t_end is not None and self._limits is None
-        common = _Common(
+        return _Common(
             (event.source or "").encode(),
-            folds,
+            covered is not None,
             -1 if own else covered or 0,
             tuple((taker.fold, op) for taker, op in routes),
             tuple((taker.fold, op) for taker, op in arrivals),
@@ -159,14 +188,12 @@ class Teacher:
             low,
             high,
         )
-        shape = self._shape(self.gate, common)
-        if shape is not None:
-            slots = [taker.slot for taker, _ in (*routes, *arrivals)]
-            self.gate.learn(raw, self._sender(event), shape, slots)
 
     def forget(self) -> None:
         """Slots were loaded anew: nothing that was taught holds."""
         self._shapes.clear()
+        if self._kinds is not None:
+            self._kinds.forget()
         if self.gate is not None:
             self.gate.clear()
 
@@ -187,7 +214,8 @@ class Teacher:
             )
         return known
 
-    def _routes(self, takers: list[Taker], event: Any) -> list[tuple[Taker, _Op]]:
+    def _ops_of(self, takers: list[Taker], event: Any) -> list[_Op | None]:
+        """How the gate measures for each taker; None where it does not."""
         folds = tuple(taker.fold for taker in takers)
         ops = self._ops.get(folds)
         if ops is None:
@@ -195,24 +223,23 @@ class Teacher:
             # What else is read may be missing, or another thing, in the next event.
             if all(_used(fold.plan.sign.aggregate) in ((), ("value",)) for fold in folds):
                 self._ops[folds] = ops
-        return [(taker, op) for taker, op in zip(takers, ops, strict=True) if op is not None]
+        return ops
 
-    def _arriving(self, sender: Sender, event: Any) -> list[tuple[Taker, _Op]]:
+    def _arriving(self, sender: Sender, event: Any) -> list[_Op | None]:
+        """How the gate measures arrivals for each taker; None where it does not."""
         sender.arrival.valid, sender.arrival.lateness_s = validity_of(event), 0.0
-        routes: list[tuple[Taker, _Op]] = []
+        ops: list[_Op | None] = []
         for taker in sender.route:
             aggregate = taker.fold.plan.sign.aggregate
             used = _used(aggregate)
             if "lateness_s" not in used:
                 pair = taker.measure(sender.arrival)
-                op: _Op | None = None if pair is None else (_CONSTANT, 0, 0, 0, *pair)
+                ops.append(None if pair is None else (_CONSTANT, 0, 0, 0, *pair))
             elif _is_plain(aggregate):
-                op = (_LATENESS, 0, 0, 0, 0, 0)
+                ops.append((_LATENESS, 0, 0, 0, 0, 0))
             else:
                 raise _UnsuitedError
-            if op is not None:
-                routes.append((taker, op))
-        return routes
+        return ops
 
     def _op(self, fold: Fold, event: Any) -> _Op | None:
         """How the gate measures what a sign does; None where the sign does not take the event."""
@@ -235,6 +262,14 @@ class Teacher:
         if op is None:
             raise _UnsuitedError
         return (op, i, j, k, 0, 0)
+
+
+def _measured(takers: list[Taker], ops: list[_Op | None]) -> list[tuple[Taker, _Op]]:
+    return [(taker, op) for taker, op in zip(takers, ops, strict=True) if op is not None]
+
+
+def _numbers(ops: list[_Op | None]) -> tuple[int, ...]:
+    return tuple(i for i, op in enumerate(ops) if op is not None)
 
 
 def _is_divided(plan: Any, variable: dict[str, int]) -> bool:

@@ -102,7 +102,7 @@ class Intake:
             else None
         )
         self.desk = Desk(plan, streams["orders"]) if "orders" in streams else None
-        self._teacher = Teacher(self.plan, self._seen, self._arrivals)
+        self._teacher = Teacher(self.plan, self._seen, self._events, self._arrivals)
         self._gate = self._teacher.gate
         self._folds = [
             *self._events.folds,
@@ -158,6 +158,9 @@ class Intake:
                 if why in (DONE, CUT):
                     continue
                 offset, raw = offsets[at], values[at] or b""
+                met = why == UNKNOWN and not quarantine and self._teacher.meet(raw, logged[at])
+                if met and self._gate is not None:
+                    continue
                 if offset in quarantine:
                     refused = Refused("crashed", "byte 0", "stopped a worker twice")
                     self._reject(result, offset, logged[at], raw, refused, attempt)
@@ -167,6 +170,8 @@ class Intake:
                 at += 1
         except Exception as error:
             raise StepError(self.lane, offset) from error
+        if self._gate is not None:
+            self.accounting.count(*self._gate.take_counts())
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return result
 
@@ -186,7 +191,6 @@ class Intake:
             self.ended = False
             self.next_offset = chunk.offsets[at - 1] + 1
             self.watermark.value = gate.watermark
-            self.accounting.count(*gate.take_counts())
             for i, t, watermark in gate.take_lates():
                 late = (chunk.offsets[i], t, watermark - t, chunk.timestamps[i])
                 result.outputs.append(late_event(self.lane, *late))

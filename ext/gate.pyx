@@ -24,6 +24,8 @@ cdef extern from *:
 
 cdef enum:
     MOST_FIELDS = 32
+    MOST_NAMING = 4
+    MOST_KEYS = 64
     SENDERS = 1 << 20
     MOST_OF_SENDER = 16
 
@@ -85,6 +87,16 @@ cdef struct Record:
     const char* id
     Py_ssize_t id_size
 
+cdef struct Text:
+    const char* at
+    Py_ssize_t size
+
+cdef struct Names:
+    Text[MOST_KEYS] key         # all there are in a record, constant and variable
+    Text[MOST_NAMING] said      # the values of the naming fields
+    uint64_t a, b               # what these fields are in the record's hash
+    uint64_t present
+
 
 cdef void* room_for(void* array, Py_ssize_t wanted, Py_ssize_t* room, size_t size) except NULL:
     """An array that has room for so many, or the same one."""
@@ -102,6 +114,8 @@ cdef class Gate:
 
     Parameters
     ----------
+    naming
+        The constant fields that tell the senders of a kind apart, such as their names; texts.
     fields
         The variable fields as ``(name, kind, low, high, above)``: kind 0 a time in int64 ms,
         1 a float, 2 an int, 3 an id; bounds that the strict way has for the field, ``above`` where
@@ -141,9 +155,11 @@ cdef class Gate:
     ([(1, 0, 2500000, 0, 0), (2, 0, 3000000, 0, 0)], (2, 0, 0, 0, 2, 0))
     """
     cdef Field[MOST_FIELDS] field
+    cdef Text[MOST_NAMING] named
+    cdef int naming_fields
     cdef uint32_t[128] by_first     # the fields whose names begin with a character
     cdef int fields, end_at, id_at, seq_at, ingest_at
-    cdef list names, kept
+    cdef list names, naming, kept
     cdef Seen seen
     cdef int64_t disorder_ms, skew_ms, lateness_ms, future_ms
     cdef public int64_t watermark
@@ -160,9 +176,16 @@ cdef class Gate:
     cdef Buffer lates
 
     def __init__(self, fields, Seen seen not None, int64_t disorder_ms, int64_t skew_ms,
-                 int64_t lateness_ms, int64_t future_ms, uint64_t seed, Py_ssize_t most=1 << 22):
+                 int64_t lateness_ms, int64_t future_ms, uint64_t seed, Py_ssize_t most=1 << 22,
+                 naming=()):
         if len(fields) > MOST_FIELDS:
             raise ValueError(f"a gate has at most {MOST_FIELDS} variable fields")
+        if len(naming) > MOST_NAMING:
+            raise ValueError(f"a gate has at most {MOST_NAMING} naming fields")
+        self.naming = [name.encode() for name in naming]
+        self.naming_fields = len(naming)
+        for k, name in enumerate(self.naming):
+            self.named[k].at, self.named[k].size = PyBytes_AS_STRING(name), len(name)
         self.names = [name.encode() for name, *_ in fields]
         self.end_at = self.id_at = self.seq_at = self.ingest_at = -1
         for k, (name, kind, low, high, above) in enumerate(fields):
@@ -231,10 +254,12 @@ cdef class Gate:
 
     # -- reading
 
-    cdef int scan(self, const char* p, Py_ssize_t size, Record* record) noexcept nogil:
-        """Read a record; 0 unless it is odd."""
+    cdef int scan(self, const char* p, Py_ssize_t size, Record* record,
+                  Names* names) noexcept nogil:
+        """Read a record, and what stands in it if that is asked for; 0 unless it is odd."""
         cdef const char* end = p + size
         cdef const char* key
+        cdef const char* said
         cdef Py_ssize_t key_size
         cdef int k
         cdef Hash h
@@ -258,7 +283,7 @@ cdef class Gate:
             p = blank(p + 1)
             if p[0] != c':':
                 return -1
-            p = blank(p + 1)
+            said = p = blank(p + 1)
             k = self.variable(key + 1, key_size)
             if k >= 0:
                 if record.present >> k & 1:
@@ -279,6 +304,10 @@ cdef class Gate:
                 h = hash_of(key, p - key, self.seed)
                 record.a += h.a
                 record.b += h.b
+                if names != NULL:
+                    self.note_named(names, key + 1, key_size, said, p, h)
+            if names != NULL and record.count < MOST_KEYS:
+                names.key[record.count].at, names.key[record.count].size = key + 1, key_size
             record.count += 1
             p = blank(p)
             if p[0] == c',':
@@ -322,6 +351,32 @@ cdef class Gate:
             return NULL
         return p
 
+    cdef void note_named(self, Names* names, const char* key, Py_ssize_t key_size,
+                         const char* begin, const char* end, Hash h) noexcept nogil:
+        cdef int k
+        for k in range(self.naming_fields):
+            if self.named[k].size == key_size and memcmp(self.named[k].at, key, key_size) == 0:
+                names.said[k].at, names.said[k].size = begin, end - begin
+                names.present |= <uint64_t>1 << k
+                names.a += h.a
+                names.b += h.b
+
+    cdef bint read_all(self, bytes raw, Record* record, Names* names):
+        """Read a record with all that stands in it; whether it is plain and no field stands twice.
+        """
+        cdef Py_ssize_t i, j
+        names.a = names.b = names.present = 0
+        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), record, names):
+            return False
+        if record.count > MOST_KEYS:
+            return False
+        for i in range(record.count):
+            for j in range(i):
+                if (names.key[i].size == names.key[j].size
+                        and memcmp(names.key[i].at, names.key[j].at, names.key[i].size) == 0):
+                    return False
+        return True
+
     cdef inline Template* find(self, Record* record) noexcept nogil:
         cdef Hash name
         cdef uint64_t mask, i
@@ -342,12 +397,58 @@ cdef class Gate:
 
     # -- learning
 
-    def count_fields(self, bytes raw not None):
-        """How many fields a plain record has, one that stands twice counted twice; else None."""
+    def kind_of(self, bytes raw not None):
+        """What a record has in common with those of other senders of its kind, and who sent it.
+
+        Returns
+        -------
+        ((int, int), list of str or None) or None
+            A name of all that the naming fields do not say, and what each of these says, None where
+            it is not there; no list where one says other things than a plain text.  None for a
+            record that is not plain, or in which a field stands twice.
+        """
         cdef Record record
-        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
+        cdef Names names
+        cdef Hash kind
+        cdef int k
+        if not self.read_all(raw, &record, &names):
             return None
-        return record.count
+        kind.a, kind.b = record.a - names.a, record.b - names.b
+        kind = joined(kind, record.present, names.present << 32 | <uint64_t>record.count)
+        said = []
+        for k in range(self.naming_fields):
+            if not names.present >> k & 1:
+                said.append(None)
+                continue
+            if names.said[k].at[0] != c'"':
+                return (kind.a, kind.b), None
+            text = names.said[k].at[1:names.said[k].size - 1]
+            if not text.isascii() or b"\\" in text or b"\x7f" in text:
+                return (kind.a, kind.b), None
+            said.append(text.decode("ascii"))
+        return (kind.a, kind.b), said
+
+    def is_new(self, bytes raw not None, bytes sender not None, int64_t logged):
+        """Whether a plain record without an id is on time, and no repeat of the sender's.
+
+        Not whether it may be: where it takes more to say so, the answer is no.
+        """
+        cdef Record record
+        cdef Hash name
+        cdef int64_t stated, t, oldest
+        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record, NULL):
+            return False
+        if not record.present & 1 or (self.id_at >= 0 and record.present >> self.id_at & 1):
+            return False
+        stated = t = record.whole[0]
+        if self.end_at >= 0 and record.present >> self.end_at & 1:
+            t = record.whole[self.end_at]
+        oldest = self.watermark - self.lateness_ms
+        if t < stated or t < oldest or t > logged + min(self.skew_ms, self.future_ms):
+            return False
+        name = hash_of(PyBytes_AS_STRING(sender), PyBytes_GET_SIZE(sender), 0)
+        name = joined(name, <uint64_t>stated, self.sequence_of(&record))
+        return not self.seen.has(name, True, t, oldest)
 
     def shape(self, bytes named not None, *, bint folds, int64_t covered, routes, arrivals,
               int64_t period, int ranged=-1, double low=0.0, double high=0.0):
@@ -410,7 +511,7 @@ cdef class Gate:
             raise ValueError(f"there is no shape {shape}")
         if len(slots) != self.kind[shape].routes + self.kind[shape].arrivals:
             raise ValueError("as many slots as the shape has routes are wanted")
-        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record):
+        if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record, NULL):
             raise ValueError("the record is not plain")
         if self.find(&record) != NULL:
             return True
@@ -504,7 +605,7 @@ cdef class Gate:
         cdef Record record
         cdef int why
         while i[0] < count:
-            if size[i[0]] < 0 or self.scan(at[i[0]], size[i[0]], &record):
+            if size[i[0]] < 0 or self.scan(at[i[0]], size[i[0]], &record, NULL):
                 return _UNPLAIN
             why = self.take(&record, logged[i[0]], i[0])
             if why != _TAKEN and why != _MOVED:

@@ -26,5 +26,6 @@ cdef class Seen:
     cdef Py_ssize_t buckets, room, last
     cdef public bint roams
     cdef int admit_hash(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil
+    cdef bint has(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil
     cdef Bucket* known(self, int64_t minute) noexcept nogil
     cdef Bucket* bucket_of(self, int64_t minute) noexcept nogil

@@ -145,17 +145,10 @@ cdef class Seen:
 
     cdef int admit_hash(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil:
         """As `admit`; an ``anchored`` identity has its time in it."""
-        cdef Py_ssize_t i
-        cdef int64_t at, minute = minute_of(t)
+        cdef int64_t minute = minute_of(t)
         cdef Bucket* bucket
-        if anchored and not self.roams:
-            bucket = self.known(minute)
-            if bucket != NULL and is_noted(bucket, name, oldest):
-                return REPEAT
-        else:
-            for i in range(self.buckets):
-                if is_noted(self.bucket + i, name, oldest):
-                    return REPEAT
+        if self.has(name, anchored, t, oldest):
+            return REPEAT
         if t < oldest:
             return LATE
         bucket = self.bucket_of(minute)
@@ -167,6 +160,18 @@ cdef class Seen:
         place(bucket, bucket.used, bucket.slots - 1)
         bucket.used += 1
         return NEW
+
+    cdef bint has(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil:
+        """Whether an identity was noted with a time not before ``oldest``."""
+        cdef Py_ssize_t i
+        cdef Bucket* bucket
+        if anchored and not self.roams:
+            bucket = self.known(minute_of(t))
+            return bucket != NULL and is_noted(bucket, name, oldest)
+        for i in range(self.buckets):
+            if is_noted(self.bucket + i, name, oldest):
+                return True
+        return False
 
     cdef Bucket* known(self, int64_t minute) noexcept nogil:
         cdef Py_ssize_t i

@@ -131,5 +131,5 @@ def at_level(place: str, level: str) -> str | None:
         raise ValueError(f"no such place level: use one of {', '.join(LEVELS)}")
     if len(place) < length:
         return None
-    found = normalise(place[:length])
-    return found if len(found) == length else None
+    # Only a district's code can stand for another place: that of a city without districts.
+    return None if length == 6 and place[4:6] == "00" else place[:length]

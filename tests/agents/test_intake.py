@@ -125,7 +125,7 @@ def test_a_record_that_breaks_the_core_is_named_and_quarantined(
         return True
 
     monkeypatch.setattr(intake, "_fold", fail)
-    records = chunk([reading(0), reading(0, device="broken"), reading(1)], first=5)
+    records = chunk([reading(0), reading(0, device="broken", seq=1), reading(1)], first=5)
     with pytest.raises(StepError, match="sensor/0 offset 6") as caught:
         intake.step(records)
     assert (caught.value.lane, caught.value.offset) == (LANE, 6)

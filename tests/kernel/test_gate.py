@@ -16,6 +16,7 @@ import pytest
 from agents.city import City
 from agents.city.register import register_of
 from agents.intake import Intake, StepError
+from agents.kinds import Kinds
 from agents.plan import Plan, compile_plan
 from schemas.loading import load
 from streams.records import Chunk, Lane
@@ -256,3 +257,52 @@ def test_whatever_comes_is_read_as_the_strict_way_reads_it(topic: str, seed: int
     lane = compare(topic, sorted(log, key=lambda one: one[0]), rng)
     counts = lane.accounting
     assert min(counts.accepted, counts.rejected, counts.duplicate) > 50
+
+
+NAMES = ("a", "b" * 64, "c" * 65, "", "d e", "é", "\\u0041", "\\\\", "\\n", "\x7f", "null")
+PLACES = ("4401", "440100", "440111", "440111004", "440111004003", "440111004003012", "44011", "４")
+
+
+def renamed(raw: bytes, names: list[str], rng: Random) -> bytes:
+    """A record of another sender of its kind, which may be unsound or have a field twice."""
+    event = json.loads(raw)
+    named = "device" if "device" in event else "source_id"
+    event[named] = rng.choice((*names, f"new-{rng.randrange(400)}"))
+    if rng.randrange(3) == 0:
+        event["place"] = rng.choice(PLACES)
+    if rng.randrange(3) == 0:
+        event["site"] = rng.choice((*NAMES, f"site-{rng.randrange(9)}"))
+    event["t"] += rng.choice((0, 0, 0, 1, -60_000, -400_000, 70_000, 90_000_000))
+    if rng.randrange(20) == 0:
+        event[rng.choice(("id", "seq", "t_end"))] = rng.choice((0, "i1", event["t"] + 5_000))
+    text = json.dumps(event, ensure_ascii=rng.random() < 0.5, separators=(",", ":"))
+    if rng.randrange(20) == 0:
+        twice = rng.choice((named, "place", "site"))
+        text = text[:-1] + f',"{twice}":"{rng.choice(("x", "440111"))}"}}'
+    return text.replace("\\\\", "\\").encode()
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sender_of_a_known_kind_is_met_as_the_strict_way_would(
+    topic: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[bool] = []
+    meet = Kinds.meet
+
+    def noting(self: Kinds, raw: bytes, logged: int) -> bool:
+        met.append(meet(self, raw, logged))
+        return met[-1]
+
+    monkeypatch.setattr(Kinds, "meet", noting)
+    rng = Random(seed)
+    names = [d.device for d in plan().configuration.register.devices][:200] + list(NAMES)
+    few = rng.sample([(t, r) for t, r in city()[topic] if json_of(r)], 20)
+    log: Log = []
+    for logged, raw in sorted(few):
+        log += [(logged, raw)] * 2
+        log += [(logged + rng.choice((0, 1)), renamed(raw, names, rng)) for _ in range(100)]
+    lane = compare(topic, sorted(log, key=lambda one: one[0]), rng)
+    assert sum(met) > 50
+    counts = lane.accounting
+    assert min(counts.accepted, counts.rejected, counts.late) > 20
