@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from schemas.tick import Claim, Tick
 from schemas.vital import REASONS
 from streams.aggregates import Family
 from streams.cuts import Cut
+from streams.heads import Floats, Ints
 from streams.partials import pack
 from streams.records import Lane, Output
 
@@ -58,7 +60,11 @@ def _send(
     """One record for each of the topics, with the same key, id and bytes."""
     headers = (_VERSION, ("ce_id", ce_id.encode()), _SOURCE, ("ce_type", ce_type), _JSON)
     name = key.encode()
-    return [Output(topic, name, value, headers, t) for topic in topics]
+    # As `Output` would: there is one for each result.
+    return [_new_output(Output, (topic, name, value, headers, t, None)) for topic in topics]
+
+
+_new_output = tuple.__new__
 
 
 def vital_results(
@@ -74,49 +80,76 @@ def vital_results(
     live: bool = False,
 ) -> list[Output]:
     """Results for the log, and for the compacted topic where their window is the keys' newest."""
-    # The fields of `schemas.vital.VitalResult`, written without it: results are the most frequent
-    # output by far, and a row has no number that is not finite.
+    # The fields of `schemas.vital.VitalResult`, written without it and column by column: results
+    # are the most frequent output by far.
     topics = (VITALS_LOG, VITALS) if newest else (VITALS_LOG,)
-    outputs: list[Output] = []
-    details, models = said.details.get, said.models.get
+    head = f'{{"vital":{_text(sign)},"key_level":'
+    window = f',"t_start":{start},"t_end":{end},"value":'
+    numbered = f',"unit":{_text(unit)},"n":'
+    final = "true" if rev == 1 else "false"
+    after = f',"rev":{rev},"final":{final},"detail":'
+    tail = f',"config":{_text(config)},"live":{"true" if live else "false"}}}'
+    stamp = f"|{end}|{rev}"
+    details, models = said.details, said.models
     rows = zip(
         said.names,
-        said.places,
-        said.values.tolist(),
-        said.n.tolist(),
-        said.coverage.tolist(),
+        _texts([name for _, name in said.names]),
+        _texts(said.places),
+        _numbers(said.values),
+        _numbers(said.n),
+        _numbers(said.coverage),
         said.levels.tolist(),
         said.reasons.tolist(),
         strict=True,
     )
-    for i, ((key_level, name), place, value, n, coverage, level, reason) in enumerate(rows):
-        payload = orjson.dumps(
-            {
-                "vital": sign,
-                "key_level": key_level,
-                "key": name,
-                "place": place,
-                "t_start": start,
-                "t_end": end,
-                "value": None if value != value else value,
-                "unit": unit,
-                "n": n,
-                "coverage": coverage,
-                "level": None if level == NONE else level,
-                "reason": None if reason == NONE else REASONS[reason],
-                "rev": rev,
-                "final": rev == 1,
-                "detail": details(i),
-                "model": models(i),
-                "config": config,
-                "live": live,
-            }
+    levels: dict[str, tuple[str, str]] = {}
+    outputs: list[Output] = []
+    for i, ((level, name), key, place, value, n, coverage, severity, reason) in enumerate(rows):
+        if level not in levels:
+            levels[level] = f'{head}{_text(level)},"key":', f"{sign}|{level}|"
+        before, named = levels[level]
+        detail = _JSON_NULL if i not in details else orjson.dumps(details[i]).decode()
+        model = _JSON_NULL if i not in models else orjson.dumps(models[i]).decode()
+        payload = (
+            f'{before}{key},"place":{place}{window}{value}{numbered}{n},"coverage":{coverage}'
+            f',"level":{_LEVELS[severity]},"reason":{_REASONS[reason]}{after}{detail}'
+            f',"model":{model}{tail}'
         )
-        key = f"{sign}|{key_level}|{name}"
-        outputs += _send(topics, key, f"{key}|{end}|{rev}", b"city.vital.v1", payload, end)
+        key = f"{named}{name}"
+        ce_id = f"{key}{stamp}"
+        outputs += _send(topics, key, ce_id, b"city.vital.v1", payload.encode(), end)
     return outputs
 
 
+_JSON_NULL = "null"
+_LEVELS = ("0", "1", "2", "3", "4", _JSON_NULL)
+_REASONS = (*(f'"{reason}"' for reason in REASONS), _JSON_NULL)
+"""What small numbers stand for; the last one is that of `NONE`."""
+
+
+def _text(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _texts(texts: list[str]) -> list[str]:
+    """Texts of JSON, made all at once.
+
+    >>> _texts(["a", "4401"]), _texts(["a,b", "c"])
+    (['"a"', '"4401"'], ['"a,b"', '"c"'])
+    """
+    whole = orjson.dumps(texts).decode()
+    if "\\" in whole or whole.count(",") != len(texts) - 1:
+        return [_text(text) for text in texts]
+    return whole[1:-1].split(",")
+
+
+def _numbers(column: Floats | Ints) -> list[str]:
+    """Numbers of JSON; NaN is null."""
+    whole = orjson.dumps(column, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return whole[1:-1].split(",") if len(column) else []
+
+
+_name = itemgetter(1)
 ROWS = 4_096
 """Rows of a record of device results: some 400 kB."""
 
@@ -139,7 +172,7 @@ def device_results(
                 "final": rev == 1,
                 "lane": str(lane),
                 "part": part,
-                "key": [key for _, key in said.names[rows]],
+                "key": list(map(_name, said.names[rows])),
                 "place": said.places[rows],
                 "value": said.values[rows],
                 "n": said.n[rows],
