@@ -32,6 +32,9 @@ cdef class Cells:
     cdef Py_ssize_t held        # readers that must see the cells as they are
     cdef bint changed           # since the last freeze
     cdef Py_ssize_t index_of(self, int64_t id) except -1
+    cdef void expect(self, int64_t id) noexcept nogil
+    cdef void meet(self, int64_t id) noexcept nogil
+    cdef void meet_body(self, Py_ssize_t i) noexcept nogil
     cdef int take(self, Row* row) except -1
     cdef int reserve(self, Py_ssize_t room) except -1
     cdef int fold(self, Py_ssize_t i, Row* row) except -1

@@ -28,6 +28,7 @@ cdef extern from *:
     """
     ctypedef struct cv_slopes:
         cv_int128 x, t, tt, tx
+    void prefetch "__builtin_prefetch"(const void* at) noexcept nogil
     int64_t cv_high(cv_int128 x) nogil
     uint64_t cv_low(cv_int128 x) nogil
     cv_int128 cv_product(int64_t x, int64_t y) nogil
@@ -92,6 +93,20 @@ cdef class Cells:
         self.used += 1
         self.at[id] = <int32_t>self.used
         return i
+
+    cdef void expect(self, int64_t id) noexcept nogil:
+        """Let the number of an id's cell be on its way here."""
+        if 0 <= id < self.ids:
+            prefetch(self.at + id)
+
+    cdef void meet(self, int64_t id) noexcept nogil:
+        """Let an expected id's cell be on its way here."""
+        if 0 <= id < self.ids and self.at[id]:
+            prefetch(self.head + (self.at[id] - 1))
+            self.meet_body(self.at[id] - 1)
+
+    cdef void meet_body(self, Py_ssize_t i) noexcept nogil:
+        pass
 
     cdef int take(self, Row* row) except -1:
         """Fold a row into the cell of its slot."""
@@ -301,6 +316,9 @@ cdef class Moments(Cells):
     cdef int reserve(self, Py_ssize_t room) except -1:
         self.cell = <cv_moments*>resized(self.cell, room * sizeof(cv_moments))
         return 0
+
+    cdef void meet_body(self, Py_ssize_t i) noexcept nogil:
+        prefetch(self.cell + i)
 
     cdef int fold(self, Py_ssize_t i, Row* row) except -1:
         cdef cv_moments* cell = self.cell + i

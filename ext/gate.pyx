@@ -21,11 +21,13 @@ from ext.seen cimport LATE, NEW, NO_MEMORY, REPEAT, Seen
 
 cdef extern from *:
     int __builtin_ctz(unsigned int x) noexcept nogil
+    void prefetch "__builtin_prefetch"(const void* at) noexcept nogil
 
 cdef enum:
     MOST_FIELDS = 32
     MOST_NAMING = 4
     MOST_KEYS = 64
+    AHEAD = 8       # records that are read before the first of them is taken
     SENDERS = 1 << 20
     MOST_OF_SENDER = 16
 
@@ -86,6 +88,8 @@ cdef struct Record:
     double[MOST_FIELDS] number
     const char* id
     Py_ssize_t id_size
+    Template* known
+    Hash identity               # of one without an id, where its template is known
 
 cdef struct Text:
     const char* at
@@ -377,23 +381,43 @@ cdef class Gate:
                     return False
         return True
 
-    cdef inline Template* find(self, Record* record) noexcept nogil:
+    cdef inline void name(self, Record* record) noexcept nogil:
+        """Give a record that was read the name of its template, and let that be on its way here."""
         cdef Hash name
-        cdef uint64_t mask, i
-        cdef Template* known
         name.a, name.b = record.a, record.b
         name = joined(name, record.present, <uint64_t>record.count)
         record.a, record.b = name.a, name.b
+        if self.slots:
+            prefetch(self.at + (name.a & (self.slots - 1)))
+
+    cdef inline Template* find(self, Record* record) noexcept nogil:
+        cdef uint64_t mask, i
+        cdef Template* known
         if self.slots == 0:
             return NULL
         mask = self.slots - 1
-        i = name.a & mask
+        i = record.a & mask
         while self.at[i]:
             known = self.template + (self.at[i] - 1)
-            if known.name.a == name.a and known.name.b == name.b:
+            if known.name.a == record.a and known.name.b == record.b:
                 return known
             i = (i + 1) & mask
         return NULL
+
+    cdef inline void meet(self, Record* record) noexcept nogil:
+        """Find the template of a named record, and let what it leads to be on its way here."""
+        cdef Template* known = self.find(record)
+        record.known = known
+        if known == NULL or not record.present & 1:
+            return
+        prefetch(self.slot + known.first)
+        if self.is_anchored(record):
+            record.identity = joined(known.sender, <uint64_t>record.whole[0],
+                                     self.sequence_of(record))
+            self.seen.expect(record.identity, record.whole[0])
+
+    cdef inline bint is_anchored(self, Record* record) noexcept nogil:
+        return not (self.id_at >= 0 and record.present >> self.id_at & 1)
 
     # -- learning
 
@@ -438,7 +462,7 @@ cdef class Gate:
         cdef int64_t stated, t, oldest
         if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record, NULL):
             return False
-        if not record.present & 1 or (self.id_at >= 0 and record.present >> self.id_at & 1):
+        if not record.present & 1 or not self.is_anchored(&record):
             return False
         stated = t = record.whole[0]
         if self.end_at >= 0 and record.present >> self.end_at & 1:
@@ -513,6 +537,7 @@ cdef class Gate:
             raise ValueError("as many slots as the shape has routes are wanted")
         if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record, NULL):
             raise ValueError("the record is not plain")
+        self.name(&record)
         if self.find(&record) != NULL:
             return True
         name = hash_of(PyBytes_AS_STRING(sender), PyBytes_GET_SIZE(sender), 0)
@@ -600,23 +625,39 @@ cdef class Gate:
             raise MemoryError()
         return i, _WHY[why]
 
-    cdef int take_all(self, const char** at, const int32_t* size, const int64_t* logged,
+    cdef int take_all(self, const char** at_, const int32_t* size, const int64_t* logged,
                       Py_ssize_t count, int64_t next_cut, Py_ssize_t* i) noexcept nogil:
-        cdef Record record
+        cdef Record[AHEAD] record
+        cdef Py_ssize_t k, n
+        cdef uint32_t at
         cdef int why
         while i[0] < count:
-            if size[i[0]] < 0 or self.scan(at[i[0]], size[i[0]], &record, NULL):
+            n = 0
+            while n < AHEAD and i[0] + n < count:
+                k = i[0] + n
+                if size[k] < 0 or self.scan(at_[k], size[k], record + n, NULL):
+                    break
+                self.name(record + n)
+                n += 1
+            if n == 0:
                 return _UNPLAIN
-            why = self.take(&record, logged[i[0]], i[0])
-            if why != _TAKEN and why != _MOVED:
-                return why
-            i[0] += 1
-            if why == _MOVED and self.watermark >= next_cut:
-                return _MOVED
+            for k in range(n if self.slots else 0):
+                at = self.at[record[k].a & (self.slots - 1)]
+                if at:
+                    prefetch(self.template + (at - 1))
+            for k in range(n):
+                self.meet(record + k)
+            for k in range(n):
+                why = self.take(record + k, logged[i[0]], i[0])
+                if why != _TAKEN and why != _MOVED:
+                    return why
+                i[0] += 1
+                if why == _MOVED and self.watermark >= next_cut:
+                    return _MOVED
         return _TAKEN
 
     cdef int take(self, Record* record, int64_t logged, Py_ssize_t i) noexcept nogil:
-        cdef Template* template = self.find(record)
+        cdef Template* template = record.known
         cdef Shape* shape
         cdef int64_t stated, t, oldest, before = self.watermark
         cdef Hash name
@@ -636,9 +677,9 @@ cdef class Gate:
         shape = self.kind + template.shape
         if shape.ranged >= 0 and not shape.low <= record.number[shape.ranged] <= shape.high:
             return _UNPLAIN
-        anchored = not (self.id_at >= 0 and record.present >> self.id_at & 1)
+        anchored = self.is_anchored(record)
         if anchored:
-            name = joined(template.sender, <uint64_t>stated, self.sequence_of(record))
+            name = record.identity
             if stated != t:
                 self.seen.roams = True
         else:

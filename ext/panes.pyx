@@ -8,6 +8,9 @@ from libc.stdint cimport int64_t
 from ext.cells cimport Cells
 from ext.rows cimport Row, Rows
 
+cdef enum:
+    AHEAD = 8   # rows between what is on its way and what is folded
+
 cdef inline int64_t floor_to(int64_t t, int64_t step) noexcept nogil:
     cdef int64_t rest = t % step
     if rest < 0:
@@ -67,10 +70,16 @@ cdef class Panes:
         cdef int64_t start, current = 0
         cdef Cells cells = None
         cdef Row* row
-        cdef Py_ssize_t i
-        for i in range(rows.buffer.used):
+        cdef Py_ssize_t i, used = rows.buffer.used
+        for i in range(used):
             row = rows.buffer.row + i
             start = floor_to(row.t, self.pane_ms)
+            if cells is not None:
+                # Most rows are of the pane of those before them.
+                if i + 2 * AHEAD < used:
+                    cells.expect(row[2 * AHEAD].slot)
+                if i + AHEAD < used:
+                    cells.meet(row[AHEAD].slot)
             if cells is None or start != current:
                 cells = self.cells(start)
                 current = start

@@ -27,5 +27,6 @@ cdef class Seen:
     cdef public bint roams
     cdef int admit_hash(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil
     cdef bint has(self, Hash name, bint anchored, int64_t t, int64_t oldest) noexcept nogil
+    cdef void expect(self, Hash name, int64_t t) noexcept nogil
     cdef Bucket* known(self, int64_t minute) noexcept nogil
     cdef Bucket* bucket_of(self, int64_t minute) noexcept nogil

@@ -7,6 +7,9 @@ from libc.string cimport memset
 
 from ext.hashing cimport Hash, hash_of, joined, with_id
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* at) noexcept nogil
+
 cdef int64_t MINUTE_MS = 60_000
 
 cdef inline int64_t minute_of(int64_t t) noexcept nogil:
@@ -172,6 +175,12 @@ cdef class Seen:
             if is_noted(self.bucket + i, name, oldest):
                 return True
         return False
+
+    cdef void expect(self, Hash name, int64_t t) noexcept nogil:
+        """Let what is to be looked up soon be on its way here."""
+        cdef Bucket* bucket = self.known(minute_of(t))
+        if bucket != NULL and bucket.slots:
+            prefetch(bucket.at + (name.a & (bucket.slots - 1)))
 
     cdef Bucket* known(self, int64_t minute) noexcept nogil:
         cdef Py_ssize_t i

@@ -9,7 +9,7 @@ processor.
 gate             records in the producer's order of keys, read, found among the templates of as many
                  senders, de-duplicated and given to one sign
 gate, shuffled   the same with the keys of each record in another order
-scan             the fields of a record, counted: a call a record
+scan             the kind of a record: a call a record
 templates        a sender learned: a call a sender
 repeats          an event noted in the memory of repeats: a call an event
 panes            rows folded into panes, a slot a key
@@ -181,7 +181,7 @@ class Bench:
 
         def repeat(number: int) -> tuple[float, int]:
             values, _ = self.records(number)
-            return timed(lambda: [gate.count_fields(raw) for raw in values]), len(values)
+            return timed(lambda: [gate.kind_of(raw) for raw in values]), len(values)
 
         return repeat
 
