@@ -107,6 +107,11 @@ class Assess:
             ]
             for name in self._histories
         }
+        self._by_lanes: dict[tuple[Lane, ...], list[int]] = {}
+        for rank, assessed in enumerate(self._signs):
+            self._by_lanes.setdefault(assessed.lanes, []).append(rank)
+        self._marks = [BEFORE_ALL] * len(self._signs)
+        self._limits = [AFTER_ALL] * len(self._signs)
         ranks = {assessed.sign.id: rank for rank, assessed in enumerate(self._signs)}
         self._read_by: list[list[int]] = [[] for _ in ranks]
         for sign, _ in plan.derived:
@@ -170,9 +175,15 @@ class Assess:
 
     def _close_due(self) -> list[Output]:
         outputs: list[Output] = []
-        marks = [self.watermark(s.lanes) for s in self._signs]
-        limits = [self._limit(s.lanes) for s in self._signs]
-        waiting = [self._due(rank, marks[rank], limits[rank]) for rank in range(len(self._signs))]
+        waiting = [(AFTER_ALL, rank, False) for rank in range(len(self._signs))]
+        marks, limits = self._marks, self._limits
+        for lanes, ranks in self._by_lanes.items():
+            time = self.watermark(lanes), self._limit(lanes)
+            # A sign whose lanes have not gone on waits for what it waited for.
+            if time != (marks[ranks[0]], limits[ranks[0]]):
+                for rank in ranks:
+                    marks[rank], limits[rank] = time
+                    waiting[rank] = self._due(rank, *time)
         while waiting:
             due, rank, final = min(waiting)
             if due == AFTER_ALL:

@@ -74,6 +74,7 @@ class FoldedState:
         self._changed: set[tuple[str, int]] = set()
         self._keys_changed = False
         self._kept_from = BEFORE_ALL
+        self._pruned_until = BEFORE_ALL
         self._fell_silent = False
 
     def receive(self, partial: Partial, lane: Lane | None = None) -> None:
@@ -349,7 +350,10 @@ class FoldedState:
         """Drop panes and keys that no later window or correction can ask for."""
         if watermark <= BEFORE_ALL // 2:
             return
+        if watermark - self.lateness_ms < self._pruned_until and not self._fell_silent:
+            return
         open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
+        self._pruned_until = open_end
         before, keep = self._kept_from, self.plan.windows.start(open_end)
         self._kept_from = keep
         kept = min(bisect_left(self._starts, keep), self._entered)
@@ -371,6 +375,8 @@ class FoldedState:
 
     def _drop_keys(self, before: int) -> None:
         """Forget keys that were last heard before a time, once they are many."""
+        if 4 * np.count_nonzero(self._keys.silent(before)) < max(1, len(self._keys)):
+            return
         cells = (*self._panes.values(), *self._late.values())
         gone = self._keys.gone(before, (heads_of(each).id for each in cells))
         if self._registered:

@@ -13,7 +13,6 @@ from agents.readers import base_key
 from schemas.signs import SampledSign
 from streams.cuts import Key, Partial
 from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
-from streams.heads import heads_of
 from streams.stores import Row as StoreRow
 from streams.stores import Store
 from streams.timeline import BEFORE_ALL
@@ -90,8 +89,7 @@ class Fold:
         partials = []
         for start, late, cells in self.store.close_until(watermark, self._key_of, ending=ending):
             if len(cells):
-                heads = heads_of(cells)
-                n = int(heads.n[heads.last_t >= start].sum())
+                n = cells.count_rows(since=start)
                 partials.append(Partial(self.plan.sign.id, start, late, n, self.keys, cells))
         return partials
 

@@ -210,10 +210,14 @@ class KeyTable:
                     first[i] = AFTER_ALL if island is None else island[0]
         return found, first
 
+    def silent(self, before: int) -> Flags:
+        """Keys that were last heard in a pane before that, int64 ms."""
+        count = len(self.names)
+        return (self.last[:count] < before) & ~self.alive[:count]
+
     def gone(self, before: int, used: Iterable[Ints]) -> Flags:
         """Keys that were last heard in a pane before that, int64 ms, and have no cell."""
-        count = len(self.names)
-        found = (self.last[:count] < before) & ~self.alive[:count]
+        found = self.silent(before)
         for numbers in used:
             found[numbers] = False
         return found

@@ -206,6 +206,15 @@ cdef class Cells:
             out[3, i] = self.head[i].covered
             out[4, i] = self.head[i].place
 
+    def count_rows(self, int64_t since=-(1 << 62)):
+        """How many rows the cells have whose last one is not before ``since``, int64 ms."""
+        cdef Py_ssize_t i
+        cdef int64_t count = 0
+        for i in range(self.used):
+            if self.head[i].last_t >= since:
+                count += self.head[i].n
+        return count
+
     def find(self, const int64_t[::1] ids not None, int64_t[::1] out not None):
         """Fill in the index of each id, -1 where it has no cell."""
         cdef Py_ssize_t i

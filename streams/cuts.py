@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from ext.cells import Cells
 from streams.aggregates import Accumulator
-from streams.heads import heads_of
 from streams.records import Lane
 
 CutName = tuple[int, int]
@@ -57,7 +56,7 @@ class Partial(NamedTuple):
     @property
     def events(self) -> int:
         """How many rows the cells have."""
-        return int(heads_of(self.cells).n.sum())
+        return self.cells.count_rows()
 
     def rows(self) -> list[Row]:
         """The rows one by one, in the order of their keys."""
