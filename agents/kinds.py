@@ -155,7 +155,7 @@ class Kinds:
 
 
 def _read_by(sign: FoldedSign) -> set[str]:
-    """The fields of an event that decide whether a sign takes it, under what and with what value."""
+    """The fields of an event that decide whether a sign takes it, where, and what it measures."""
     aggregate = sign.sign.aggregate
     fields = {*sign.sign.match, sign.dimension, aggregate.of, aggregate.over}
     return {field for field in fields if field is not None}
