@@ -20,6 +20,7 @@ from agents.outputs import PARTIALS, claim_record, newest_of_compacted, tick_rec
 from agents.owned import FrozenTask, Group, Owned, listed
 from agents.plan import Plan
 from agents.tasks import AssessTask, IntakeTask, task_of
+from agents.turns import Turns
 from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
 from streams.kafka.tick_log import TickLog
@@ -35,6 +36,9 @@ _STRIDE_MS = 2 * MINUTE_MS
 """A silent lane is ticked on by so much at once: each window that closes says something."""
 _LONG_MS = HOUR_MS
 """A lane further behind the clock than this may hold recorded events: the operator is told."""
+
+_LARGE = 1_000
+"""Records of a chunk that keeps the event loop from other work for a millisecond or more."""
 
 
 class GapInLogError(Exception):
@@ -115,7 +119,7 @@ class Cluster(Owned):
         # Recorded events have no time of day to be late against.
         self._live = self._begin_live()
         self._last = time.monotonic()
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._saving = asyncio.Lock()
 
     def _begin_live(self) -> Live | None:
@@ -129,8 +133,11 @@ class Cluster(Owned):
         return None if task is None else task.next_offset
 
     async def take(self, chunk: Chunk, generation: int) -> None:
-        """Apply a chunk that was read in a generation of the group; of another one, drop it."""
-        async with self._lock:
+        """Apply a chunk that was read in a generation of the group; of another one, drop it.
+
+        Lanes may be given chunks at the same time, each of them one after another.
+        """
+        async with self._turns.step():
             self._require_soundness()
             task = self.tasks.get(chunk.lane)
             if self._suspended or generation != self._generation or task is None:
@@ -149,13 +156,21 @@ class Cluster(Owned):
                     offset for offset, n in self._crashes.get(chunk.lane, {}).items() if n >= 2
                 )
                 try:
-                    outputs = task.step(chunk, quarantine)
+                    outputs = await self._step(task, chunk, quarantine)
                 except StepError as error:
                     await self._note_crash(task, error.offset)
                     raise
                 self._heard[chunk.lane] = time.monotonic()
                 self._silent_from.pop(chunk.lane, None)
                 await self._send(chunk.lane, outputs)
+
+    async def _step(
+        self, task: IntakeTask | AssessTask, chunk: Chunk, quarantine: frozenset[int]
+    ) -> list[Output]:
+        if len(chunk) < _LARGE:
+            return task.step(chunk, quarantine)
+        # Beside the event loop, for most of it is done without the interpreter.
+        return await asyncio.to_thread(task.step, chunk, quarantine)
 
     async def _is_member(self, lane: Lane) -> bool:
         """Whether the lane can not have another owner by now.
@@ -199,7 +214,7 @@ class Cluster(Owned):
         if not heard:
             return
         ends = await asyncio.to_thread(self.group.end_offsets, list(heard))
-        async with self._lock:
+        async with self._turns.alone():
             if self.broken or self._suspended:
                 return
             with _Breaking(self):
@@ -253,7 +268,7 @@ class Cluster(Owned):
 
     async def follow_ticks(self) -> None:
         """Obey ticks that somebody wrote."""
-        async with self._lock:
+        async with self._turns.alone():
             if not self.broken and not self._suspended and self.ticks.poll():
                 with _Breaking(self):
                     await self._obey()
@@ -288,7 +303,7 @@ class Cluster(Owned):
 
     async def restore(self, lanes: Collection[Lane], generation: int) -> None:
         """Own these lanes from a generation on: load what is not in memory already."""
-        async with self._lock:
+        async with self._turns.alone():
             self._require_soundness()
             with _Breaking(self):
                 began = time.monotonic()
@@ -376,7 +391,7 @@ class Cluster(Owned):
                 return
             with _Breaking(self):
                 self._last = began = time.monotonic()
-                async with self._lock:
+                async with self._turns.alone():
                     if not self._dirty:
                         return
                     frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
@@ -408,5 +423,5 @@ class Cluster(Owned):
     @property
     def occupied(self) -> bool:
         """Whether there is anything to do, joining and leaving included: then `steps` must grow."""
-        waiting = self._suspended or self._saving.locked() or self._lock.locked()
+        waiting = self._suspended or self._saving.locked() or self._turns.taken
         return waiting or self.lag() > 0

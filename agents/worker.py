@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import faust
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from faust.types import TP, StreamT
+from faust.types import TP, EventT, StreamT
 
 from agents.app import NoTables, drive, first_of
 from agents.cluster import Cluster
@@ -117,13 +117,20 @@ def join(app: faust.App, plan: Plan, cluster: Cluster) -> None:
         kept_headers=frozenset({REDRIVE_HEADER}),
     )
 
-    async def take_chunks(chunks: StreamT[Chunk]) -> None:
+    async def take(event: EventT[Any], generation: int) -> None:
         # Faust would restart an agent that raised and go on with half-applied state.
         try:
-            async for event in chunks.events():
-                await cluster.take(event.value, event.message.generation_id)
+            await cluster.take(cast(Chunk, event.value), generation)
         except Exception as error:
             await app.crash(error)
+
+    async def take_chunks(chunks: StreamT[Chunk]) -> None:
+        busy: dict[Lane, asyncio.Task[None]] = {}
+        async for event in chunks.events():
+            lane = event.value.lane
+            if lane in busy:
+                await busy[lane]
+            busy[lane] = asyncio.create_task(take(event, event.message.generation_id))
 
     for name in names:
         inputs = app.topic(kafka.prefix + name, acks=False, key_type=bytes, value_serializer="raw")

@@ -27,6 +27,7 @@ cdef enum:
     MOST_FIELDS = 32
     MOST_NAMING = 4
     MOST_KEYS = 64
+    AT_ONCE = 64    # records before other threads may run
     AHEAD = 8       # records that are read before the first of them is taken
     SENDERS = 1 << 20
     MOST_OF_SENDER = 16
@@ -612,15 +613,18 @@ cdef class Gate:
         (int, int)
             Index of the next record, and why it stopped: `DONE`, `CUT`, `ODD` or `UNKNOWN`.
         """
-        cdef Py_ssize_t i = first
+        cdef Py_ssize_t i = first, soon = min(first + AT_ONCE, values.used)
+        cdef const int64_t* times = &logged[0] if logged.shape[0] else NULL
         cdef int why
         if logged.shape[0] != values.used:
             raise ValueError("as many times as records are wanted")
         if first < 0:
             raise ValueError("records are counted from 0")
-        with nogil:
-            why = self.take_all(values.at, values.size, &logged[0] if values.used else NULL,
-                                values.used, next_cut, &i)
+        # Other threads would take their time to give the interpreter back.
+        why = self.take_all(values.at, values.size, times, soon, next_cut, &i)
+        if why == _TAKEN and soon < values.used:
+            with nogil:
+                why = self.take_all(values.at, values.size, times, values.used, next_cut, &i)
         if why == _NO_ROOM:
             raise MemoryError()
         return i, _WHY[why]

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from aiokafka import codec  # type: ignore[import-untyped]
 from aiokafka.errors import CorruptRecordException  # type: ignore[import-untyped]
 from aiokafka.record.memory_records import (  # type: ignore[import-untyped]
@@ -113,7 +114,8 @@ class Batch(NamedTuple):
         if self.attributes & _LOG_APPEND:
             times = array("q", [self.max_timestamp]) * self.size
         else:
-            times = array("q", [began + time for time in times])
+            shifted = np.frombuffer(times, np.int64) + began
+            times = array("q", shifted.tobytes())
         return Columns(offsets, times, keys, values, headers)
 
 

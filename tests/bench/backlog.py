@@ -2,16 +2,17 @@
 
 ``python -m tests.bench.backlog --events 2000000 --embedded``: the shipped catalogue with all its
 checks, from files to results in one process, by ``cityvitals replay``.  With ``--kafka`` the log
-stands in a real Apache Kafka on this machine, four partitions, lz4, and one ``cityvitals worker``
-drains it: results and alerts to Kafka, snapshots and offsets kept.  Runs begin with a worker that
-has never run, its start counts.  The log is frozen: seed 1, one reading a device and ``--period``
-(60 s).
+stands in a real Apache Kafka on this machine, four partitions, lz4, and ``--workers`` processes of
+``cityvitals worker``, one a core, share them: results and alerts to Kafka, snapshots and offsets
+kept.  Runs begin with workers that have never run, their start counts.  The log is frozen: seed 1,
+one reading a device and ``--period`` (60 s).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -24,15 +25,20 @@ from typing import Any
 import msgspec
 from confluent_kafka import Producer
 
+from agents.outputs import VITALS_LOG
 from schemas.configuration import Configuration
 from schemas.loading import load
+from streams.accounting import Accounting
 from streams.partitioning import partition_of
 from tests.faults.kafka_faults import Site
 from tests.kafka.fixtures import serving
 
 COMMAND = [sys.executable, "-c", "from agents.commands import main; main()"]
 TOPIC = "city.sensor.v1"
+PARTITIONS = 4
 PERIOD_S = 60
+WORKERS = min(PARTITIONS, os.cpu_count() or 1)
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class _Reading(msgspec.Struct):
@@ -119,28 +125,44 @@ def configured(broker: str, prefix: str) -> Configuration:
     return Configuration.model_validate(content)
 
 
-def drain_kafka(site: Site) -> dict[str, Any]:
-    """Let one new worker drain the topic; the figures of the run."""
+def drain_kafka(site: Site, workers: int) -> dict[str, Any]:
+    """Let new workers drain the topic; the figures of the run, those of all workers together.
+
+    Its results are the records of the vitals log.
+    """
+    names = [f"worker-{number}" for number in range(workers)]
     began = time.perf_counter()
-    site.start("worker")
-    site.await_settled(3600)
-    seconds = time.perf_counter() - began
-    process = site.workers["worker"]
-    peak = _peak_of(process.pid)
-    site.stop("worker")
-    last = (site.folder / "worker.out").read_bytes().rstrip().rpartition(b"\n")[2]
-    return _figures(json.loads(last), seconds, peak)
+    for name in names:
+        site.start(name)
+    seconds = site.await_settled(3600) - began
+    used = [site.workers[name].pid for name in names]
+    peak, cpu = sum(map(peak_of, used)), sum(map(cpu_of, used))
+    for name in names:
+        site.stop(name)
+    # What each worker says of its lanes counts those that another one had before.
+    total = Accounting()
+    for counts in site.accounts().values():
+        total.add(counts)
+    report = {"total": total.as_dict(), "vitals": site.count(VITALS_LOG)}
+    found = _figures(report, seconds, peak)
+    return {**found, "workers": workers, "cpu_us_an_event": round(1e6 * cpu / found["events"], 2)}
 
 
-def _peak_of(pid: int) -> int:
+def peak_of(pid: int) -> int:
     """Peak resident memory of a process, bytes."""
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
     kilobytes = status.partition("VmHWM:")[2].split()[0]
     return int(kilobytes) << 10
 
 
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process and the children that it waited for have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
 def measure(
-    events: int, devices: int, runs: int, period_s: int = PERIOD_S, *, kafka: bool
+    events: int, devices: int, runs: int, period_s: int = PERIOD_S, workers: int = 1, *, kafka: bool
 ) -> Iterator[dict[str, Any]]:
     """The figures of each run."""
     with TemporaryDirectory(prefix="cityvitals-backlog-") as name:
@@ -158,7 +180,7 @@ def measure(
                 try:
                     site.create_topics()
                     fill(site, folder / "log")
-                    yield drain_kafka(site)
+                    yield drain_kafka(site, workers)
                 finally:
                     site.close()
 
@@ -175,16 +197,22 @@ def main() -> None:
         help=f"seconds between two readings of a device, from 10 (default {PERIOD_S})",
     )
     add("--runs", type=int, default=7, help="of which the median is told (default 7)")
+    add(
+        "--workers",
+        type=int,
+        default=WORKERS,
+        help=f"with --kafka, processes that share the partitions (default {WORKERS}, one a core)",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--kafka", action="store_true", help="a worker and its broker, here")
     where.add_argument("--embedded", action="store_true", help="the default")
     add("--json", action="store_true", help="one object; runs go to standard error")
     options = parser.parse_args()
-    for name in ("events", "devices", "period", "runs"):
+    for name in ("events", "devices", "period", "runs", "workers"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}: give 1 or more")
     runs = []
-    sizes = (options.events, options.devices, options.runs, options.period)
+    sizes = (options.events, options.devices, options.runs, options.period, options.workers)
     for found in measure(*sizes, kafka=options.kafka):
         runs.append(found)
         print(found, file=sys.stderr if options.json else sys.stdout, flush=True)

@@ -18,13 +18,13 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.bench.backlog import cpu_of, peak_of
 from tests.bench.frozen_log import Prefix
 from tests.bench.job import Job
 from tests.kafka.broker import Broker
 
 PEERS = Path(__file__).with_name("peers")
 _POLL_S = 0.05
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class CannotRunError(RuntimeError):
@@ -93,10 +93,10 @@ class Engine:
 
 
 class Watch:
-    """CPU time and memory of a process and of the broker beside it, from now on."""
+    """CPU time and memory of processes and of the broker beside them, from now on."""
 
-    def __init__(self, broker: Broker | None, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, broker: Broker | None, *processes: subprocess.Popen[bytes]) -> None:
+        self._processes = processes
         self._broker = broker and int((broker.folder / "broker.pid").read_text("utf-8"))
         self._before = self._broker_cpu()
         self._began = time.perf_counter()
@@ -105,8 +105,7 @@ class Watch:
     def look(self) -> None:
         """Note the memory: it can not be asked for when the process has ended."""
         with suppress(OSError, IndexError):
-            status = Path(f"/proc/{self._process.pid}/status").read_text("utf-8")
-            self.peak = max(self.peak, int(status.partition("VmHWM:")[2].split()[0]) << 10)
+            self.peak = max(self.peak, sum(peak_of(each.pid) for each in self._processes))
 
     def seconds(self) -> float:
         return time.perf_counter() - self._began
@@ -115,17 +114,11 @@ class Watch:
         """The figures up to now."""
         wall = self.seconds()
         self.look()
-        cpu = _cpu_of(self._process.pid) if cpu_s is None else cpu_s
+        cpu = sum(cpu_of(each.pid) for each in self._processes) if cpu_s is None else cpu_s
         return Run(wall, cpu, self._broker_cpu() - self._before, self.peak)
 
     def _broker_cpu(self) -> float:
-        return 0.0 if self._broker is None else _cpu_of(self._broker)
-
-
-def _cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process and the children that it waited for have used."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
+        return 0.0 if self._broker is None else cpu_of(self._broker)
 
 
 def run_peer(

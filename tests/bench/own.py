@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from agents.worker import group_of
 from schemas.configuration import Configuration
 from schemas.device_vital import rows_of
 from schemas.loading import load
-from tests.bench.backlog import TOPIC
+from streams.accounting import Accounting
+from tests.bench.backlog import TOPIC, WORKERS
 from tests.bench.engines import CannotRunError, Place, Run, Watch, values
 from tests.bench.job import Job
 from tests.faults.kafka_faults import Site
@@ -54,23 +54,28 @@ def source_of(topics: str) -> str:
 
 
 def run(place: Place) -> Run:
-    """Let a worker that has never run drain the topic."""
+    """Let workers that have never run, one a core, drain the topic."""
     assert place.broker is not None
     said = configured(place.broker.url, place.topics, place.group, place.job)
     site = Site(place.broker, place.folder, said)
     site.create_topics()
+    names = [f"worker-{number}" for number in range(WORKERS)]
     try:
-        site.start("worker")
-        watch = Watch(place.broker, site.workers["worker"])
+        for name in names:
+            site.start(name)
+        watch = Watch(place.broker, *site.workers.values())
         _await_drained(site, watch, place.timeout_s)
         found = watch.run()
-        code = site.stop("worker")
+        codes = {name: site.stop(name) for name in names}
     finally:
         site.close()
-    if code:
-        raise CannotRunError(f"the worker ended with {code}: {_last_line(site, 'err')}")
-    total = json.loads(_last_line(site, "out"))["total"]
-    found.told = {"read": total["read"], "malformed": total["rejected"], "late": total["late"]}
+    for name, code in codes.items():
+        if code:
+            raise CannotRunError(f"{name} ended with {code}: {_last_line(site, name, 'err')}")
+    total = Accounting()
+    for lane in site.accounts().values():
+        total.add(lane)
+    found.told = {"read": total.read, "malformed": total.rejected, "late": total.late}
     found.results = [place.folder / "results.csv"]
     _write_results(place.broker, place.topics, found.results[0])
     return found
@@ -85,8 +90,9 @@ def _await_drained(site: Site, watch: Watch, timeout_s: float) -> None:
     try:
         while not _drained(asking, lanes):
             watch.look()
-            if site.workers["worker"].poll() is not None:
-                raise CannotRunError(f"the worker ended: {_last_line(site, 'err')}")
+            for name, worker in site.workers.items():
+                if worker.poll() is not None:
+                    raise CannotRunError(f"{name} ended: {_last_line(site, name, 'err')}")
             if watch.seconds() > timeout_s:
                 raise CannotRunError(f"did not end within {timeout_s:.0f} s")
             time.sleep(_POLL_S)
@@ -109,8 +115,8 @@ def _drained(asking: Consumer, lanes: list[TopicPartition]) -> bool:
     return not behind and ends() == before
 
 
-def _last_line(site: Site, stream: str) -> str:
-    lines = (site.folder / f"worker.{stream}").read_text("utf-8").rstrip().splitlines()
+def _last_line(site: Site, name: str, stream: str) -> str:
+    lines = (site.folder / f"{name}.{stream}").read_text("utf-8").rstrip().splitlines()
     return lines[-1] if lines else ""
 
 

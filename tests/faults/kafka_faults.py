@@ -151,6 +151,14 @@ class Site:
             ends[lane] = self._ask(lambda c, at=at: c.get_watermark_offsets(at, timeout=10)[1])
         return ends
 
+    def count(self, topic: str) -> int:
+        """How many records of a topic that is not compacted there are."""
+        name = self.configuration.kafka.prefix + topic
+        found = self._ask(lambda c: c.list_topics(name, timeout=10)).topics[name].partitions
+        parts = [TopicPartition(name, partition) for partition in found]
+        ends = [self._ask(lambda c, at=p: c.get_watermark_offsets(at, timeout=10)) for p in parts]
+        return sum(end - first for first, end in ends)
+
     def _ask(self, question: Callable[[Consumer], Any]) -> Any:
         """Ask the broker, which may have no answer for a while after it has come back."""
         deadline = time.monotonic() + 60
@@ -183,14 +191,17 @@ class Site:
             assert time.monotonic() < deadline, f"{name} owns nothing"
             time.sleep(0.1)
 
-    def await_settled(self, timeout_s: float = 240) -> None:
-        """Wait until everything there is, partials included, is behind the group."""
+    def await_settled(self, timeout_s: float = 240) -> float:
+        """Wait until everything there is, partials included, is behind the group; since when it
+        was, on the clock of `time.perf_counter`: to be sure takes longer.
+        """
         while True:
             ends = self.ends()
             self.await_reached(ends, timeout_s)
+            reached = time.perf_counter()
             time.sleep(2 * self.configuration.kafka.checkpoint_s)
             if self.ends() == ends:
-                return
+                return reached
 
     def accounts(self) -> dict[Lane, Accounting]:
         """The accounting in the last snapshot of each lane."""
