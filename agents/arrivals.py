@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from agents.folds import Route, Router
+from agents.folds import Room, Route, Router
 from agents.plan import Plan, StreamPlan
+from schemas.devices import Device
 from schemas.facts import Arrival
 from schemas.metrics import METRICS
 from schemas.places import normalise
@@ -51,10 +52,12 @@ class Arrivals:
         The compiled configuration, and its part for this stream.
     skew_ms
         How far an event may be ahead of its record to count at its own time.
+    room
+        What their keys are taken off.
     """
 
-    def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int) -> None:
-        self.router = Router(stream)
+    def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int, room: Room) -> None:
+        self.router, self.room = Router(stream, room), room
         self.known, self.skew_ms = plan.known, skew_ms
         self._senders: dict[tuple[Any, ...], Sender] = {}
         # Where a record goes is remembered by its sender, unless what it says decides it.
@@ -87,9 +90,15 @@ class Arrivals:
         """What is known of an event's sender whatever it says, if it is known."""
         return self._senders.get(_name_of(event)) if self._remembers else None
 
-    def _sender_of(self, name: tuple[Any, ...], event: Any, t: int) -> Sender:
-        row = self.known.find(event.device, event.metric, t)
-        arrival = Arrival(
+    def new_keys(self, event: Any, t: int) -> int:
+        """How many keys an event would add."""
+        return self.router.new_keys(self._arrival_of(event, self._row_of(event, t)))
+
+    def _row_of(self, event: Any, t: int) -> Device | None:
+        return self.known.find(event.device, event.metric, t)
+
+    def _arrival_of(self, event: Any, row: Device | None) -> Arrival:
+        return Arrival(
             device=event.device,
             metric=event.metric,
             platform=(row.platform if row else None) or event.source,
@@ -100,6 +109,10 @@ class Arrivals:
             valid=None,
             lateness_s=None,
         )
+
+    def _sender_of(self, name: tuple[Any, ...], event: Any, t: int) -> Sender:
+        row = self._row_of(event, t)
+        arrival = self._arrival_of(event, row)
         period_ms = round(row.period_s * 1000) or None if row else None
         route = self.router.takers(arrival) if self._remembers else _UNKNOWN
         sender = Sender(arrival, route, period_ms)
@@ -135,6 +148,8 @@ class Arrivals:
             valid=0.0,
             lateness_s=None,
         )
+        if self.router.new_keys(arrival) > self.room.left:
+            return
         self._count(arrival, watermark, row.period_s if row else _DEFAULT_PERIOD_S)
 
     def _count(self, arrival: Arrival, at: int, period_s: float) -> None:

@@ -37,6 +37,15 @@ class Taker(NamedTuple):
 
 
 Route = list[Taker]
+
+
+class Room:
+    """How many more keys the signs of one lane may have, which it shares between them."""
+
+    def __init__(self, keys: int) -> None:
+        self.left = keys
+
+
 _Based = tuple[str, str | None, list["Fold"]]
 """Signs of one base and dimension: their rows go to the same key."""
 
@@ -50,10 +59,15 @@ class Fold:
         The compiled sign.
     store
         Where its rows wait; a new one of the sign's kind if not given.
+    room
+        What its keys are taken off.
     """
 
-    def __init__(self, plan: FoldedSign, store: Store | None = None) -> None:
+    def __init__(
+        self, plan: FoldedSign, store: Store | None = None, room: Room | None = None
+    ) -> None:
         self.plan = plan
+        self.room = Room(0) if room is None else room
         self.store: Store = plan.store() if store is None else store
         self.by_device = isinstance(plan.sign, SampledSign) and plan.sign.topic != "orders"
         self.slots: dict[tuple[str, ...], int] = {}
@@ -70,12 +84,17 @@ class Fold:
         slot = self.slots.get(name)
         if slot is None:
             slot = self.slots[name] = len(self.slots)
+            self.room.left -= 1
             if self.by_device:
                 self._devices.append(device)
                 self._key_of.append(self._number(key))
             else:
                 self.keys.append(key)
         return slot
+
+    def has(self, key: Key, device: str) -> bool:
+        """Whether a key has a slot."""
+        return ((*key, device) if self.by_device else key) in self.slots
 
     def _number(self, key: Key) -> int:
         number = self._numbers.get(key)
@@ -121,7 +140,9 @@ class Fold:
             self._numbers = {key: number for number, key in enumerate(self.keys)}
             pairs = zip(self._key_of, self._devices, strict=True)
             names = ((*self.keys[number], device) for number, device in pairs)
+        self.room.left += len(self.slots)
         self.slots = {name: slot for slot, name in enumerate(names)}
+        self.room.left -= len(self.slots)
         for blocks, count in zip(
             self._blocks, (len(self.keys), *[len(self._devices)] * 2), strict=True
         ):
@@ -136,11 +157,13 @@ class Router:
     ----------
     plan
         The signs, and the fields that decide where an event's rows go.
+    room
+        What the keys of all of them are taken off.
     """
 
-    def __init__(self, plan: StreamPlan) -> None:
+    def __init__(self, plan: StreamPlan, room: Room | None = None) -> None:
         self.plan = plan
-        self.folds = [Fold(sign) for sign in plan.signs]
+        self.folds = [Fold(sign, room=room) for sign in plan.signs]
         self._kinds: dict[Any, list[_Based]] = {}
 
     def takers(self, event: Any) -> Route:
@@ -166,6 +189,17 @@ class Router:
             for key in (base_key(base, device_field, event, dimension),)
             for fold in folds
         ]
+
+    def new_keys(self, event: Any) -> int:
+        """How many keys an event would add."""
+        device_field = self.plan.device
+        device = getattr(event, device_field) if device_field else ""
+        return sum(
+            not fold.has(key, device)
+            for base, dimension, folds in self._folds_of(event)
+            for key in (base_key(base, device_field, event, dimension),)
+            for fold in folds
+        )
 
     def _folds_of(self, event: Any) -> list[_Based]:
         """The signs that match the event: events of one kind have the same."""

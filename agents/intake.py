@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.arrivals import Arrivals
-from agents.folds import Route, Router
+from agents.folds import Room, Route, Router
 from agents.gates import Teacher
 from agents.hotline.desk import Desk
 from agents.outputs import dead_letter, late_event
@@ -95,9 +95,10 @@ class Intake:
         self._seen = Seen()
         self._previous: CutName = BEGINNING
         streams = self.plan.streams
-        self._events = Router(streams[self.plan.topic.kind])
+        self.room = Room(self.plan.topic.most_keys)
+        self._events = Router(streams[self.plan.topic.kind], self.room)
         self._arrivals = (
-            Arrivals(plan, streams["arrivals"], self.plan.skew_ms)
+            Arrivals(plan, streams["arrivals"], self.plan.skew_ms, self.room)
             if streams.get("arrivals") and streams["arrivals"].signs
             else None
         )
@@ -158,7 +159,7 @@ class Intake:
                 if why in (DONE, CUT):
                     continue
                 offset, raw = offsets[at], values[at] or b""
-                met = why == UNKNOWN and not quarantine and self._teacher.meet(raw, logged[at])
+                met = self._may_meet(why, quarantine) and self._teacher.meet(raw, logged[at])
                 if met and self._gate is not None:
                     continue
                 if offset in quarantine:
@@ -174,6 +175,9 @@ class Intake:
             self.accounting.count(*self._gate.take_counts())
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return result
+
+    def _may_meet(self, why: int, quarantine: frozenset[int]) -> bool:
+        return why == UNKNOWN and not quarantine and self.room.left >= len(self._folds)
 
     def _run_gate(
         self,
@@ -216,6 +220,10 @@ class Intake:
             ahead = Refused("bad_time", "$.t", "is over a day ahead: set the device's clock")
             self._reject(result, offset, logged, raw, ahead, attempt)
             return
+        if self.room.left < len(self._folds) and self._is_beyond(event, t):
+            hint = "is new, and the partition is full: raise most_keys of the topic, then redrive"
+            self._reject(result, offset, logged, raw, Refused("too_many_keys", "$", hint), attempt)
+            return
         counts, watermark = self.accounting, self.watermark.value
         counts.read += 1
         if self.ended:
@@ -242,6 +250,15 @@ class Intake:
             self.watermark.observe(t, logged) >= self._next_cut
         ):
             self._cut(result, (offset, 0))
+
+    def _is_beyond(self, event: Any, t: int) -> bool:
+        """Whether there is no room for the keys of an event; orders are of known places."""
+        if self.desk is not None:
+            return False
+        new = self._events.new_keys(event) if self._covered(event) is not None else 0
+        if self._arrivals is not None:
+            new += self._arrivals.new_keys(event, t)
+        return new > max(0, self.room.left)
 
     def _reject(
         self,

@@ -85,6 +85,11 @@ class _EngineCollector(Collector):
         binned = CounterMetricFamily(
             "cityvitals_events", "Events by the one bin they went to", labels=[*labels, "bin"]
         )
+        room = GaugeMetricFamily(
+            "cityvitals_keys_left",
+            "Keys that signs may still take up; records that need more are refused",
+            labels=labels,
+        )
         rest = GaugeMetricFamily(
             "cityvitals_events_remainder", "Events in no bin: always 0", labels=labels
         )
@@ -92,9 +97,10 @@ class _EngineCollector(Collector):
             where = [lane.topic, str(lane.partition)]
             read.add_metric(where, intake.accounting.read)
             rest.add_metric(where, _remainder(intake))
+            room.add_metric(where, max(0, intake.room.left))
             for name in BINS:
                 binned.add_metric([*where, name], getattr(intake.accounting, name))
-        yield from (read, binned, rest)
+        yield from (read, binned, rest, room)
 
     def _models(self) -> Iterator[Metric]:
         labels = ["sign", "detector"]

@@ -19,6 +19,7 @@ CODES = {
     "wrong_unit": "the unit is not the metric's unit",
     "out_of_range": "the value is beyond the metric's physical range",
     "inconsistent": "two fields contradict each other",
+    "too_many_keys": "the partition has as many devices and places as its topic allows",
     "crashed": "the record stopped a worker twice at the same offset",
 }
 """Every reason for which a record can go to the dead letters."""

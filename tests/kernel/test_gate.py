@@ -17,7 +17,9 @@ from agents.city import City
 from agents.city.register import register_of
 from agents.intake import Intake, StepError
 from agents.kinds import Kinds
+from agents.outputs import DEAD_LETTER
 from agents.plan import Plan, compile_plan
+from schemas.configuration import Configuration
 from schemas.loading import load
 from streams.records import Chunk, Lane
 from tests.kept import encoded
@@ -43,9 +45,9 @@ def city() -> dict[str, Log]:
     return logs
 
 
-def lanes(topic: str) -> tuple[Intake, Intake]:
+def lanes(topic: str, plan_: Plan | None = None) -> tuple[Intake, Intake]:
     """One with a gate, and one without."""
-    plain, strict = (Intake(plan(), Lane(topic, 0)) for _ in range(2))
+    plain, strict = (Intake(plan_ or plan(), Lane(topic, 0)) for _ in range(2))
     assert plain._gate is not None
     strict._gate = None
     return plain, strict
@@ -61,13 +63,13 @@ def chunks(log: Log, topic: str, rng: Random) -> Iterator[Chunk]:
         first += len(part)
 
 
-def compare(topic: str, log: Log, rng: Random) -> Intake:
+def compare(topic: str, log: Log, rng: Random, plan_: Plan | None = None) -> Intake:
     """Step both lanes through a log; the one with the gate."""
-    plain, strict = lanes(topic)
+    plain, strict = lanes(topic, plan_)
     for chunk in chunks(log, topic, rng):
         assert plain.step(chunk) == strict.step(chunk)
         if rng.randrange(8) == 0:
-            other = Intake(plan(), Lane(topic, 0))
+            other = Intake(plan_ or plan(), Lane(topic, 0))
             other.load(encoded(plain.freeze(whole=True)))
             plain = other
     assert plain.accounting == strict.accounting
@@ -306,3 +308,38 @@ def test_a_sender_of_a_known_kind_is_met_as_the_strict_way_would(
     assert sum(met) > 50
     counts = lane.accounting
     assert min(counts.accepted, counts.rejected, counts.late) > 20
+
+
+def narrow(most_keys: int) -> Plan:
+    """A plan whose lanes have room for few keys."""
+    content = load(environ={}).model_dump(mode="json")
+    for topic in content["topics"]:
+        topic["most_keys"] = most_keys
+    configuration = Configuration.model_validate(content)
+    return compile_plan(configuration.with_register(register_of(0.1)))
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+def test_ever_new_senders_are_refused_and_known_ones_go_on(topic: str) -> None:
+    """Beyond the room for keys, whether the gate meets a sender or not."""
+    named, kind = ("device", b'"rain"') if topic == SENSOR else ("source_id", b'"segment_flow"')
+    logged, raw = next((t, r) for t, r in city()[topic] if kind in r)
+    event = {name: value for name, value in json.loads(raw).items() if name != "site"}
+    log: Log = []
+    for n in range(400):
+        new = json.dumps({**event, named: f"new-{n}", "t": event["t"] + n}, separators=(",", ":"))
+        known = json.dumps({**event, "t": event["t"] + n}, separators=(",", ":"))
+        log += [(logged + n, new.encode()), (logged + n, known.encode())]
+    lane = compare(topic, log, Random(3), narrow(150))
+    counts = lane.accounting
+    assert 0 <= lane.room.left < 30
+    assert counts.rejected > 200
+    assert counts.read - counts.rejected >= 400
+    whole = Chunk(
+        topic, 0, range(len(log)), [t for t, _ in log], [None] * len(log), [r for _, r in log]
+    )
+    letters = Intake(narrow(150), Lane(topic, 0)).step(whole).outputs
+    refused = [json.loads(out.value) for out in letters if out.topic == DEAD_LETTER]
+    assert {letter["reason"] for letter in refused} == {"too_many_keys"}
+    assert len(refused) == counts.rejected
+    assert "most_keys" in refused[0]["hint"]
