@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from agents.intake import StepError
 from agents.live import Live
 from agents.metrics import Metrics
-from agents.outputs import PARTIALS, claim_record, newest_of_compacted, tick_record
+from agents.outputs import PARTIALS, VITALS, claim_record, newest_of_compacted, tick_record
 from agents.owned import FrozenTask, Group, Owned, listed
 from agents.plan import Plan
 from agents.tasks import AssessTask, IntakeTask, task_of
@@ -37,6 +37,8 @@ _STRIDE_MS = 2 * MINUTE_MS
 _LONG_MS = HOUR_MS
 """A lane further behind the clock than this may hold recorded events: the operator is told."""
 
+_SHOWN_S = 0.25
+"""Between two results of a key in the compacted topic, at least: a backlog has many a second."""
 _LARGE = 1_000
 """Records of a chunk that keeps the event loop from other work for a millisecond or more."""
 
@@ -116,6 +118,8 @@ class Cluster(Owned):
         self._suspended = True
         self._dirty: set[Lane] = set()
         self._sent: list[Output] = []
+        self._newest: dict[bytes, Output] = {}
+        self._shown = -float("inf")
         # Recorded events have no time of day to be late against.
         self._live = self._begin_live()
         self._last = time.monotonic()
@@ -193,7 +197,19 @@ class Cluster(Owned):
             outputs = outputs + self._live.take(outputs, time.time_ns() // 1_000_000)
         self._sent += [output for output in outputs if output.topic in self.published]
         self.steps += 1
-        await self.outbox.send(newest_of_compacted(outputs), self.kafka.prefix)
+        self._newest.update((output.key, output) for output in outputs if output.topic == VITALS)
+        logged = [output for output in outputs if output.topic != VITALS]
+        await self.outbox.send(newest_of_compacted(logged), self.kafka.prefix)
+        if time.monotonic() - self._shown >= _SHOWN_S:
+            await self.show()
+
+    async def show(self) -> None:
+        """Send the newest result of each key: those that one replaced meanwhile are in the log."""
+        if self.broken or not self._newest:
+            return
+        newest, self._newest, self._shown = self._newest, {}, time.monotonic()
+        with _Breaking(self):
+            await self.outbox.send(newest.values(), self.kafka.prefix)
 
     async def _note_crash(self, task: IntakeTask | AssessTask, offset: int) -> None:
         counts = self._crashes.setdefault(task.lane, {})
@@ -298,6 +314,7 @@ class Cluster(Owned):
             self.say("a snapshot took too long for the group: the next owner begins before it")
             for lane in list(self.tasks):
                 self._drop(lane)
+            self._newest.clear()  # the next owner says them again
         else:
             saving.result()
 
@@ -398,6 +415,7 @@ class Cluster(Owned):
                     paused = time.monotonic() - began
                     self._dirty.clear()
                     outputs, self._sent = self._sent, []
+                    await self.show()
                 await self.outbox.flush()
                 self.publish(outputs)
                 sizes = await self._save(frozen)

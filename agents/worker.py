@@ -236,3 +236,4 @@ async def _keep_time(cluster: Cluster) -> None:
 async def _look_at_time(cluster: Cluster) -> None:
     await cluster.follow_ticks()
     await cluster.tick_silent(round(time.time() * 1000))
+    await cluster.show()
