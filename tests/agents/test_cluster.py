@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import pairwise
+from threading import Barrier
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 
 from agents.cluster import Cluster, GapInLogError
 from agents.metrics import Metrics
+from agents.outputs import VITALS, VITALS_LOG
 from agents.plan import compile_plan
 from schemas.tick import Claim, Tick
 from streams.records import Chunk, Lane, Output
@@ -225,3 +227,52 @@ def test_a_former_owner_writes_no_tick() -> None:
             await cluster.tick_silent(NOW + 60_000)
 
     run(story, silence_s=1.0)
+
+
+def test_lanes_step_beside_each_other_and_a_save_waits_for_them() -> None:
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        other = Lane(LANE.topic, 1)
+        await cluster.restore([LANE, other], 2)
+        both = Barrier(2)
+        done: list[str] = []
+
+        def stepping(name: str, step: Any) -> Any:
+            def run(*given: Any) -> Any:
+                both.wait(10)  # until the other lane is as far
+                outputs = step(*given)
+                done.append(name)
+                return outputs
+
+            return run
+
+        takes = []
+        for lane in (LANE, other):
+            task: Any = cluster.tasks[lane]
+            task.step = stepping(str(lane), task.step)
+            large = chunk(0, 2_000)
+            large.partition = lane.partition
+            takes.append(asyncio.create_task(cluster.take(large, 2)))
+        await asyncio.sleep(0)
+        saving = asyncio.create_task(cluster._checkpoint())
+        await asyncio.wait_for(asyncio.gather(*takes, saving), 20)
+        assert sorted(done) == [str(LANE), str(other)]
+        assert cluster.position(LANE) == cluster.position(other) == 2_000
+
+    ways = run(story)
+    assert ways.committed[-1] == {LANE: 2_000, Lane(LANE.topic, 1): 2_000}
+
+
+def test_of_results_that_follow_each_other_at_once_the_newest_is_shown() -> None:
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        result = Output(VITALS, b"sign|city|4401", b"0", (), 0)
+        logged = result._replace(topic=VITALS_LOG)
+        for value in (b"1", b"2", b"3"):
+            await cluster._send(LANE, [each._replace(value=value) for each in (logged, result)])
+        shown = [output.value for output in ways.outputs if output.topic == VITALS]
+        assert shown == [b"1"], "the first one at once, the others for a while not"
+        await cluster._checkpoint()
+        shown = [output.value for output in ways.outputs if output.topic == VITALS]
+        assert shown == [b"1", b"3"], "nothing is held back beyond a save"
+
+    logged = [output.value for output in run(story).outputs if output.topic == VITALS_LOG]
+    assert logged == [b"1", b"2", b"3"]
