@@ -171,7 +171,7 @@ class Cluster(Owned):
     async def _step(
         self, task: IntakeTask | AssessTask, chunk: Chunk, quarantine: frozenset[int]
     ) -> list[Output]:
-        if len(chunk) < _LARGE:
+        if len(chunk) < _LARGE and isinstance(task, IntakeTask):
             return task.step(chunk, quarantine)
         # Beside the event loop, for most of it is done without the interpreter.
         return await asyncio.to_thread(task.step, chunk, quarantine)

@@ -21,7 +21,7 @@ from agents.levels import scale_of
 from agents.numbered_keys import NumberedKeys
 from agents.plan import FoldedSign
 from agents.registered import Registered
-from agents.rollups import roll_up
+from agents.rollups import RollUp
 from agents.said import Correction, Said, named
 from ext.cells import Cells
 from streams.cuts import Key, Partial
@@ -52,6 +52,7 @@ class FoldedState:
         self.over = plan.sign.rollup not in ("merge", "none")
         self.zero = plan.sign.empty == "zero"
         self._levels = tuple(plan.sign.keys)
+        self._roll_up = RollUp(plan.sign.rollup, self._levels)
         self._scale = scale_of(plan.sign.levels)
         self._evaluation = Evaluation(plan, self._scale)
         self._codes = PlaceCodes()
@@ -266,7 +267,7 @@ class FoldedState:
         return cells
 
     def _parents(self, children: Said, only: set[KeyName] | None = None) -> Said:
-        parents = roll_up(children, self.sign.rollup, self._levels, only)
+        parents = self._roll_up.of(children, only)
         parents.judge(self._scale)
         return parents
 

@@ -22,27 +22,43 @@ class _Groups(NamedTuple):
     first: Ints
 
 
-def roll_up(
-    children: Said,
-    function: str,
-    levels: tuple[str, ...],
-    only: Collection[KeyName] | None = None,
-) -> Said:
-    """Rows of the places above the children, in the order of levels and keys.
+class RollUp:
+    """What a sign says of the places above its base keys.
 
     Parameters
     ----------
-    children
-        Judged rows of the base keys that are alive.
     function
         ``max``, ``min`` or ``mean`` of the values, or ``share``: the part of the children whose
         value is not zero.
     levels
         The key levels of the sign; those that are places coarser than the base are made.
-    only
-        The places wanted; None means all.
     """
-    groups = _grouped(children, levels, only)
+
+    def __init__(self, function: str, levels: tuple[str, ...]) -> None:
+        self.function, self.levels = function, levels
+        self._last: tuple[list[KeyName], list[str], _Groups] | None = None
+
+    def of(self, children: Said, only: Collection[KeyName] | None = None) -> Said:
+        """Rows of the places above the children, in the order of levels and keys.
+
+        Parameters
+        ----------
+        children
+            Judged rows of the base keys that are alive.
+        only
+            The places wanted; None means all.
+        """
+        if only is not None:
+            return _rolled_up(children, self.function, _grouped(children, self.levels, only))
+        # From window to window children are mostly the same, where they were.
+        last = self._last
+        if last is None or last[0] != children.names or last[1] != children.places:
+            groups = _grouped(children, self.levels, None)
+            last = self._last = children.names, children.places, groups
+        return _rolled_up(children, self.function, last[2])
+
+
+def _rolled_up(children: Said, function: str, groups: _Groups) -> Said:
     if not groups.names:
         return Said.of([])
     values, first = children.values[groups.rows], groups.first
@@ -57,7 +73,7 @@ def roll_up(
         for i in np.flatnonzero(valid).tolist()
     }
     return Said(
-        groups.names,
+        list(groups.names),
         [key for _, key in groups.names],
         over,
         np.add.reduceat(children.n[groups.rows], first),

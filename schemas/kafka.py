@@ -81,7 +81,7 @@ class Kafka(Model):
     """Copies of each partition of the topics that `cityvitals topics create` makes."""
     retention_s: Annotated[float, Field(ge=600, le=31_622_400)] = 259_200.0
     """How long input topics are kept at least; must be far above the age of a snapshot."""
-    fetch_bytes: Annotated[int, Field(ge=4096, le=64 << 20)] = 1 << 20
+    fetch_bytes: Annotated[int, Field(ge=4096, le=64 << 20)] = 4 << 20
     """Most bytes of one partition that a fetch brings."""
     checkpoint_s: Annotated[float, Field(ge=0.05, le=600)] = 2.0
     """Seconds between two snapshots of a worker's state."""

@@ -27,8 +27,8 @@ from streams.records import Chunk, Lane
 # The one name by which the fetcher makes what it has fetched.
 fetcher.MemoryRecords = RawRecords
 
-CHUNK_RECORDS = 5_000
-CHUNK_BYTES = 1 << 20
+CHUNK_RECORDS = 20_000
+CHUNK_BYTES = 4 << 20
 """Bytes of values; a record that is larger is a chunk of its own."""
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

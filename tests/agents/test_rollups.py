@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.entries import Entry, KeyName
-from agents.rollups import roll_up
+from agents.rollups import RollUp
 from agents.said import Said
 
 LEVELS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
@@ -83,17 +83,26 @@ def by_the_rule(
 @settings(deadline=None, max_examples=80)
 @given(
     some_children(),
+    some_children(),
     st.sets(st.sampled_from([*LEVELS, "station"]), min_size=1).map(sorted).map(tuple),
     st.none() | st.sets(st.sampled_from(PLACES)),
 )
 def test_parents_are_those_of_the_rule(
-    function: str, children: list[Entry], levels: tuple[str, ...], wanted: set[str] | None
+    function: str,
+    others: list[Entry],
+    children: list[Entry],
+    levels: tuple[str, ...],
+    wanted: set[str] | None,
 ) -> None:
+    """Whatever was rolled up before."""
     only = None
     if wanted is not None:
         by_digits = {digits: name for name, digits in LEVELS.items()}
         only = {(by_digits[len(place)], place) for place in wanted}
-    found = roll_up(Said.of(children), function, levels, only)
+    rolled = RollUp(function, levels)
+    for before in (others, children, children[1:]):
+        rolled.of(Said.of(before))
+    found = rolled.of(Said.of(children), only)
     assert list(found) == by_the_rule(children, function, levels, only)
 
 
@@ -101,5 +110,5 @@ def test_a_sum_of_many_is_rounded_once() -> None:
     children = [
         Entry("station", f"{n}", "4401", x, 1, 1.0, None) for n, x in enumerate((1e16, 1.0, -1e16))
     ]
-    (found,) = roll_up(Said.of(children), "mean", ("city",))
+    (found,) = RollUp("mean", ("city",)).of(Said.of(children))
     assert found.value == 1 / 3
