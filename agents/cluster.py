@@ -195,10 +195,16 @@ class Cluster(Owned):
         self._dirty.add(lane)
         if self._live is not None and _CITY in self.tasks:
             outputs = outputs + self._live.take(outputs, time.time_ns() // 1_000_000)
-        self._sent += [output for output in outputs if output.topic in self.published]
         self.steps += 1
-        self._newest.update((output.key, output) for output in outputs if output.topic == VITALS)
-        logged = [output for output in outputs if output.topic != VITALS]
+        logged: list[Output] = []
+        for output in outputs:
+            topic = output.topic
+            if topic in self.published:
+                self._sent.append(output)
+            if topic == VITALS:
+                self._newest[output.key] = output
+            else:
+                logged.append(output)
         await self.outbox.send(newest_of_compacted(logged), self.kafka.prefix)
         if time.monotonic() - self._shown >= _SHOWN_S:
             await self.show()

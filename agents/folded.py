@@ -266,6 +266,15 @@ class FoldedState:
             cells.merge(panes[at])
         return cells
 
+    def _of_keys(self, numbers: Ints, start: int, end: int) -> Cells:
+        """The cells of a window, on time, that some keys have."""
+        kept = np.full(len(self._keys), -1, np.int64)
+        kept[numbers] = numbers
+        cells = self.plan.family.cells()
+        for at in self._starts[bisect_left(self._starts, start) : bisect_left(self._starts, end)]:
+            cells.merge(self._panes[at], kept)
+        return cells
+
     def _parents(self, children: Said, only: set[KeyName] | None = None) -> Said:
         parents = self._roll_up.of(children, only)
         parents.judge(self._scale)
@@ -279,7 +288,7 @@ class FoldedState:
         flags = np.zeros(len(self._keys), np.bool_)
         flags[heads_of(late).id] = True
         numbers = self._keys.in_order(flags)
-        on_time = self._over(self._panes, self._starts, start, end)
+        on_time = self._of_keys(numbers, start, end)
         correction = self._corrected(numbers, on_time, late, start, end)
         changed = ~correction.told | correction.before.differs(correction.after)
         rows = np.flatnonzero(changed)
@@ -307,9 +316,7 @@ class FoldedState:
         texts = (names, self._codes.places(places))
         before = self._say(texts, numbers, on_time, start, end, first)
         whole = self.plan.family.cells()
-        renamed = np.full(len(self._keys), -1, np.int64)
-        renamed[numbers] = numbers
-        whole.merge(on_time, renamed)
+        whole.merge(on_time)
         whole.merge(late)
         whole.find(numbers, index)
         low = bisect_left(self._late_starts, start)
