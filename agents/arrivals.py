@@ -74,9 +74,8 @@ class Arrivals:
             return
         name = _name_of(event)
         arrival, route, period_ms = self._senders.get(name) or self._sender_of(name, event, t)
-        came = logged if event.t_ingest is None else event.t_ingest
         arrival.valid = validity_of(event)
-        arrival.lateness_s = (came - t) / 1000
+        arrival.lateness_s = _lateness_s(event, t, logged)
         if route is _UNKNOWN:
             route = self.router.takers(arrival)
         if period_ms is None:
@@ -90,9 +89,11 @@ class Arrivals:
         """What is known of an event's sender whatever it says, if it is known."""
         return self._senders.get(_name_of(event)) if self._remembers else None
 
-    def new_keys(self, event: Any, t: int) -> int:
+    def new_keys(self, event: Any, t: int, logged: int) -> int:
         """How many keys an event would add."""
-        return self.router.new_keys(self._arrival_of(event, self._row_of(event, t)))
+        arrival = self._arrival_of(event, self._row_of(event, t))
+        arrival.valid, arrival.lateness_s = validity_of(event), _lateness_s(event, t, logged)
+        return self.router.new_keys(arrival)
 
     def _row_of(self, event: Any, t: int) -> Device | None:
         return self.known.find(event.device, event.metric, t)
@@ -148,7 +149,7 @@ class Arrivals:
             valid=0.0,
             lateness_s=None,
         )
-        if self.router.new_keys(arrival) > self.room.left:
+        if self.router.new_keys(arrival) > max(0, self.room.left):
             return
         self._count(arrival, watermark, row.period_s if row else _DEFAULT_PERIOD_S)
 
@@ -159,6 +160,11 @@ class Arrivals:
 def validity_of(event: Any) -> float | None:
     """1 or 0; None of a reading that is not meant to be of the city."""
     return None if event.q in _SERVICED else float(event.q != "bad")
+
+
+def _lateness_s(event: Any, t: int, logged: int) -> float:
+    came: int = logged if event.t_ingest is None else event.t_ingest
+    return (came - t) / 1000
 
 
 def period_of(event: Any) -> int:

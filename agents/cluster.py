@@ -164,6 +164,9 @@ class Cluster(Owned):
                 except StepError as error:
                     await self._note_crash(task, error.offset)
                     raise
+                if self.tasks.get(chunk.lane) is not task:
+                    self.fenced += 1  # it took so long that the lane was given away
+                    return
                 self._heard[chunk.lane] = time.monotonic()
                 self._silent_from.pop(chunk.lane, None)
                 await self._send(chunk.lane, outputs)
@@ -211,11 +214,18 @@ class Cluster(Owned):
 
     async def show(self) -> None:
         """Send the newest result of each key: those that one replaced meanwhile are in the log."""
+        if not self._suspended:
+            await self._show()
+
+    async def _show(self) -> None:
         if self.broken or not self._newest:
             return
         newest, self._newest, self._shown = self._newest, {}, time.monotonic()
         with _Breaking(self):
-            await self.outbox.send(newest.values(), self.kafka.prefix)
+            # After a sleep another worker may have said newer ones.
+            shard = next((lane for lane in self.tasks if lane.topic == PARTIALS), None)
+            if shard is not None and await self._is_member(shard):
+                await self.outbox.send(newest.values(), self.kafka.prefix)
 
     async def _note_crash(self, task: IntakeTask | AssessTask, offset: int) -> None:
         counts = self._crashes.setdefault(task.lane, {})
@@ -415,13 +425,14 @@ class Cluster(Owned):
             with _Breaking(self):
                 self._last = began = time.monotonic()
                 async with self._turns.alone():
-                    if not self._dirty:
+                    # A step that this has waited for may have failed.
+                    if self.broken or not self._dirty:
                         return
                     frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
                     paused = time.monotonic() - began
                     self._dirty.clear()
                     outputs, self._sent = self._sent, []
-                    await self.show()
+                    await self._show()
                 await self.outbox.flush()
                 self.publish(outputs)
                 sizes = await self._save(frozen)

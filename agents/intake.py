@@ -220,7 +220,7 @@ class Intake:
             ahead = Refused("bad_time", "$.t", "is over a day ahead: set the device's clock")
             self._reject(result, offset, logged, raw, ahead, attempt)
             return
-        if self.room.left < len(self._folds) and self._is_beyond(event, t):
+        if self.room.left < len(self._folds) and self._is_beyond(event, t, logged):
             hint = "is new, and the partition is full: raise most_keys of the topic, then redrive"
             self._reject(result, offset, logged, raw, Refused("too_many_keys", "$", hint), attempt)
             return
@@ -251,13 +251,13 @@ class Intake:
         ):
             self._cut(result, (offset, 0))
 
-    def _is_beyond(self, event: Any, t: int) -> bool:
-        """Whether there is no room for the keys of an event; orders are of known places."""
+    def _is_beyond(self, event: Any, t: int, logged: int) -> bool:
+        """Whether there is no room for the keys of an event; those of orders are not limited."""
         if self.desk is not None:
             return False
         new = self._events.new_keys(event) if self._covered(event) is not None else 0
         if self._arrivals is not None:
-            new += self._arrivals.new_keys(event, t)
+            new += self._arrivals.new_keys(event, t, logged)
         return new > max(0, self.room.left)
 
     def _reject(

@@ -131,7 +131,7 @@ class Kinds:
         setattr(event, self._names[0], device)
         event.place, event.site = place, site
         sender = self._sender_of(event)
-        if not self._gate.is_new(raw, sender, logged):
+        if not self._gate.is_new(raw, sender, logged, way.shape):
             return False
         of_event = self._events.slots(event) if way.folds else []
         slots = [of_event[i] for i in way.routes]

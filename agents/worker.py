@@ -234,6 +234,6 @@ async def _keep_time(cluster: Cluster) -> None:
 
 
 async def _look_at_time(cluster: Cluster) -> None:
+    await cluster.show()
     await cluster.follow_ticks()
     await cluster.tick_silent(round(time.time() * 1000))
-    await cluster.show()

@@ -453,14 +453,15 @@ cdef class Gate:
             said.append(text.decode("ascii"))
         return (kind.a, kind.b), said
 
-    def is_new(self, bytes raw not None, bytes sender not None, int64_t logged):
-        """Whether a plain record without an id is on time, and no repeat of the sender's.
+    def is_new(self, bytes raw not None, bytes sender not None, int64_t logged, uint32_t shape):
+        """Whether a plain record without an id is sound, on time, and no repeat of the sender's.
 
         Not whether it may be: where it takes more to say so, the answer is no.
         """
         cdef Record record
         cdef Hash name
         cdef int64_t stated, t, oldest
+        cdef Shape* kind
         if self.scan(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), &record, NULL):
             return False
         if not record.present & 1 or not self.is_anchored(&record):
@@ -468,6 +469,11 @@ cdef class Gate:
         stated = t = record.whole[0]
         if self.end_at >= 0 and record.present >> self.end_at & 1:
             t = record.whole[self.end_at]
+        if shape >= self.shapes or (stated != t and not self.seen.roams):
+            return False
+        kind = self.kind + shape
+        if kind.ranged >= 0 and not kind.low <= record.number[kind.ranged] <= kind.high:
+            return False
         oldest = self.watermark - self.lateness_ms
         if t < stated or t < oldest or t > logged + min(self.skew_ms, self.future_ms):
             return False

@@ -82,8 +82,8 @@ class Topic(Model):
     skew_s: Seconds = 60.0
     """How far an event may be ahead of its record before it no longer moves the watermark."""
     most_keys: Annotated[int, Field(ge=1, le=1 << 28)] = 4_000_000
-    """How many keys the signs of one partition may have in all; a record that would need another
-    one is refused. A key takes some hundred bytes."""
+    """How many keys the signs of one partition of sensors or traffic may have in all; a record that
+    would need another one is refused. A key takes some hundred bytes."""
     record: RecordShape | None = None
     """How its records are shaped, where they are not events as `cityvitals schemas` writes them."""
 
@@ -178,7 +178,7 @@ class Configuration(Model):
         deployment: Any = {
             "kafka": True,
             "shards": True,
-            "topics": {"__all__": {"grown"}},
+            "topics": {"__all__": {"grown", "most_keys"}},
             "register_file": True,
             "hotline": {"caller_key_file"},
         }

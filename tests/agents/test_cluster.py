@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import pairwise
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 
 from agents.cluster import Cluster, GapInLogError
 from agents.metrics import Metrics
-from agents.outputs import VITALS, VITALS_LOG
+from agents.outputs import PARTIALS, VITALS, VITALS_LOG
 from agents.plan import compile_plan
 from schemas.tick import Claim, Tick
 from streams.records import Chunk, Lane, Output
@@ -264,6 +265,7 @@ def test_lanes_step_beside_each_other_and_a_save_waits_for_them() -> None:
 
 def test_of_results_that_follow_each_other_at_once_the_newest_is_shown() -> None:
     async def story(cluster: Cluster, ways: Ways) -> None:
+        await cluster.restore([LANE, Lane(PARTIALS, 0)], 2)
         result = Output(VITALS, b"sign|city|4401", b"0", (), 0)
         logged = result._replace(topic=VITALS_LOG)
         for value in (b"1", b"2", b"3"):
@@ -273,6 +275,37 @@ def test_of_results_that_follow_each_other_at_once_the_newest_is_shown() -> None
         await cluster._checkpoint()
         shown = [output.value for output in ways.outputs if output.topic == VITALS]
         assert shown == [b"1", b"3"], "nothing is held back beyond a save"
+        await cluster._send(LANE, [result._replace(value=b"4")])
+        cluster._confirmed -= 60  # it slept
+        ways.is_member = False
+        await cluster.show()
+        shown = [output.value for output in ways.outputs if output.topic == VITALS]
+        assert shown == [b"1", b"3"], "another worker may have said newer ones"
 
     logged = [output.value for output in run(story).outputs if output.topic == VITALS_LOG]
     assert logged == [b"1", b"2", b"3"]
+
+
+def test_a_step_that_fails_while_a_save_waits_for_it_is_not_saved() -> None:
+    async def story(cluster: Cluster, ways: Ways) -> None:
+        await cluster.take(chunk(0), 1)
+        task: Any = cluster.tasks[LANE]
+        begun = Event()
+
+        def failing(*given: Any) -> Any:
+            begun.set()
+            time.sleep(0.05)
+            raise ZeroDivisionError
+
+        task.step = failing
+        taking = asyncio.create_task(cluster.take(chunk(3, 2_000), 1))
+        await asyncio.to_thread(begun.wait, 10)
+        saving = asyncio.create_task(cluster._checkpoint())
+        with pytest.raises(ZeroDivisionError):
+            await taking
+        await saving
+        assert cluster.broken
+
+    ways = run(story)
+    assert not ways.saved
+    assert all(offsets == {LANE: 0} for offsets in ways.committed)

@@ -274,6 +274,8 @@ def renamed(raw: bytes, names: list[str], rng: Random) -> bytes:
         event["place"] = rng.choice(PLACES)
     if rng.randrange(3) == 0:
         event["site"] = rng.choice((*NAMES, f"site-{rng.randrange(9)}"))
+    if "value" in event and rng.randrange(10) == 0:
+        event["value"] = rng.choice((-9999, -0.0, 1e9, event["value"]))
     event["t"] += rng.choice((0, 0, 0, 1, -60_000, -400_000, 70_000, 90_000_000))
     if rng.randrange(20) == 0:
         event[rng.choice(("id", "seq", "t_end"))] = rng.choice((0, "i1", event["t"] + 5_000))
