@@ -24,6 +24,7 @@ SHELL = (
     "agents/shapes.py",
     "agents/metrics.py",
     "agents/view.py",
+    "agents/turns.py",
     "agents/watchdog.py",
     "agents/worker.py",
     "schemas/loading.py",
