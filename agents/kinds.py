@@ -105,7 +105,8 @@ class Kinds:
     def meet(self, raw: bytes, logged: int) -> bool:
         """Teach the gate a sender of a kind that it knows; whether it takes this record now.
 
-        Only what the strict way would take as new and on time, so that nothing is kept of others.
+        ``logged`` is when the log took it, int64 ms UTC.  Only what the strict way would take as
+        new and on time is taught, so that nothing is kept of others.
         """
         found = self._gate.kind_of(raw)
         if found is None or found[1] is None:

@@ -456,7 +456,8 @@ cdef class Gate:
     def is_new(self, bytes raw not None, bytes sender not None, int64_t logged, uint32_t shape):
         """Whether a plain record without an id is sound, on time, and no repeat of the sender's.
 
-        Not whether it may be: where it takes more to say so, the answer is no.
+        ``logged`` is when the log took it, int64 ms UTC, and ``shape`` what `shape` gave.  Where it
+        takes more to say so, the answer is no.
         """
         cdef Record record
         cdef Hash name
