@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
+from agents.heard import Heard
 from agents.plan import FoldedSign, StreamPlan
 from agents.readers import base_key
 from schemas.signs import SampledSign
 from streams.cuts import Key, Partial
 from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
+from streams.heads import Flags, heads_of
+from streams.stores import PaneStore, SampledStore, Store
 from streams.stores import Row as StoreRow
-from streams.stores import Store
 from streams.timeline import BEFORE_ALL
 
 _keys = msgspec.msgpack.Decoder(tuple[list[Key]]).decode
@@ -76,6 +80,7 @@ class Fold:
         """The number of each slot's key: a key is sampled from several devices."""
         self._numbers: dict[Key, int] = {}
         self._devices: list[str] = []
+        self._heard: Heard | None = None
         self._blocks = (Blocks(), Blocks(), Blocks())
 
     def slot(self, key: Key, device: str = "") -> int:
@@ -108,9 +113,56 @@ class Fold:
         partials = []
         for start, late, cells in self.store.close_until(watermark, self._key_of, ending=ending):
             if len(cells):
+                if self._heard is not None and not self.by_device:
+                    self._heard.note(heads_of(cells).id)
                 n = cells.count_rows(since=start)
                 partials.append(Partial(self.plan.sign.id, start, late, n, self.keys, cells))
         return partials
+
+    def note_silence(self) -> None:
+        """From the beginning on, note which keys are silent, so that they can be dropped."""
+        self._heard = Heard(self.plan.forget_ms)
+
+    def turn(self, watermark: int) -> bool:
+        """Whether it is time to look for silent keys, by a watermark in int64 ms."""
+        return self._heard is not None and self._heard.turn(watermark)
+
+    @property
+    def _forgetful(self) -> PaneStore | SampledStore:
+        """The store, whose keys may be forgotten; those of orders are not."""
+        assert isinstance(self.store, PaneStore | SampledStore)
+        return self.store
+
+    def gone(self) -> Flags:
+        """Slots that no row waits for, and that were silent for as long as the sign remembers."""
+        used = self._forgetful.used(len(self.slots))
+        if self._heard is not None and not self.by_device:
+            used |= self._heard.flags(len(self.slots))
+        return ~used
+
+    def drop(self, gone: Flags) -> None:
+        """Forget these slots; the others are numbered anew, in the same order."""
+        kept = np.flatnonzero(~gone)
+        renamed = np.full(len(gone), -1, np.int64)
+        renamed[kept] = np.arange(len(kept))
+        self.room.left += len(gone) - len(kept)
+        names, slots = list(self.slots), kept.tolist()
+        self.slots = {names[slot]: new for new, slot in enumerate(slots)}
+        # Partials that were cut before go on to name theirs in the old list.
+        if self.by_device:
+            self._devices = [self._devices[slot] for slot in slots]
+            of_slots = np.frombuffer(self._key_of, np.int64)[kept]
+            numbers, of_kept = np.unique(of_slots, return_inverse=True)
+            self._key_of = array("q", of_kept.astype(np.int64).tobytes())
+            self.keys = [self.keys[number] for number in numbers.tolist()]
+            self._numbers = {key: number for number, key in enumerate(self.keys)}
+        else:
+            self.keys = [self.keys[slot] for slot in slots]
+            if self._heard is not None:
+                self._heard.keep(kept)
+        self._forgetful.rename(renamed)
+        for blocks in self._blocks:
+            blocks.clear()
 
     def freeze(self, *, whole: bool) -> Frozen:
         keys, devices, numbers = self._blocks
@@ -119,13 +171,21 @@ class Fold:
             parts.update(under("devices", devices.freeze([self._devices], whole=whole)))
             packed = numbers.freeze_packed(len(self._key_of), self._packed, whole=whole)
             parts.update(under("numbers", packed))
+        if self._heard is not None and self._heard.any:
+            changed = whole or self._heard.changed
+            parts["heard"] = partial(bytes, self._heard.packed()) if changed else None
+            self._heard.changed = False
         return {**parts, **under("store", self.store.freeze(whole=whole))}
 
     def _packed(self, first: int, end: int) -> bytes:
         return self._key_of[first:end].tobytes()
 
-    def load(self, store: int, parts: Mapping[str, bytes]) -> None:
-        groups = grouped(parts)
+    def dump(self) -> tuple[int, int]:
+        """What stands beside the parts of `freeze`."""
+        return self.store.dump(), BEFORE_ALL if self._heard is None else self._heard.period
+
+    def load(self, state: tuple[int, int], parts: Mapping[str, bytes]) -> None:
+        (store, period), groups = state, grouped(parts)
         # The lists stay the same objects: what feeds the store may hold them.
         self.keys.clear()
         self._devices.clear()
@@ -147,6 +207,8 @@ class Fold:
             self._blocks, (len(self.keys), *[len(self._devices)] * 2), strict=True
         ):
             blocks.loaded(count)
+        if self._heard is not None:
+            self._heard.load(period, parts.get("heard", b""))
         self.store.load(store, groups.get("store", {}))
 
 

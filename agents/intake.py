@@ -110,6 +110,9 @@ class Intake:
             *(self._arrivals.router.folds if self._arrivals else ()),
             *(self.desk.folds if self.desk else ()),
         ]
+        if self.desk is None:
+            for fold in self._folds:
+                fold.note_silence()
         self._expected = {shared.sign.id: shared.expected for shared in plan.folded}
         self.own = OwnSigns(plan, lane) if plan.finished.get(lane.topic) else None
         # A topic without signs is cut by the minute all the same: it forgets as it goes.
@@ -321,8 +324,30 @@ class Intake:
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
+        self._drop_keys(watermark)
         if self.desk is not None and not ending:
             self.desk.forget(watermark)
+
+    def _drop_keys(self, watermark: int) -> None:
+        """Forget the keys that are silent, when they are a quarter of all: senders that stay are
+        then learnt anew.
+        """
+        turned = [fold.turn(watermark) for fold in self._folds]
+        if not any(turned):
+            return
+        gone = [fold.gone() for fold in self._folds]
+        keys, silent = sum(map(len, gone)), sum(int(flags.sum()) for flags in gone)
+        if not silent or 4 * silent < keys:
+            return
+        for fold, flags in zip(self._folds, gone, strict=True):
+            fold.drop(flags)
+        self._forget_slots()
+
+    def _forget_slots(self) -> None:
+        """Slots have other numbers: forget where the rows of senders go."""
+        if self._arrivals is not None:
+            self._arrivals.reset()
+        self._teacher.forget()
 
     def _by_shard(self, partials: list[Partial]) -> list[list[Partial]]:
         if self.shards.count == 1:
@@ -362,7 +387,7 @@ class Intake:
             "next_cut": self._next_cut,
             "seen": self._seen.dump(),
             "desk": None if self.desk is None else self.desk.dump(),
-            "stores": {fold.plan.sign.id: fold.store.dump() for fold in self._folds},
+            "folds": {fold.plan.sign.id: fold.dump() for fold in self._folds},
         }
         parts: Frozen = {HEAD: head(self.config, state)}
         parts.update(under("seen", self._seen.freeze(whole=whole)))
@@ -398,7 +423,5 @@ class Intake:
             self.desk.load(state["desk"], groups.get("orders", {}))
         for fold in self._folds:
             name = fold.plan.sign.id
-            fold.load(state["stores"][name], groups.get(name, {}))
-        if self._arrivals is not None:
-            self._arrivals.reset()
-        self._teacher.forget()
+            fold.load(state["folds"][name], groups.get(name, {}))
+        self._forget_slots()

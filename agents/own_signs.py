@@ -22,12 +22,14 @@ class _Placed:
 
     def __init__(self, level: str) -> None:
         self.level = level
+        self.devices: Sequence[Key] = ()
         self.ids = np.zeros(0, np.int64)
         self.keys: list[Key] = []
         self._numbers: dict[str, int] = {}
 
     def extend(self, devices: Sequence[Key]) -> None:
         """Number the places of the devices that are new."""
+        self.devices = devices
         new = [self._number(devices[i].place) for i in range(len(self.ids), len(devices))]
         if new:
             self.ids = np.concatenate((self.ids, np.array(new, np.int64)))
@@ -73,7 +75,7 @@ class OwnSigns:
     def _at_places(self, partial: Partial, shared: FoldedSign) -> Partial:
         """The cells of devices, merged to the finest places that the sign has."""
         placed = self._placed.get(partial.sign)
-        if placed is None or len(partial.keys) < len(placed.ids):
+        if placed is None or placed.devices is not partial.keys:
             placed = self._placed[partial.sign] = _Placed(
                 max((key for key in shared.sign.keys), key=LEVELS.index)
             )

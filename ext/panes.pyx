@@ -115,6 +115,26 @@ cdef class Panes:
             self.closed_until = end
         return closed
 
+    def all_cells(self):
+        """The cells of all panes."""
+        return [*self.on_time.values(), *self.late.values()]
+
+    def rename(self, renamed):
+        """Slots have other numbers.
+
+        Parameters
+        ----------
+        renamed
+            By slot, int64: its new number, -1 of one without rows that is no more.
+        """
+        cdef Cells before, cells
+        for panes in (self.on_time, self.late):
+            for start, before in list((<dict>panes).items()):
+                cells = self.kind.fresh()
+                cells.merge(before, renamed)
+                cells.changed = True
+                panes[start] = cells
+
     @property
     def open_panes(self):
         """Number of panes that hold rows."""

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The last value of each device, and what they are together at a moment."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
@@ -146,6 +146,51 @@ cdef class Samples:
                 row.weight, row.covered = sample.weight, 1
                 cells.take(&row)
         return cells
+
+    def mark(self, uint8_t[::1] flags not None):
+        """Flag the slots that have a row, or one ahead; there must be flags of all of them."""
+        cdef Py_ssize_t i
+        for i in range(self.slots):
+            if self.sample[i].stale_ms >= 0:
+                self.flag(flags, i)
+        for i in range(self.ahead.used):
+            self.flag(flags, self.ahead.row[i].slot)
+
+    cdef int flag(self, uint8_t[::1] flags, int64_t slot) except -1:
+        if slot >= flags.shape[0]:
+            raise ValueError(f"no flag is there for slot {slot}")
+        flags[slot] = 1
+        return 0
+
+    def rename(self, int64_t[::1] renamed not None):
+        """Slots have other numbers, in the same order; -1 of those without rows that are no more.
+
+        Raises
+        ------
+        ValueError
+            A slot that has rows is not told of, or is to be no more; nothing is changed.
+        """
+        cdef Py_ssize_t i
+        cdef int64_t new
+        for i in range(self.slots):
+            if self.sample[i].stale_ms >= 0:
+                self.renamed(renamed, i)
+        for i in range(self.ahead.used):
+            self.renamed(renamed, self.ahead.row[i].slot)
+        for i in range(self.slots):
+            if self.sample[i].stale_ms >= 0:
+                new = renamed[i]
+                if new != i:
+                    self.sample[new] = self.sample[i]
+                    self.sample[i].stale_ms = -1
+        for i in range(self.ahead.used):
+            self.ahead.row[i].slot = renamed[self.ahead.row[i].slot]
+        self.changed = True
+
+    cdef int renamed(self, int64_t[::1] renamed, int64_t slot) except -1:
+        if slot >= renamed.shape[0] or not 0 <= renamed[slot] <= slot:
+            raise ValueError(f"slot {slot} has rows: it can not be renamed")
+        return 0
 
     def dump(self):
         """The newest rows for `load`: numbers of this machine, in its own order."""

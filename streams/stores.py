@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
+import numpy as np
 
 from ext.cells import Cells, Objects
 from ext.panes import Panes
@@ -15,6 +16,7 @@ from ext.rows import Rows
 from ext.samples import Samples
 from streams.aggregates import Family
 from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
+from streams.heads import Flags, Ints, heads_of
 from streams.timeline import BEFORE_ALL, floor_to
 
 Row: TypeAlias = tuple[int, int, int, int, int]
@@ -155,6 +157,17 @@ class PaneStore:
     def open_panes(self) -> int:
         return self._panes.open_panes + bool(self._waiting.rows)
 
+    def used(self, slots: int) -> Flags:
+        """Which of the first slots have rows; right after a cut, as `rename` is."""
+        flags = np.zeros(slots, np.bool_)
+        for cells in self._panes.all_cells():
+            flags[heads_of(cells).id] = True
+        return flags
+
+    def rename(self, renamed: Ints) -> None:
+        """Slots have other numbers; -1 of those without rows that are no more."""
+        self._panes.rename(renamed)
+
     def dump(self) -> int:
         return self._panes.closed_until
 
@@ -226,6 +239,17 @@ class SampledStore:
     def open_panes(self) -> int:
         samples = self._samples
         return 1 if samples.known or samples.count_ahead or len(self.rows) else 0
+
+    def used(self, slots: int) -> Flags:
+        """Which of the first slots have a value, or one ahead; after a cut, as `rename` is."""
+        flags = np.zeros(slots, np.bool_)
+        self._samples.mark(flags.view(np.uint8))
+        return flags
+
+    def rename(self, renamed: Ints) -> None:
+        """Slots have other numbers; -1 of those without a value that are no more."""
+        self._samples.rename(renamed)
+        self._blocks.clear()
 
     def dump(self) -> int:
         return self._folded_until

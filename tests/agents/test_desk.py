@@ -141,7 +141,7 @@ def test_a_desk_goes_on_from_what_a_store_kept(seed: int) -> None:
             assert sampled(one, watermark) == sampled(two, watermark)
         if rng.randrange(5) == 0:
             parts = kept(parts, two.freeze(whole=rng.randrange(2) == 0))
-            stores = [fold.store.dump() for fold in two.folds]
+            stores = [fold.dump() for fold in two.folds]
             data, two = msgspec.msgpack.decode(msgspec.msgpack.encode(two.dump())), desk()
             two.load(data, parts)
             for fold, store in zip(two.folds, stores, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,3 +146,41 @@ def test_loading_takes_the_place_of_what_was_there() -> None:
     samples.add(Rows([(5, 0, 1, 0, 1), (70, 1, 1, 0, 1)]), 50)
     samples.load(b"", Rows())
     assert (samples.known, samples.count_ahead, samples.dump()) == (0, 0, b"")
+
+
+@given(TURNS, st.none() | st.integers(0, 20), st.sets(st.integers(0, 7)))
+@settings(max_examples=100)
+def test_slots_without_rows_can_be_no_more(
+    turns: list[tuple[list[Row], int]], stale_ms: int | None, dropped: set[int]
+) -> None:
+    samples, now = Samples(stale_ms), 0
+    for rows, step in turns:
+        samples.add(Rows(rows), now)
+        now += step
+        samples.advance(now)
+    used = np.zeros(8, np.bool_)
+    samples.mark(used.view(np.uint8))
+    kept = [slot for slot in range(8) if used[slot] or slot not in dropped]
+    renamed = np.full(8, -1, np.int64)
+    renamed[kept] = np.arange(len(kept))
+    keys = array("q", [*KEYS, 7, 7])
+    before = Samples(stale_ms)
+    before.load(samples.dump(), ahead_of(samples))
+    samples.rename(renamed)
+    new_keys = array("q", [keys[slot] for slot in kept])
+    for at in (now, now + 30, now + 100):
+        for each in (before, samples):
+            each.advance(at)
+        found, wanted = samples.at(at, new_keys, 50), before.at(at, keys, 50)
+        assert sorted(found.states()) == sorted(wanted.states())
+        assert found.states() == wanted.states()
+
+
+def test_a_slot_with_rows_stays() -> None:
+    samples = Samples(None)
+    samples.add(Rows([(1, 2, 0, 0, 9), (90, 4, 0, 0, 9)]), 50)
+    for renamed in ([0, 1, -1, 2, 3], [0, 1, 2, 3, -1], [0, 1]):
+        with pytest.raises(ValueError, match="slot"):
+            samples.rename(np.array(renamed, np.int64))
+    with pytest.raises(ValueError, match="slot 2"):
+        samples.mark(np.zeros(2, np.uint8))
