@@ -84,7 +84,8 @@ class Heard:
 
     def packed(self) -> bytes:
         """The flags for `load`."""
-        return np.packbits(self._flags, axis=1).tobytes()
+        used = int(np.flatnonzero(self.flags(self._flags.shape[1])).max(initial=-1)) + 1
+        return np.packbits(self._flags[:, :used], axis=1).tobytes()
 
     def load(self, period: int, packed: bytes) -> None:
         """Take over a state."""
