@@ -14,21 +14,33 @@ import numpy as np
 
 from agents.children import ChildrenFormula
 from agents.entries import Entry, KeyName, judged
-from agents.formulas import ChildrenAtLevelFormula, Formula, LevelIndexFormula, PastMeanFormula
+from agents.formulas import (
+    ChildrenAtLevelFormula,
+    DomainIndexFormula,
+    Formula,
+    LevelIndexFormula,
+    PastMaxFormula,
+    PastMeanFormula,
+)
 from agents.hierarchies import Hierarchy
 from agents.history import History
 from agents.indices import AirIndexFormula, RatioFormula
 from agents.joins import CombineFormula, LagFormula
 from agents.levels import scale_of
 from agents.said import Correction, Said
+from agents.scores import ScoredFormula, news2, water_class
 from schemas.derivations import (
     AirIndex,
     Children,
     ChildrenAtLevel,
     Combine,
+    DomainIndex,
+    EarlyWarning,
     Lag,
     LevelIndex,
+    PastMax,
     PastMean,
+    WaterClass,
 )
 from schemas.signs import DerivedSign
 from streams.timeline import AFTER_ALL, BEFORE_ALL, to_ms
@@ -44,12 +56,22 @@ def formula_of(
     """The formula of a derived sign, from the closed list of names."""
     keys = tuple(sign.keys)
     formula = sign.formula
+    if isinstance(formula, PastMax):
+        return PastMaxFormula(formula, keys)
     if isinstance(formula, PastMean):
         return PastMeanFormula(formula, keys)
     if isinstance(formula, ChildrenAtLevel):
         return ChildrenAtLevelFormula(formula, keys)
     if isinstance(formula, LevelIndex):
         return LevelIndexFormula(formula, keys)
+    if isinstance(formula, DomainIndex):
+        return DomainIndexFormula(formula, keys)
+    if isinstance(formula, WaterClass):
+        return ScoredFormula(
+            formula.of.model_dump(), keys, formula.at_least, water_class(formula.lake)
+        )
+    if isinstance(formula, EarlyWarning):
+        return ScoredFormula(formula.of.model_dump(), keys, formula.at_least, news2)
     if isinstance(formula, AirIndex):
         return AirIndexFormula(formula, keys, windows, zone)
     if isinstance(formula, Combine):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from agents.entries import KeyName
@@ -86,7 +88,7 @@ class Evaluation:
             values[rows] = self.plan.values(cells, index[rows], end - start)
         reasons[rows[np.isnan(values[rows])]] = UNDEFINED
         if self._limit is not None:
-            against = values / limits if self._limit.how == "ratio" else values - limits
+            against = _AGAINST[self._limit.how](values, limits)
             values = np.where(np.isnan(values), values, against * self._limit.scale)
         levels = np.full(len(names), NONE, np.int8)
         said = Said(names, places, values, n, coverage, reasons, levels)
@@ -115,6 +117,13 @@ class Evaluation:
             return share, n >= rule.at_least
         share = np.divide(n, covered, where=covered > 0, out=np.zeros(len(n)))
         return share, some & (share >= rule.at_least)
+
+
+_AGAINST: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "ratio": lambda values, limits: values / limits,
+    "excess": lambda values, limits: values - limits,
+    "deviation": lambda values, limits: np.abs(values - limits) / limits,
+}
 
 
 def _picked(column: Ints, index: Ints, heard: Flags) -> Ints:

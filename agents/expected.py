@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from agents.conditions import meets
 from agents.entries import KeyName
 from agents.readers import DEVICE, base_key
 from schemas.devices import Device, Register
 from schemas.places import LEVELS, at_level
 from schemas.signs import Folded, Limit, WindowSign
 from schemas.standards.noise import limit as noise_limit
-from schemas.words import BY, Matched, split_level
+from schemas.words import BY, split_level
 from streams.cuts import Key
 from streams.timeline import AFTER_ALL
-
-
-def meets(match: Mapping[str, Matched], event: Any) -> bool:
-    """Whether an event has the values that a sign asks for."""
-    for field, accepted in match.items():
-        value = getattr(event, field)
-        if isinstance(accepted, list | tuple):
-            if value not in accepted:
-                return False
-        elif value != accepted:
-            return False
-    return True
 
 
 def names_of(key: Key, keys: tuple[str, ...], rollup: str) -> tuple[tuple[KeyName, str], ...]:
@@ -181,8 +171,8 @@ def told_of(device: Device) -> Any:
 
 
 def _limit_of(limit: Limit) -> Callable[[Device], float | None]:
-    if limit.name == "well_depth_m":
-        return lambda device: device.well_depth_m
+    if limit.name in ("limit", "well_depth_m"):
+        return attrgetter(limit.name)
     by_day = limit.name == "noise_day_db"
 
     def of_zone(device: Device) -> float | None:

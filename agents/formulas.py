@@ -15,7 +15,15 @@ from agents.entries import (
     places_above,
 )
 from agents.levels import COLOURS
-from schemas.derivations import ChildrenAtLevel, LevelIndex, PastMean
+from schemas.derivations import (
+    ChildrenAtLevel,
+    DomainIndex,
+    DomainSigns,
+    LevelIndex,
+    PastMean,
+    Penalties,
+)
+from schemas.words import BY, split_level
 from streams.timeline import to_ms
 
 SHOWN = 5
@@ -72,8 +80,18 @@ class PastMeanFormula:
         elif len(values) < self.formula.at_least:
             reason = UNCOVERED
         else:
-            value = fsum(values) / len(values)
+            value = self._of(values)
         return Entry(now.level, now.key, now.place, value, n, coverage, reason)
+
+    def _of(self, values: list[float]) -> float:
+        return fsum(values) / len(values)
+
+
+class PastMaxFormula(PastMeanFormula):
+    """Largest of one sign's values at this end and the ones before it, for each key."""
+
+    def _of(self, values: list[float]) -> float:
+        return max(values)
 
 
 class ChildrenAtLevelFormula:
@@ -138,3 +156,31 @@ class LevelIndexFormula:
         value = 100 - lost / fsum(w for _, w, _ in known)
         detail = {"levels": {sign: severity for sign, _, severity in known}}
         return Entry(level, key, key, value, len(known), coverage, None, detail=detail)
+
+
+class DomainIndexFormula:
+    """The index of each domain by itself, under its own keys."""
+
+    reach_ms = 0
+
+    def __init__(self, formula: DomainIndex, keys: tuple[str, ...]) -> None:
+        levels = tuple(split_level(key)[1] for key in keys)
+        self._of = [
+            (each.domain, LevelIndexFormula(_index_of(each, formula.penalties), levels))
+            for each in formula.domains
+        ]
+
+    def ends_touched(self, end: int) -> list[int]:
+        return [end]
+
+    def entries(self, end: int, past: Past) -> list[Entry]:
+        found = [
+            entry._replace(level=f"domain{BY}{entry.level}", key=f"{domain}{BY}{entry.key}")
+            for domain, index in self._of
+            for entry in index.entries(end, past)
+        ]
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _index_of(domain: DomainSigns, penalties: Penalties) -> LevelIndex:
+    return LevelIndex(name="level_index", of=domain.of, penalties=penalties, at_least=1)

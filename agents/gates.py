@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from schemas.events import KINDS
 from schemas.reading import LIMITS
 from schemas.signs import Aggregate, HistorySign
 from schemas.times import EARLIEST, LATEST
+from schemas.words import Condition, Range
 from streams.identity import Seen
 from streams.timeline import DAY_MS
 
@@ -45,12 +47,21 @@ VARIABLE = {
 """What a sender may say otherwise in each record, by kind of topic; its time comes first."""
 
 _TIME, _FLOAT, _INT, _ID = range(4)
-_CONSTANT, _STEPS, _ENERGY, _PAIR, _QUOTIENT, _TRAVEL, _LATENESS = range(7)
+_CONSTANT, _STEPS, _ENERGY, _PAIR, _QUOTIENT, _TRAVEL, _LATENESS, _HIT = range(8)
 _TIMES = ("t", "t_end", "t_ingest")
 _TRAVELLED = ("speed_kmh", "free_flow_kmh", "link_len_m")
 
-_Op = tuple[int, int, int, int, int, int]
-"""``(op, i, j, k, value, weight)`` as `Gate.learn` takes it."""
+
+class _Op(NamedTuple):
+    """How the gate measures, as `Gate.shape` takes it: bounds are ``(low, high, least, most)``."""
+
+    op: int
+    i: int = 0
+    j: int = 0
+    k: int = 0
+    value: int = 0
+    weight: int = 0
+    bounds: tuple[float, float, float, float] = (-inf, inf, -inf, inf)
 
 
 class _UnsuitedError(Exception):
@@ -164,7 +175,8 @@ class Teacher:
         slots = [taker.slot for taker, _ in (*routes, *arrivals)]
         if self.gate.learn(raw, self._sender(event), shape, slots):
             kept = (_numbers(ops), _numbers(arriving))
-            self._kinds.note(named[0], event, sender, shape, *kept, folds=folds)
+            signs = [taker.fold.plan for taker in (*takers, *counting)]
+            self._kinds.note(named[0], event, sender, shape, *kept, folds=folds, signs=signs)
 
     def _common(
         self,
@@ -234,9 +246,9 @@ class Teacher:
             used = _used(aggregate)
             if "lateness_s" not in used:
                 pair = taker.measure(sender.arrival)
-                ops.append(None if pair is None else (_CONSTANT, 0, 0, 0, *pair))
+                ops.append(_constant(pair))
             elif _is_plain(aggregate):
-                ops.append((_LATENESS, 0, 0, 0, 0, 0))
+                ops.append(_Op(_LATENESS))
             else:
                 raise _UnsuitedError
         return ops
@@ -247,25 +259,45 @@ class Teacher:
         used = _used(aggregate)
         places = [self._names[name] for name in used if name in self._names]
         if not places:
-            pair = fold.plan.measure(event)
-            return None if pair is None else (_CONSTANT, 0, 0, 0, *pair)
+            return _constant(fold.plan.measure(event))
         if any(getattr(event, name) is None for name in used):
             return None
         if len(places) < len(used):
             raise _UnsuitedError
         i, j, k = (*places, 0, 0)[:3]
+        if aggregate.conditions:
+            if len(places) > 1 or aggregate.function == "distinct":
+                raise _UnsuitedError
+            return _Op(_HIT, i, bounds=(*_bounds_of(aggregate.where), *_bounds_of(aggregate.among)))
         if _is_plain(aggregate):
-            return (_STEPS, i, 0, 0, 0, 0)
+            return _Op(_STEPS, i)
         known = {"leq": _ENERGY, "ratio": _PAIR, "tpi": _TRAVEL}
         op = _QUOTIENT if aggregate.over and aggregate.function != "ratio" else None
         op = known.get(aggregate.function, op)
         if op is None:
             raise _UnsuitedError
-        return (op, i, j, k, 0, 0)
+        return _Op(op, i, j, k)
 
 
 def _measured(takers: list[Taker], ops: list[_Op | None]) -> list[tuple[Taker, _Op]]:
     return [(taker, op) for taker, op in zip(takers, ops, strict=True) if op is not None]
+
+
+def _constant(pair: tuple[int, int] | None) -> _Op | None:
+    return None if pair is None else _Op(_CONSTANT, value=pair[0], weight=pair[1])
+
+
+def _bounds_of(conditions: Mapping[str, Condition] | None) -> tuple[float, float]:
+    """Of the one number that conditions are about."""
+    low, high = -inf, inf
+    for wanted in (conditions or {}).values():
+        if isinstance(wanted, Range):
+            low, high = wanted.bounds
+        elif isinstance(wanted, float | int):
+            low = high = float(wanted)
+        else:
+            raise _UnsuitedError
+    return low, high
 
 
 def _numbers(ops: list[_Op | None]) -> tuple[int, ...]:
@@ -286,6 +318,9 @@ def _used(aggregate: Aggregate) -> tuple[str, ...]:
         return ()
     if aggregate.function == "tpi":
         return _TRAVELLED
+    if aggregate.conditions:
+        named = (aggregate.of,) if aggregate.of else ()
+        return (*named, *aggregate.conditions)
     of = aggregate.of or "value"
     return (of,) if aggregate.over is None else (of, aggregate.over)
 

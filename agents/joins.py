@@ -48,7 +48,7 @@ FUNCTIONS: dict[str, Function] = {
 
 
 class CombineFormula:
-    """A function of several signs at each key: all of them must have a value."""
+    """A function of several signs at each key: all of them must have a value, or enough."""
 
     reach_ms = 0
 
@@ -73,7 +73,7 @@ class CombineFormula:
         inputs = {s: e and e.value for s, e in zip(self.formula.of, said, strict=True)}
         detail = {"inputs": inputs}
         value, reason = None, None
-        if len(values) < len(said):
+        if len(values) < (self.formula.at_least or len(said)):
             reason = _why(said)
         else:
             found = self._function(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,7 +53,7 @@ class Kinds:
         Kind of the lane's topic, of `NAMING`.
     signs
         Of the lane; the gate learns each sender by itself where a naming field decides what any
-        of them takes or measures.
+        of them takes, and senders of a kind of which one measures such a field.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Kinds:
         self._gate, self._events, self._arrivals = gate, events, arrivals
         self._names, self._sender_of = NAMING[topic], _SENDERS[topic]
         self._kinds: dict[tuple[int, int], _Kind] = {}
-        self._told_apart = any(_read_by(sign) & {*self._names} for sign in signs)
+        self._told_apart = any(_asked_by(sign) & {*self._names} for sign in signs)
 
     def forget(self) -> None:
         """What was learnt of the gate's shapes holds no more."""
@@ -82,6 +83,7 @@ class Kinds:
         arrivals: tuple[int, ...],
         *,
         folds: bool,
+        signs: Iterable[FoldedSign],
     ) -> None:
         """Remember how the gate takes one sender.
 
@@ -93,7 +95,11 @@ class Kinds:
             A record of it, and what is known of its device; they are kept.
         routes, arrivals
             Which of the takers of an event, and of an arrival, the gate measures for.
+        signs
+            Of these takers: a kind whose names are measured is learnt sender by sender.
         """
+        if any(_measured_by(sign) & {*self._names} for sign in signs):
+            return
         if self._told_apart or len(self._kinds) >= _MOST:
             return
         kind = self._kinds.setdefault(name, _Kind(event, {}))
@@ -155,8 +161,13 @@ class Kinds:
         return (None, None) if row is None else ((row.platform, row.period_s), row.place)
 
 
-def _read_by(sign: FoldedSign) -> set[str]:
-    """The fields of an event that decide whether a sign takes it, where, and what it measures."""
+def _asked_by(sign: FoldedSign) -> set[str]:
+    """The fields of an event that decide whether a sign takes it, and where."""
+    return {field for field in (*sign.sign.match, sign.dimension) if field is not None}
+
+
+def _measured_by(sign: FoldedSign) -> set[str]:
+    """The fields of an event that decide what a sign measures."""
     aggregate = sign.sign.aggregate
-    fields = {*sign.sign.match, sign.dimension, aggregate.of, aggregate.over}
+    fields = (aggregate.of, aggregate.over, *aggregate.conditions)
     return {field for field in fields if field is not None}

@@ -5,6 +5,8 @@ They are no function of the log, are marked so, and no other sign reads them.
 
 from __future__ import annotations
 
+from collections import deque
+
 from agents.entries import UNCOVERED, Entry, judged
 from agents.levels import scale_of
 from agents.outputs import ALERT_LOG, VITALS_LOG, vital_results
@@ -16,6 +18,8 @@ from streams.timeline import SECOND_MS, floor_to, to_ms
 
 _FIRST = b"|0"
 """How the ids of results end that are said for the first time: corrections are old by nature."""
+FLOOD = 10
+"""Alerts in ten minutes that an operator can not follow any more: more than so many (ISA-18.2)."""
 _RAISED = b'"transition":"raised"'
 
 
@@ -72,7 +76,10 @@ class _Measured:
     def __init__(self, sign: LiveSign, pace: float) -> None:
         self.sign, self.pace = sign, pace
         assert sign.window.size_s is not None
-        self.size_ms = to_ms(sign.window.size_s)
+        assert sign.window.hop_s is not None
+        self.size_ms, self.hop_ms = to_ms(sign.window.size_s), to_ms(sign.window.hop_s)
+        self._slots: deque[int] = deque(maxlen=self.size_ms // self.hop_ms)
+        """Alerts raised in each of the hops of a window, as far as they are known."""
         self._scale = scale_of(sign.levels)
         self._start: int | None = None
         self._lags: list[int] = []
@@ -82,11 +89,13 @@ class _Measured:
         self, ends: list[int], raised: int, now: int, city: str
     ) -> list[tuple[int, int, Entry]]:
         """Take what was sent; what the window says that is over by now, and empty ones after it."""
-        start = floor_to(now, self.size_ms)
+        start = floor_to(now, self.hop_ms)
         over: list[tuple[int, int, Entry]] = []
         if self._start is not None and self._start < start:
             # A clock that jumps by hours says so once, and not for each window between.
-            over.append((self._start, self._start + self.size_ms, self._entry(city)))
+            end = self._start + self.hop_ms
+            self._slots.append(self._raised)
+            over.append((end - self.size_ms, end, self._entry(city)))
             self._lags, self._raised = [], 0
         if self._start is None or self._start < start:
             self._start = start
@@ -97,6 +106,11 @@ class _Measured:
     def _entry(self, city: str) -> Entry:
         if self.sign.measure == "alerts_raised":
             entry = Entry("city", city, city, float(self._raised), self._raised, 1.0, None)
+        elif self.sign.measure == "flood_time":
+            known = len(self._slots)
+            share = 100 * sum(raised > FLOOD for raised in self._slots) / known
+            coverage = known * self.hop_ms / self.size_ms
+            entry = Entry("city", city, city, share, sum(self._slots), coverage, None)
         elif not self._lags:
             entry = Entry("city", city, city, None, 0, 0.0, UNCOVERED)
         else:

@@ -5,16 +5,18 @@ Formulas come from these tables only; nothing in a configuration is evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.conditions import meets
 from ext.cells import NUMBERS
 from schemas.signs import Aggregate, Folded, HistorySign, Repeats
 from schemas.standards.noise import energy, equivalent_level
 from schemas.tables import TPI
+from schemas.words import Condition
 from streams.aggregates import (
     DISTINCT,
     FACTS,
@@ -60,9 +62,13 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if function == "leq":
         return lambda e: (energy(getattr(e, of)), 0)
     if function == "distinct":
+        if aggregate.where is not None:
+            return _distinct_where(of, aggregate.where)
         return lambda e: None if (x := getattr(e, of)) is None else (member(str(x)), 0)
     if function == "tpi":
         return _travel_times
+    if function in ("share", "hits"):
+        return _hit(aggregate.where or {}, aggregate.among or {})
     if function == "ratio":
         assert over is not None
         return lambda e: _pair(getattr(e, of), getattr(e, over))
@@ -71,6 +77,27 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if of == "value":
         return lambda e: (round(e.value * STEPS), 0)
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
+
+
+def _hit(where: Mapping[str, Condition], among: Mapping[str, Condition]) -> Measure:
+    """Whether an event counts, and whether it is one of those that could; each 1 or 0."""
+    fields = tuple({**where, **among})
+
+    def measure(e: Any) -> tuple[int, int] | None:
+        if any(getattr(e, field) is None for field in fields):
+            return None
+        could = meets(among, e)
+        return int(could and meets(where, e)), int(could)
+
+    return measure
+
+
+def _distinct_where(of: str, where: Mapping[str, Condition]) -> Measure:
+    def measure(e: Any) -> tuple[int, int] | None:
+        x = getattr(e, of)
+        return (member(str(x)), 0) if x is not None and meets(where, e) else None
+
+    return measure
 
 
 def _pair(of: float | None, over: float | None) -> tuple[int, int] | None:
@@ -175,6 +202,14 @@ def _fast(aggregate: Aggregate) -> Values | None:
         return lambda cells, index, ms: (
             _exact(_numbers(cells, "total", index) * SECOND_MS) / (ms * STEPS) * scale
         )
+    if function == "hits":
+        return lambda cells, index, ms: _numbers(cells, "total", index) * scale
+    if function == "peak":
+        return lambda cells, index, ms: (
+            np.maximum(_numbers(cells, "maximum", index), -_numbers(cells, "minimum", index))
+            / STEPS
+            * scale
+        )
     number = {"sum": "total", "min": "minimum", "max": "maximum"}.get(function)
     if number is None:
         return None
@@ -211,12 +246,14 @@ def value_of(aggregate: Aggregate) -> Value:
         return lambda a, ms: None if a[2] == 0 else a[0] / a[2] * scale
     if function == "distinct":
         return lambda a, ms: DISTINCT.count(a) * scale
-    if function == "ratio":
+    if function in ("ratio", "share"):
         return lambda a, ms: None if a[8] == 0 else a[3] / a[8] * scale
     if function == "tpi":
         return lambda a, ms: None if a[3] == 0 else TPI.at(1 - a[8] / a[3])
     table: dict[str, Value] = {
         "count": lambda a, ms: a[0] * scale,
+        "hits": lambda a, ms: a[3] * scale,
+        "peak": lambda a, ms: max(a[6], -a[5]) / STEPS * scale,
         "sum": lambda a, ms: a[3] / STEPS * scale,
         "mean": lambda a, ms: a[3] / (a[0] * STEPS) * scale,
         "min": lambda a, ms: a[5] / STEPS * scale,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from agents.expected import Expected, KnownDevices, expect, meets
+from agents.conditions import meets
+from agents.expected import Expected, KnownDevices, expect
 from agents.hierarchies import Hierarchy, hierarchies_of
 from agents.measures import Measure, Values, reading_of
 from agents.readers import DEVICE, READERS, Reader
@@ -22,7 +23,7 @@ from streams.partitioning import partition_of
 from streams.records import Lane
 from streams.stores import PaneStore, SampledStore, Store
 from streams.timeline import to_ms
-from streams.windows import Calendar, Hopping, Windows
+from streams.windows import Calendar, Hopping, Windows, Within
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ def windows_of(sign: Sign, zone: str) -> Windows:
         return Calendar(window.calendar, zone)
     assert window.size_s is not None
     assert window.hop_s is not None
-    return Hopping(to_ms(window.size_s), to_ms(window.hop_s))
+    hopping = Hopping(to_ms(window.size_s), to_ms(window.hop_s))
+    return hopping if window.during is None else Within(hopping, Calendar(window.during, zone))
 
 
 def compile_plan(configuration: Configuration, secret: bytes | None = None) -> Plan:

@@ -90,6 +90,12 @@ def observation_covered(e: Event) -> int | None:
     return 0 if e.period_s is None else round(e.period_s * 1000)
 
 
+def warning_covered(e: Event) -> int | None:
+    """A third of the ms for which a warning holds: a sample is stale after three of its periods.
+    One that was cancelled is stale at once."""
+    return 0 if e.status == "cancelled" else max(0, int(e.t_expires - e.t)) // 3
+
+
 def nothing_covered(e: Event) -> int | None:
     return 0
 
@@ -114,7 +120,7 @@ READERS: dict[str, Reader] = {
         Reader("traffic", time_of, observation_identity, observation_covered),
         Reader("hotline", start_time_of, hotline_identity, nothing_covered),
         # A warning's end is when it expires: it lies ahead and says nothing about now.
-        Reader("external", start_time_of, warning_identity, nothing_covered),
+        Reader("external", start_time_of, warning_identity, warning_covered),
     )
 }
 
@@ -123,7 +129,7 @@ DEVICE: dict[str, str | None] = {
     "sensor": "device",
     "traffic": "source_id",
     "hotline": None,
-    "external": None,
+    "external": "warning_id",
     "arrivals": "device",
     "orders": None,
 }

@@ -10,7 +10,7 @@ CUT: int
 ODD: int
 UNKNOWN: int
 
-Route = tuple[Rows, int, int, int, int, int, int]
+Route = tuple[Rows, int, int, int, int, int, int, tuple[float, float, float, float]]
 
 class Gate:
     watermark: int

@@ -46,6 +46,7 @@ cdef enum Op:
     QUOTIENT = 4
     TRAVEL = 5
     LATENESS = 6
+    HIT = 7
 
 DONE, CUT, ODD, UNKNOWN = range(4)
 """Why `Gate.run` came back: at the end of the records; after one that moved the watermark past the
@@ -69,6 +70,8 @@ cdef struct Route:
     Buffer* rows
     int64_t value, weight
     int32_t op, i, j, k
+    double low, high            # of what counts
+    double least, most          # of what could
 
 cdef struct Shape:
     Hash named
@@ -150,7 +153,7 @@ cdef class Gate:
     >>> first, second = b'{"d":"a","t":1,"value":2.5}', b'{"t":2,"value":3,"d":"a"}'
     >>> gate.run(Values.of([first]), array("q", [1]), 0, 99) == (0, UNKNOWN)
     True
-    >>> steps = (rows, 1, 1, 0, 0, 0, 0)
+    >>> steps = (rows, 1, 1, 0, 0, 0, 0, (-ever, ever, -ever, ever))
     >>> shape = gate.shape(b"", folds=True, covered=0, routes=[steps], arrivals=[], period=0)
     >>> gate.learn(first, b"a", shape, [0])
     True
@@ -495,7 +498,7 @@ cdef class Gate:
         covered
             The ms each speaks for; -1 where it is from its time to its end.
         routes, arrivals
-            ``(rows, op, i, j, k, value, weight)`` for each sign that takes them.
+            ``(rows, op, i, j, k, value, weight, bounds)`` for each sign that takes them.
         period
             What a row of an arrival speaks for, ms.
         ranged, low, high
@@ -503,8 +506,8 @@ cdef class Gate:
         """
         cdef Shape* shape
         first = self.routes
-        for rows, op, i, j, k, value, weight in (*routes, *arrivals):
-            self.add_route(rows, op, i, j, k, value, weight)
+        for rows, op, i, j, k, value, weight, bounds in (*routes, *arrivals):
+            self.add_route(rows, op, i, j, k, value, weight, bounds)
         self.kind = <Shape*>room_for(self.kind, self.shapes + 1, &self.shape_room, sizeof(Shape))
         shape = self.kind + self.shapes
         shape.named = hash_of(PyBytes_AS_STRING(named), PyBytes_GET_SIZE(named), 0)
@@ -568,12 +571,13 @@ cdef class Gate:
         return True
 
     cdef int add_route(self, Rows rows, int op, int i, int j, int k, int64_t value,
-                       int64_t weight) except -1:
+                       int64_t weight, bounds) except -1:
         cdef Route* route
         self.route = <Route*>room_for(self.route, self.routes + 1, &self.route_room, sizeof(Route))
         route = self.route + self.routes
         route.rows, route.value, route.weight = rows.buffer, value, weight
         route.op, route.i, route.j, route.k = op, i, j, k
+        route.low, route.high, route.least, route.most = bounds
         self.routes += 1
         if not any(known is rows for known in self.kept):
             self.kept.append(rows)
@@ -803,6 +807,10 @@ cdef inline bint measure(Route* route, Record* record, int64_t late_ms, int64_t*
         value[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
         y = max(record.number[route.j], SLOWEST_KMH)
         weight[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
+    elif route.op == HIT:
+        x = record.number[route.i]
+        weight[0] = route.least <= x <= route.most
+        value[0] = weight[0] and route.low <= x <= route.high
     else:
         value[0] = <int64_t>rint(<double>late_ms / 1000 * STEPS_IN_UNIT)
     return True

@@ -25,7 +25,8 @@ from schemas.words import LEVELS_KNOWN, KeyLevel, split_level
 MOST_PANES = 2_000
 """Panes that one window may read: a hop out of step with the size makes them tiny."""
 
-_COUNTING = ("count", "sum", "rate", "distinct")
+_DURING_MS = 8 * 3_600_000
+_COUNTING = ("count", "sum", "rate", "distinct", "hits")
 
 
 def find_problems(
@@ -163,6 +164,8 @@ def _windows(sign: Sign) -> Iterator[Finding]:
     if window.calendar is not None:
         if window.size_s is not None or window.hop_s is not None:
             yield ("window",), "takes either size_s and hop_s, or calendar alone"
+        elif window.during is not None:
+            yield ("window", "during"), "is for windows of a size: remove it"
         elif sign.kind in ("sampled", "history", "live"):
             yield ("window", "calendar"), f"a {sign.kind} sign takes size_s and hop_s"
         return
@@ -180,7 +183,11 @@ def _windows(sign: Sign) -> Iterator[Finding]:
     elif size // gcd(size, hop) > MOST_PANES:
         message = f"makes more than {MOST_PANES} panes a window: use a hop that divides size_s"
         yield ("window", "hop_s"), message
-    if sign.kind in ("sampled", "live") and hop != size:
+    if window.during is not None and (sign.kind != "window" or size > _DURING_MS):
+        message = "is for window signs of up to 8 hours, as long as a night"
+        yield ("window", "during"), message
+    of_slots = isinstance(sign, LiveSign) and sign.measure == "flood_time"
+    if sign.kind in ("sampled", "live") and hop != size and not of_slots:
         yield ("window", "hop_s"), f"a {sign.kind} sign has hop_s equal to size_s"
 
 
@@ -314,6 +321,8 @@ def _levels(sign: Sign) -> Iterator[Finding]:
 def _empty(sign: Sign) -> Iterator[Finding]:
     if sign.empty == "missing" or isinstance(sign, LiveSign):
         return
+    if sign.kind == "sampled" and sign.topic == "external":
+        return  # no warning holds
     counts = isinstance(sign, WindowSign) or (
         isinstance(sign, EventSign) and sign.topic == "orders"
     )

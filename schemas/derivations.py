@@ -21,6 +21,12 @@ class PastMean(Model):
     """Values that must be there; fewer make a null."""
 
 
+class PastMax(PastMean):
+    """The largest of a sign's own values: at the window's end, one step before, and so on."""
+
+    name: Literal["past_max"]  # type: ignore[assignment]
+
+
 class ChildrenAtLevel(Model):
     """The number of children of a place whose value is at a level or above it."""
 
@@ -54,6 +60,61 @@ class LevelIndex(Model):
     penalties: Penalties = Penalties()
     at_least: Annotated[int, Field(ge=1)]
     """Inputs that must have a value; fewer make a null."""
+
+
+class DomainSigns(Model):
+    """The signs of a domain that count in its index."""
+
+    domain: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
+    of: Annotated[list[WeightedSign], Field(min_length=1)]
+
+
+class DomainIndex(Model):
+    """An index as `level_index`, of each domain by itself: its keys are such as ``domain*city``."""
+
+    name: Literal["domain_index"]
+    domains: Annotated[list[DomainSigns], Field(min_length=1)]
+    penalties: Penalties = Penalties()
+
+
+class WaterFactors(Model):
+    """The signs of what GB 3838-2002 classes surface water by, in its units; not all need be."""
+
+    do: SignId
+    codmn: SignId | None = None
+    nh3n: SignId | None = None
+    tp: SignId | None = None
+    ph: SignId | None = None
+
+
+class WaterClass(Model):
+    """The class of surface water by its worst single factor: 1 to 5, and 6 below class V."""
+
+    name: Literal["water_class"]
+    of: WaterFactors
+    lake: bool = False
+    """Whether phosphorus has the limits of lakes."""
+    at_least: Annotated[int, Field(ge=1, le=5)] = 1
+    """Factors that must have a value; fewer make a null."""
+
+
+class BodyFactors(Model):
+    """The signs of what NEWS2 scores."""
+
+    resp: SignId
+    spo2: SignId
+    sbp: SignId
+    hr: SignId
+    body_temperature: SignId
+
+
+class EarlyWarning(Model):
+    """The score NEWS2 (RCP 2017) of a person who is alert and breathes air."""
+
+    name: Literal["news2"]
+    of: BodyFactors
+    at_least: Annotated[int, Field(ge=1, le=5)] = 5
+    """Measures that must have a value; fewer make a null."""
 
 
 class Pollutants(Model):
@@ -122,6 +183,8 @@ class Combine(Model):
     """Factor of the result, such as 100 for per cent."""
     otherwise: float | None = None
     """For `same`: the value where they differ; null if not given."""
+    at_least: Annotated[int, Field(ge=1)] | None = None
+    """For `min`, `max`, `mean` and `sum`: signs that must have a value; all, if not given."""
 
 
 class Lag(Model):
@@ -156,6 +219,17 @@ class Children(Model):
 
 
 Formula: TypeAlias = Annotated[
-    PastMean | ChildrenAtLevel | LevelIndex | AirIndex | RatioToBaseline | Combine | Lag | Children,
+    PastMean
+    | PastMax
+    | ChildrenAtLevel
+    | LevelIndex
+    | DomainIndex
+    | AirIndex
+    | WaterClass
+    | EarlyWarning
+    | RatioToBaseline
+    | Combine
+    | Lag
+    | Children,
     Field(discriminator="name"),
 ]

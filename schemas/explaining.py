@@ -21,9 +21,13 @@ _BY_TAG: dict[str, type[BaseModel]] = {
     "derived": signs.DerivedSign,
     "live": signs.LiveSign,
     "past_mean": derivations.PastMean,
+    "past_max": derivations.PastMax,
     "children_at_level": derivations.ChildrenAtLevel,
     "level_index": derivations.LevelIndex,
+    "domain_index": derivations.DomainIndex,
     "aqi": derivations.AirIndex,
+    "water_class": derivations.WaterClass,
+    "news2": derivations.EarlyWarning,
     "ratio_to_baseline": derivations.RatioToBaseline,
     "combine": derivations.Combine,
     "lag": derivations.Lag,
@@ -31,6 +35,7 @@ _BY_TAG: dict[str, type[BaseModel]] = {
     "hour_of_week": judging.HourOfWeek,
     "gaussian": judging.Gaussian,
 }
+_CONDITIONS = (("aggregate", "where"), ("aggregate", "among"))
 _EXPECTED = {
     "string_type": "text",
     "float_type": "a number",
@@ -74,9 +79,12 @@ def document_path(fault: ErrorDetails) -> tuple[Steps, bool]:
             del path[3:4]
         elif path[2:3] == ["match"]:
             del path[4:]
+        elif tuple(path[2:4]) in _CONDITIONS:
+            del path[5:]
     if fault["type"].startswith("union_tag"):
         path.append(_discriminator(fault))
-    return tuple(path), fault["type"] == "extra_forbidden"
+    inside = tuple(path[2:4]) in _CONDITIONS
+    return tuple(path), fault["type"] == "extra_forbidden" and not inside
 
 
 def explain(fault: ErrorDetails, path: Steps) -> str:
@@ -92,6 +100,11 @@ def explain(fault: ErrorDetails, path: Steps) -> str:
     kind, given, context = fault["type"], fault["input"], fault.get("ctx", {})
     if path[:1] == ("signs",) and path[2:3] == ("match",) and len(path) > 3:
         return "expected text, a number, true or false, or a list of texts"
+    if path[:1] == ("signs",) and path[2:4] in _CONDITIONS and len(path) > 4:
+        return (
+            "expected text, a number, true or false, a list of texts, or a range such as "
+            "{at_least: 2, at_most: 4}"
+        )
     if kind in ("missing", "union_tag_not_found"):
         return f"required field '{path[-1]}' is missing"
     if kind == "extra_forbidden":

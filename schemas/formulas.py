@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -11,9 +11,14 @@ from schemas.derivations import (
     Children,
     ChildrenAtLevel,
     Combine,
+    DomainIndex,
+    EarlyWarning,
     Lag,
     LevelIndex,
     PastMean,
+    Penalties,
+    WaterClass,
+    WeightedSign,
 )
 from schemas.durations import whole_ms
 from schemas.findings import Finding, Path
@@ -22,8 +27,10 @@ from schemas.joins import check_children, check_combine, check_lag
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, LiveSign, Sign, Window
 from schemas.spelling import guess
+from schemas.words import split_level
 
 HOUR_MS = 3_600_000
+_OF_LEVELS = ("children_at_level", "level_index", "domain_index")
 
 
 def check_formula(
@@ -46,7 +53,12 @@ def check_formula(
     elif isinstance(formula, ChildrenAtLevel):
         yield from _children(sign, formula, by_id.get(formula.of))
     elif isinstance(formula, LevelIndex):
-        yield from _level_index(formula)
+        yield from _level_index(formula.of, formula.penalties, ("formula", "of"))
+        yield from _at_least(formula.at_least, len(formula.of))
+    elif isinstance(formula, DomainIndex):
+        yield from _domain_index(sign, formula)
+    elif isinstance(formula, WaterClass | EarlyWarning):
+        yield from _at_least(formula.at_least, len(sign.input_paths))
     elif isinstance(formula, AirIndex):
         yield from _air_index(sign, formula)
     elif isinstance(formula, Combine):
@@ -64,11 +76,14 @@ def _input(sign: DerivedSign, source: Sign) -> Iterator[str]:
     if isinstance(source, LiveSign):
         yield f"'{source.id}' is live: it is no function of the log, and no sign may read it"
         return
-    if sign.formula.name not in ("children_at_level", "children"):
+    if isinstance(sign.formula, DomainIndex):
+        if not any(split_level(key)[1] in source.keys for key in sign.keys):
+            yield f"'{source.id}' has none of the places of this sign's keys"
+    elif sign.formula.name not in ("children_at_level", "children"):
         missing = [key for key in sign.keys if key not in source.keys]
         if missing:
             yield f"'{source.id}' has no key {', '.join(missing)}"
-    if sign.formula.name in ("children_at_level", "level_index") and source.levels is None:
+    if sign.formula.name in _OF_LEVELS and source.levels is None:
         yield f"'{source.id}' has no levels"
     agree = _hours_agree if isinstance(sign.formula, AirIndex) else _ends_agree
     if not agree(sign.window, source.window):
@@ -153,14 +168,27 @@ def _children(
             yield ("formula", "level"), message
 
 
-def _level_index(formula: LevelIndex) -> Iterator[Finding]:
-    if formula.at_least > len(formula.of):
-        yield ("formula", "at_least"), f"is above the number of inputs ({len(formula.of)})"
-    names = [i.sign for i in formula.of]
+def _at_least(at_least: int, inputs: int) -> Iterator[Finding]:
+    if at_least > inputs:
+        yield ("formula", "at_least"), f"is above the number of inputs ({inputs})"
+
+
+def _domain_index(sign: DerivedSign, formula: DomainIndex) -> Iterator[Finding]:
+    for i, key in enumerate(sign.keys):
+        if split_level(key)[0] != "domain":
+            yield ("keys", i), f"'{key}' is of no domain: use domain*city and such"
+    names = [each.domain for each in formula.domains]
+    for d, each in enumerate(formula.domains):
+        if each.domain in names[:d]:
+            yield ("formula", "domains", d, "domain"), f"'{each.domain}' is listed twice"
+        yield from _level_index(each.of, formula.penalties, ("formula", "domains", d, "of"))
+
+
+def _level_index(of: Sequence[WeightedSign], given: Penalties, at: Path) -> Iterator[Finding]:
+    names = [i.sign for i in of]
     for i, name in enumerate(names):
         if name in names[:i]:
-            yield ("formula", "of", i, "sign"), f"'{name}' is listed twice"
-    given = formula.penalties
+            yield (*at, i, "sign"), f"'{name}' is listed twice"
     steps = [("blue", given.blue), ("yellow", given.yellow), ("orange", given.orange)]
     for (milder, low), (level, high) in pairwise([*steps, ("red", given.red)]):
         if high < low:

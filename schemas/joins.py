@@ -11,6 +11,7 @@ from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Sign
 
 _OF_TWO = ("difference", "ratio", "relative_change")
+_OF_ENOUGH = ("min", "max", "mean", "sum")
 _REPORTING = ("device", "segment", "intersection")
 
 
@@ -21,6 +22,13 @@ def check_combine(formula: Combine) -> Iterator[Finding]:
     for i, name in enumerate(formula.of):
         if name in formula.of[:i]:
             yield ("formula", "of", i), f"'{name}' is listed twice"
+    if formula.at_least is not None:
+        if formula.how not in _OF_ENOUGH:
+            message = f"is for {', '.join(_OF_ENOUGH)} alone: remove it"
+            yield ("formula", "at_least"), message
+        elif formula.at_least > len(formula.of):
+            message = f"is above the number of inputs ({len(formula.of)})"
+            yield ("formula", "at_least"), message
     yield from _otherwise(formula)
 
 

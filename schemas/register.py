@@ -221,9 +221,21 @@ class _Reader:
         if len(fields) != len(self.header):
             raise ValueError
         fields.append("")
-        device, topic, kind, platform, place, site, site_type, period, since, until, depth, zone = (
-            self._arranged(fields)
-        )
+        (
+            device,
+            topic,
+            kind,
+            platform,
+            place,
+            site,
+            site_type,
+            period,
+            since,
+            until,
+            depth,
+            zone,
+            limit,
+        ) = self._arranged(fields)
         if not 0 < len(device) <= 64:
             raise ValueError
         if device == self._last:
@@ -250,6 +262,7 @@ class _Reader:
             end,
             value["well_depth_m"][depth],
             value["noise_zone"][zone],
+            value["limit"][limit],
             self._part_of(fields) if self._relations else (),
         )
 

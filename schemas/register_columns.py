@@ -16,6 +16,7 @@ from schemas.times import epoch_ms
 
 DEEPEST_WELL_M = 100.0
 """Proposal: beyond it a depth is in another unit."""
+LARGEST_LIMIT = 999_999_999.0
 LONGEST_PERIOD_S = 2_678_400.0
 """31 days, as in a reading's own ``period_s``."""
 LONGEST_GUESS = 40
@@ -124,5 +125,6 @@ MAKE: dict[str, Callable[[str], Any]] = {
     "until": _until,
     "well_depth_m": _decimal(0.001, DEEPEST_WELL_M, "metres"),
     "noise_zone": _word(NOISE_ZONES),
+    "limit": _decimal(0.001, LARGEST_LIMIT, "a limit in the unit of the kind"),
 }
 """What each column's text becomes; raises ValueError with words for people."""

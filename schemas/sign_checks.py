@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from schemas.durations import whole_ms
 from schemas.fields import COUNTED, fields_of
@@ -10,10 +10,11 @@ from schemas.findings import Finding, Path
 from schemas.metrics import METRICS
 from schemas.signs import EventSign, HistorySign, SampledSign, WindowSign
 from schemas.spelling import guess
-from schemas.words import TOPIC_OF
+from schemas.words import TOPIC_OF, Condition, Range, Stream
 
-_KEEPING_UNIT = ("sum", "mean", "min", "max", "last", "stddev", "quantile", "leq")
-_SAMPLED = ("ratio", "sum", "mean", "max", "min", "count", "quantile", "online")
+_KEEPING_UNIT = ("sum", "mean", "min", "max", "peak", "last", "stddev", "quantile", "leq")
+_SAMPLED = ("ratio", "sum", "mean", "max", "min", "count", "quantile", "online", "share", "hits")
+_CONDITIONAL = ("share", "hits")
 _DIVIDING = ("ratio", "max", "min")
 
 
@@ -50,7 +51,7 @@ def _sampled(sign: SampledSign) -> Iterator[Finding]:
     if function not in _SAMPLED:
         message = f"a sampled sign takes one of {', '.join(_SAMPLED)}"
         yield ("aggregate", "function"), message
-    if sign.topic in ("arrivals", "orders"):
+    if sign.topic in ("arrivals", "orders", "external"):
         if sign.period_s is not None:
             yield ("period_s",), f"{sign.topic} have no period of their own: remove it"
     elif sign.period_s is None:
@@ -86,15 +87,23 @@ def _repeats(sign: HistorySign) -> Iterator[Finding]:
 
 
 def _match(sign: EventSign | HistorySign) -> Iterator[Finding]:
-    known = fields_of(sign.topic)
-    for name, wanted in sign.match.items():
-        path: Path = ("match", name)
+    yield from _conditions(sign.topic, sign.match, ("match",))
+
+
+def _conditions(topic: Stream, wanted_of: Mapping[str, Condition], at: Path) -> Iterator[Finding]:
+    known = fields_of(topic)
+    for name, wanted in wanted_of.items():
+        path: Path = (*at, name)
         if name not in known:
-            yield path, f"{sign.topic} events have no field '{name}' to match{guess(name, known)}"
+            yield path, f"{topic} events have no field '{name}' to match{guess(name, known)}"
             continue
         field = known[name]
         if name in COUNTED:
             yield path, f"field '{name}' can only be counted: aggregate it with distinct"
+            continue
+        if isinstance(wanted, Range):
+            if field.shape != "number":
+                yield path, f"field '{name}' holds no numbers: a range of them can not be matched"
             continue
         if isinstance(wanted, list) and not wanted:
             yield path, "an empty list matches nothing: give at least one value"
@@ -128,8 +137,9 @@ def _aggregate(sign: EventSign) -> Iterator[Finding]:
             yield ("aggregate", "of"), f"{function} takes no field: remove of"
     elif function == "distinct" and aggregate.of is None:
         yield ("aggregate",), "distinct needs of: the field whose values are counted"
-    elif function != "rate" and sign.reads is None:
+    elif function not in ("rate", *_CONDITIONAL) and sign.reads is None:
         yield ("aggregate",), f"{function} needs of: the field to aggregate"
+    yield from _where(sign)
     if function == "tpi" and sign.topic != "traffic":
         yield ("aggregate", "function"), "tpi reads topic: traffic"
     if function == "leq" and sign.match.get("metric") not in ("laeq", "lamax"):
@@ -142,6 +152,21 @@ def _aggregate(sign: EventSign) -> Iterator[Finding]:
         yield ("aggregate",), "ratio needs over"
     elif function not in _DIVIDING and aggregate.over is not None:
         yield ("aggregate", "over"), f"is for {', '.join(_DIVIDING)} alone: remove it"
+
+
+def _where(sign: EventSign) -> Iterator[Finding]:
+    aggregate, function = sign.aggregate, sign.aggregate.function
+    if function in _CONDITIONAL:
+        if not aggregate.where:
+            yield ("aggregate",), f"{function} needs where: a field and what it must be"
+        if aggregate.of is not None:
+            yield ("aggregate", "of"), f"{function} reads the fields of where: remove of"
+    elif aggregate.where is not None and function != "distinct":
+        yield ("aggregate", "where"), "is for share, hits and distinct alone: remove it"
+    if aggregate.among is not None and function != "share":
+        yield ("aggregate", "among"), "is for share alone: remove it"
+    for which, wanted in (("where", aggregate.where), ("among", aggregate.among)):
+        yield from _conditions(sign.topic, wanted or {}, ("aggregate", which))
 
 
 def _unit(sign: EventSign) -> Iterator[Finding]:
@@ -163,6 +188,7 @@ def _unit(sign: EventSign) -> Iterator[Finding]:
 
 
 def _keeps_unit(sign: EventSign) -> bool:
+    # A limit is in the unit of what is held against it.
     keeps = sign.aggregate.function in _KEEPING_UNIT and sign.aggregate.scale == 1
     limit = sign.limit if isinstance(sign, WindowSign) else None
     return keeps and (limit is None or limit.how == "excess")

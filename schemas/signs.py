@@ -10,13 +10,26 @@ from schemas.derivations import (
     AirIndex,
     Children,
     Combine,
+    DomainIndex,
+    EarlyWarning,
     Formula,
     LevelIndex,
     RatioToBaseline,
+    WaterClass,
 )
 from schemas.judging import ModelRule
 from schemas.model import Length, Model, Seconds, Text
-from schemas.words import BaseLevel, KeyLevel, LevelName, Matched, Name, SignId, Standing, Stream
+from schemas.words import (
+    BaseLevel,
+    Condition,
+    KeyLevel,
+    LevelName,
+    Matched,
+    Name,
+    SignId,
+    Standing,
+    Stream,
+)
 
 
 class Window(Model):
@@ -27,6 +40,8 @@ class Window(Model):
     calendar: Literal["day", "daytime", "night", "month"] | None = None
     """The local day, its daytime (06:00 to 22:00), night (22:00 to 06:00) or month; closed once,
     at its end."""
+    during: Literal["daytime", "night"] | None = None
+    """Of the windows of a size, those alone that lie in one local daytime or night."""
 
 
 class Aggregate(Model):
@@ -38,6 +53,7 @@ class Aggregate(Model):
         "mean",
         "min",
         "max",
+        "peak",
         "last",
         "rate",
         "variance",
@@ -49,12 +65,15 @@ class Aggregate(Model):
         "leq",
         "tpi",
         "online",
+        "share",
+        "hits",
     ]
-    """`last` is the newest value, the larger one of two at the same ms; `variance` and `stddev` are
-    those of a whole population; `rate` is the sum of the field a second; `ratio` is sum of `of` by
-    sum of `over`; `slope` the change a second by least squares; `leq` the level of the mean energy,
-    dB; `online` the share of the registered devices that were heard within three of their
-    periods."""
+    """`peak` is the largest magnitude; `last` is the newest value, the larger one of two at the
+    same ms; `variance` and `stddev` are those of a whole population; `rate` is the sum of the field
+    a second; `ratio` is sum of `of` by sum of `over`; `slope` the change a second by least squares;
+    `leq` the level of the mean energy, dB; `online` the share of the registered devices that were
+    heard within three of their periods; `share` the share of the events for which `where` holds, of
+    those for which `among` does; `hits` the number of those for which `where` holds."""
     of: str | None = None
     """Field of the event; the value, for readings."""
     over: str | None = None
@@ -63,6 +82,16 @@ class Aggregate(Model):
     """Factor of the result: 100 for per cent, 3600 for a rate by the hour."""
     q: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Which quantile: 0.5 is the median."""
+    where: dict[str, Condition] | None = None
+    """For `share`, `hits` and `distinct`: fields and what they must be, such as the `value` of
+    readings. An event that lacks one of them is not taken."""
+    among: dict[str, Condition] | None = None
+    """For `share`: of which events; of all, if not given."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The fields that conditions read, each once."""
+        return tuple(dict.fromkeys([*(self.where or ()), *(self.among or ())]))
 
 
 class Coverage(Model):
@@ -76,10 +105,12 @@ class Coverage(Model):
 class Limit(Model):
     """The value of a base key against what the register says of it; without that it is null."""
 
-    name: Literal["well_depth_m", "noise_day_db", "noise_night_db"]
-    """A depth of the register, or the limit of the register's noise zone (GB 3096-2008)."""
-    how: Literal["ratio", "excess"]
-    """Value by limit, or value less limit; then times `scale`."""
+    name: Literal["limit", "well_depth_m", "noise_day_db", "noise_night_db"]
+    """The limit or the depth that the register has of the device, or that of its noise zone
+    (GB 3096-2008)."""
+    how: Literal["ratio", "excess", "deviation"]
+    """Value by limit; value less limit; or how far from the limit it is, by the limit; then times
+    `scale`."""
     scale: Annotated[float, Field(gt=0)] = 1.0
 
 
@@ -187,7 +218,7 @@ class SampledSign(EventSign):
     kind: Literal["sampled"]
     period_s: Length | None = None
     """Usual time between two events of a device; one older than three periods is missing. Open
-    orders have none, and arrivals have that of their device."""
+    orders have none, arrivals have that of their device, and a warning says when it expires."""
     rollup: Literal["merge"] = "merge"
 
 
@@ -226,8 +257,9 @@ class LiveSign(SignFields):
     """A sign of the engine itself, in processing time; no other sign may read it."""
 
     kind: Literal["live"]
-    measure: Literal["lag_p99", "alerts_raised"]
-    """Seconds from a window's end to its result, 99th percentile; alerts raised in the window."""
+    measure: Literal["lag_p99", "alerts_raised", "flood_time"]
+    """Seconds from a window's end to its result, 99th percentile; alerts raised in the window; the
+    share of the window's hops in which more than ten alerts were raised, in per cent."""
 
 
 class DerivedSign(SignFields):
@@ -247,8 +279,14 @@ class DerivedSign(SignFields):
         formula = self.formula
         if isinstance(formula, LevelIndex):
             return [(w.sign, ("formula", "of", i, "sign")) for i, w in enumerate(formula.of)]
-        if isinstance(formula, AirIndex):
-            named = formula.of.model_dump()
+        if isinstance(formula, DomainIndex):
+            return [
+                (w.sign, ("formula", "domains", d, "of", i, "sign"))
+                for d, domain in enumerate(formula.domains)
+                for i, w in enumerate(domain.of)
+            ]
+        if isinstance(formula, AirIndex | WaterClass | EarlyWarning):
+            named = formula.of.model_dump(exclude_none=True)
             return [(sign, ("formula", "of", name)) for name, sign in named.items()]
         if isinstance(formula, Combine):
             return [(sign, ("formula", "of", i)) for i, sign in enumerate(formula.of)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
 from schemas.model import Model, Text
 
@@ -36,6 +37,16 @@ BaseLevel: TypeAlias = Literal[
     "platform*street",
     "platform*district",
     "platform*city",
+    "cls*grid",
+    "cls*community",
+    "cls*street",
+    "cls*district",
+    "cls*city",
+    "domain*grid",
+    "domain*community",
+    "domain*street",
+    "domain*district",
+    "domain*city",
 ]
 """What a value belongs to; ``category*district`` is one category of orders in one district."""
 
@@ -73,6 +84,32 @@ Standing: TypeAlias = Literal[
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 SignId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=64)]
 Matched: TypeAlias = str | bool | FiniteFloat | list[str]
+
+
+class Range(Model):
+    """Numbers from one to another, both included."""
+
+    at_least: FiniteFloat | None = None
+    at_most: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Range:
+        low, high = self.bounds
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least, at_most or both")
+        if low > high:
+            raise ValueError(f"at_least is {low:g}, above at_most, {high:g}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest of its numbers."""
+        low = -inf if self.at_least is None else self.at_least
+        return low, inf if self.at_most is None else self.at_most
+
+
+Condition: TypeAlias = Matched | Range
+"""What a field must be for a condition to hold."""
 
 BY = "*"
 """Between the dimension and the place of a key: ``category*district``, ``停水*440111``."""

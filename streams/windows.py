@@ -76,6 +76,45 @@ class Hopping:
         return floor_to(t, self.hop_ms) + self.size_ms
 
 
+class Within:
+    """Of hopping windows those alone that lie in one local daytime, or night, of a calendar.
+
+    Examples
+    --------
+    >>> hour = 3_600_000
+    >>> nights = Within(Hopping(2 * hour, hour), Calendar("night", "UTC"))
+    >>> [nights.first_end_after(t * hour) // hour for t in (-3, 1, 5, 6, 23)]
+    [0, 2, 6, 24, 24]
+    """
+
+    def __init__(self, windows: Hopping, calendar: Calendar) -> None:
+        self.windows, self.calendar, self.pane_ms = windows, calendar, windows.pane_ms
+
+    def first_end_after(self, t: int) -> int:
+        while True:
+            end = self.windows.first_end_after(t)
+            begins = self._begin(end)
+            if begins <= self.start(end):
+                return end
+            t = begins + self.windows.size_ms - 1
+
+    def _begin(self, end: int) -> int:
+        """Where the stretch begins that is under way at an end, or the next one."""
+        return self.calendar.start(self.calendar.first_end_after(end - 1))
+
+    def start(self, end: int) -> int:
+        return self.windows.start(end)
+
+    def has_end(self, t: int) -> bool:
+        return self.windows.has_end(t) and self._begin(t) <= self.start(t)
+
+    def last_end_with(self, t: int) -> int:
+        end = self.windows.last_end_with(t)
+        while end > t and not self.has_end(end):
+            end -= self.windows.hop_ms
+        return end if end > t else self.first_end_after(t)
+
+
 class Calendar:
     """Local days, daytimes (06:00 to 22:00), nights (22:00 to 06:00) or months in a time zone.
 

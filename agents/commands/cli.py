@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from agents.commands import (
+    catalogue,
     check,
     deadletters,
     doctor,
@@ -59,6 +60,7 @@ app.command("vitals")(standing.vitals)
 app.command("alerts")(standing.alerts)
 app.command("explain")(explain.explain)
 app.command("check")(check.check)
+app.command("catalogue")(catalogue.catalogue)
 app.command("generate")(generate.generate)
 app.add_typer(deadletters.app, name="deadletter")
 app.add_typer(topics.app, name="topics")

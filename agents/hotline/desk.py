@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from agents.expected import meets
+from agents.conditions import meets
 from agents.folds import Fold
 from agents.hotline.callers import CallerKeys
 from agents.hotline.masking import mask, spans

@@ -17,6 +17,7 @@ from agents.plan import FoldedSign, compile_plan
 from streams.aggregates import Accumulator
 from tests.cells import PlainRow, cells_of, state_of
 from tests.rules.configurations import configuration, levels, sensor, topic, window
+from tests.rules.oracle import against
 from tests.rules.wide import arrivals
 
 START, END = 60_000, 180_000
@@ -52,6 +53,7 @@ SIGNS = {
     "sampled": sampled(),
     "undefined": plan(aggregate=PER_CENT),
     "ratio": plan(limit={**LIMIT, "how": "ratio"}),
+    "deviation": plan(limit={"name": "limit", "how": "deviation", "scale": 100}),
     "excess of zero": plan(limit={**LIMIT, "how": "excess"}, empty="zero"),
     "online": online(),
 }
@@ -103,7 +105,7 @@ def by_the_rule(
     if value is None:
         return None, n, coverage, "undefined"
     if limited is not None and limit is not None:
-        value = (value / limit if limited.how == "ratio" else value - limit) * limited.scale
+        value = against(limited.how, value, limit) * limited.scale
     return value, n, coverage, None
 
 

@@ -223,7 +223,11 @@ class Folding:
         limit = getattr(sign, "limit", None)
         bounded = "measure"
         if limit is not None:
-            how = "measure / lim" if limit.how == "ratio" else "(measure - lim)"
+            how = {
+                "ratio": "measure / lim",
+                "excess": "(measure - lim)",
+                "deviation": "abs(measure - lim) / lim",
+            }[limit.how]
             bounded = f"{how} * {limit.scale!r}::DOUBLE"
         known = "NULL"
         if sign.kind == "sampled":

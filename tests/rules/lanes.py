@@ -89,8 +89,19 @@ def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str]
             return None
         length, speed, free = fields
         return (micro(length * 3.6 / max(speed, 1)), micro(length * 3.6 / max(free, 1)), "")
+    if what.function in ("share", "hits"):
+        conditions = [*(what.where or {}).items(), *(what.among or {}).items()]
+        if any(event.get(name) is None for name, _ in conditions):
+            return None
+        could = all(holds(event[name], wanted) for name, wanted in (what.among or {}).items())
+        does = all(holds(event[name], wanted) for name, wanted in (what.where or {}).items())
+        return (int(could and does), int(could), "")
     of = event.get(what.of or "value")
     if of is None:
+        return None
+    if what.function == "distinct" and not all(
+        holds(event.get(name), wanted) for name, wanted in (what.where or {}).items()
+    ):
         return None
     if what.function == "distinct":
         return (0, 0, str(of))
@@ -102,6 +113,15 @@ def measured(sign: WindowSign, event: Mapping[str, Any]) -> tuple[int, int, str]
     if what.function == "ratio":
         return None if over is None else (micro(of), micro(over), "")
     return (micro(of / over), 0, "") if over and of / over <= 1e12 else None
+
+
+def holds(value: Any, wanted: Any) -> bool:
+    """Whether one condition holds of a field's value."""
+    if hasattr(wanted, "at_least"):
+        low = -inf if wanted.at_least is None else wanted.at_least
+        high = inf if wanted.at_most is None else wanted.at_most
+        return value is not None and low <= value <= high
+    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
 
 
 def takes(sign: WindowSign, kind: str, event: Mapping[str, Any]) -> bool:

@@ -136,8 +136,12 @@ def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None
         found = Fraction(n * 1000, length_ms)
     elif function == "rate":
         found = Fraction(total * 1000, length_ms * 10**6)
-    elif function == "ratio":
+    elif function in ("ratio", "share"):
         found = Fraction(total, weight) if weight else None
+    elif function == "hits":
+        found = Fraction(total)
+    elif function == "peak":
+        found = Fraction(max(map(abs, values)), 10**6)
     elif function == "leq":
         return 10 * log10(total / (n * 1000))
     elif function == "slope":
@@ -157,6 +161,13 @@ def aggregate(sign: WindowSign, rows: list[Row], length_ms: int) -> float | None
     else:
         found = Fraction({"sum": sum, "min": min, "max": max}[function](values), 10**6)
     return None if found is None else float(found) * sign.aggregate.scale
+
+
+def against(how: str, value: float, limit: float) -> float:
+    """A value against a limit."""
+    if how == "ratio":
+        return value / limit
+    return value - limit if how == "excess" else abs(value - limit) / limit
 
 
 def coverage_of(sign: WindowSign, rows: list[Row], length_ms: int) -> tuple[float, bool]:
@@ -242,9 +253,9 @@ class Listed:
 
     def limit(self, sign: WindowSign, end: int) -> float | None:
         assert sign.limit is not None
-        if sign.limit.name == "well_depth_m":
-            found = [r.well_depth_m for r in self.counting(end) if r.well_depth_m is not None]
-            return min(found, default=None)
+        if sign.limit.name in ("limit", "well_depth_m"):
+            listed = [getattr(row, sign.limit.name) for row in self.counting(end)]
+            return min((x for x in listed if x is not None), default=None)
         by_night = sign.limit.name == "noise_night_db"
         zones = [row.noise_zone for row in self.counting(end) if row.noise_zone]
         return min((NOISE_LIMITS[zone][by_night] for zone in zones), default=None)
@@ -331,7 +342,7 @@ def say(
         value = aggregate(sign, inside, end - start) if inside else 0.0
         reason = "undefined" if value is None else None
     if value is not None and sign.limit is not None and limit is not None:
-        value = value / limit if sign.limit.how == "ratio" else value - limit
+        value = against(sign.limit.how, value, limit)
         value *= sign.limit.scale
     return Said(value, len(inside), coverage, reason, place, None)
 

@@ -26,13 +26,18 @@ def test_it_has_signs_of_every_kind_over_three_topics(catalogue):
     rollups = {sign.rollup for sign in catalogue.signs if isinstance(sign, WindowSign)}
     assert {"merge", "max", "mean"} <= rollups
     topics = {sign.topic for sign in catalogue.signs if isinstance(sign, EventSign)}
-    assert topics == {"sensor", "traffic", "hotline", "arrivals", "orders"}
+    assert topics == {"sensor", "traffic", "hotline", "external", "arrivals", "orders"}
     formulas = {sign.formula.name for sign in catalogue.signs if isinstance(sign, DerivedSign)}
     assert formulas == {
         "past_mean",
+        "past_max",
         "children_at_level",
         "level_index",
+        "domain_index",
         "aqi",
+        "water_class",
+        "news2",
+        "combine",
         "ratio_to_baseline",
     }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.windows import Calendar, Hopping, Windows
+from streams.windows import Calendar, Hopping, Windows, Within
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -188,3 +188,28 @@ def test_a_day_without_midnight_begins_where_the_one_before_ended() -> None:
     assert (end - day.start(end), end) == (24 * 3_600_000, 1_714_082_400_000)
     after = day.first_end_after(end)
     assert (day.start(after), after - end) == (end, 23 * 3_600_000)
+
+
+@given(
+    st.integers(-3 * DAY_MS, 3 * DAY_MS),
+    st.integers(1, 8),
+    st.sampled_from(["night", "daytime"]),
+    st.sampled_from(["Asia/Shanghai", "America/New_York"]),
+)
+def test_windows_of_a_night_lie_in_it(t: int, hours: int, unit: str, zone: str) -> None:
+    hop = HOUR_MS // 4
+    hopping, calendar = Hopping(hours * HOUR_MS, hop), Calendar(unit, zone)
+    windows = Within(hopping, calendar)
+    stretches = ends(calendar, t - DAY_MS, t + 3 * DAY_MS)
+
+    def lies_in_one(end: int) -> bool:
+        start = hopping.start(end)
+        return any(calendar.start(over) <= start and end <= over for over in stretches)
+
+    wanted = [end for end in ends(hopping, t, t + 2 * DAY_MS) if lies_in_one(end)]
+    assert ends(windows, t, t + 2 * DAY_MS) == wanted
+    assert [windows.has_end(end) for end in wanted] == [True] * len(wanted)
+    last = windows.last_end_with(t)
+    holding = [end for end in wanted if hopping.start(end) <= t < end]
+    assert last == (holding[-1] if holding else wanted[0])
+    assert windows.pane_ms == hopping.pane_ms

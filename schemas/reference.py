@@ -1,0 +1,191 @@
+"""The catalogue as a reference for people and programs: every sign, metric and threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from schemas.configuration import Configuration
+from schemas.metrics import METRICS
+from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
+from schemas.words import Condition, Range
+
+_COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def reference(configuration: Configuration) -> dict[str, Any]:
+    """One object with the ``signs``, ``incidents`` and ``metrics`` of a configuration."""
+    return {
+        "version": configuration.version,
+        "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
+        "incidents": [],
+        "metrics": [asdict(metric) for metric in METRICS.values()],
+    }
+
+
+def sign_object(sign: Sign) -> dict[str, Any]:
+    """A sign as its configuration has it, without what it leaves out."""
+    return sign.model_dump(mode="json", exclude_none=True)
+
+
+def in_order(signs: Iterable[Sign]) -> list[Sign]:
+    """Signs by domain, in the catalogue's order within each."""
+    by_domain: dict[str, list[Sign]] = {}
+    for sign in signs:
+        by_domain.setdefault(sign.domain, []).append(sign)
+    return [sign for domain in by_domain.values() for sign in domain]
+
+
+def span(seconds: float) -> str:
+    """A length of time in the largest unit that it is whole in.
+
+    >>> span(900), span(86400), span(90), span(0.5)
+    ('15 min', '1 d', '90 s', '0.5 s')
+    """
+    for unit_s, unit in _UNITS:
+        if seconds >= unit_s and seconds % unit_s == 0:
+            return f"{seconds / unit_s:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def window_of(sign: Sign) -> str:
+    """Size and hop of a sign's windows."""
+    window = sign.window
+    if window.calendar is not None:
+        return f"local {window.calendar}"
+    assert window.size_s is not None
+    assert window.hop_s is not None
+    size, hop = span(window.size_s), span(window.hop_s)
+    told = size if size == hop else f"{size}, every {hop}"
+    return told if window.during is None else f"{told}, in the {window.during}"
+
+
+def thresholds_of(sign: Sign) -> str:
+    """The values at which levels are entered, the mildest first."""
+    if sign.levels is None:
+        return ""
+    compare = _COMPARE[sign.levels.compare]
+    return ", ".join(f"{level} {compare} {x:g}" for level, x in sign.levels.thresholds.given())
+
+
+def measure_of(sign: Sign) -> str:
+    """What a sign computes, in words of its configuration."""
+    if isinstance(sign, DerivedSign):
+        return f"{sign.formula.name} of {', '.join(sign.inputs)}"
+    if isinstance(sign, LiveSign):
+        return sign.measure
+    if isinstance(sign, HistorySign):
+        fields = " or ".join("+".join(names) for names in sign.repeats.of)
+        return f"repeats of {fields} within {span(sign.repeats.within_s)}"
+    how = sign.aggregate
+    told = how.function if how.q is None else f"{how.function} {how.q:g}"
+    told += f" of {how.of}" if how.of is not None else ""
+    told += f" / {how.over}" if how.over is not None else ""
+    told += f" where {conditions(how.where)}" if how.where else ""
+    told += f" among {conditions(how.among)}" if how.among else ""
+    told += f" × {how.scale:g}" if how.scale != 1 else ""
+    return told
+
+
+def conditions(wanted: Mapping[str, Condition]) -> str:
+    """Fields and what they must be."""
+    return ", ".join(f"{name} {_condition(value)}" for name, value in wanted.items())
+
+
+def _condition(value: Condition) -> str:
+    if isinstance(value, Range):
+        low, high = value.at_least, value.at_most
+        if low is not None and high is not None:
+            return f"{low:g} to {high:g}"
+        return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
+    if isinstance(value, list):
+        return "in " + ", ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"= {value:g}" if isinstance(value, float) else f"= {value}"
+
+
+def facts_of(sign: Sign) -> list[tuple[str, str]]:
+    """What there is to say of a sign, line by line; what it has not is left out."""
+    facts = [("unit", sign.unit), ("kind", sign.kind), ("value", measure_of(sign))]
+    if isinstance(sign, EventSign | HistorySign):
+        facts.append(("events", f"{sign.topic}: {conditions(sign.match) or 'all'}"))
+        facts.append(("base", sign.base))
+    facts += [("window", window_of(sign)), ("keys", ", ".join(sign.keys))]
+    rollup = getattr(sign, "rollup", None)
+    if rollup is not None:
+        facts.append(("roll-up", rollup))
+    limit = getattr(sign, "limit", None)
+    if limit is not None:
+        facts.append(("limit", f"{limit.how} of {limit.name} in the register × {limit.scale:g}"))
+    coverage = getattr(sign, "coverage", None)
+    if coverage is not None:
+        facts.append(("valid", f"from {coverage.at_least:g} by {coverage.by}"))
+    elif sign.empty == "zero":
+        facts.append(("valid", "always: no event means zero"))
+    if sign.levels is not None:
+        facts += [
+            ("levels", thresholds_of(sign)),
+            ("source of levels", sign.levels.source),
+            ("standing", sign.levels.standing),
+        ]
+    if sign.alert is not None:
+        on, off = span(sign.alert.on_delay_s), span(sign.alert.off_delay_s)
+        at = ", ".join(sign.alert.keys or sign.keys)
+        facts.append(("alert", f"at {at}; on {on}, off {off}, deadband {sign.alert.deadband:g}"))
+    if sign.model is not None:
+        facts.append(("model", f"{sign.model.detector}, {sign.model.side} values"))
+    facts.append(("source", sign.source))
+    return facts
+
+
+def markdown(configuration: Configuration, only: str | None = None) -> str:
+    """The reference page, or the part of it about one sign."""
+    signs = in_order(configuration.signs)
+    if only is not None:
+        return "\n".join(line for sign in signs if sign.id == only for line in _section(sign))
+    lines = [
+        f"# Catalogue {configuration.version}",
+        "",
+        f"{len(signs)} signs, {len(METRICS)} metrics. Made by `cityvitals catalogue --md`.",
+        "",
+        "| sign | name | unit | window | levels | standing |",
+        "|---|---|---|---|---|---|",
+    ]
+    for sign in signs:
+        standing = sign.levels.standing if sign.levels is not None else ""
+        cells = (
+            f"[{sign.id}](#{sign.id.replace('.', '')})",
+            f"{sign.name.zh} {sign.name.en}",
+            sign.unit,
+            window_of(sign),
+            thresholds_of(sign),
+            standing,
+        )
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    domain = None
+    for sign in signs:
+        if sign.domain != domain:
+            domain = sign.domain
+            lines += ["", f"## {domain}"]
+        lines += ["", *_section(sign)]
+    lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
+    lines.append("|---|---|---|---|---|---|")
+    for metric in METRICS.values():
+        period = span(metric.period_s) if metric.period_s else "as it happens"
+        bounds = f"{metric.minimum:g} to {metric.maximum:g}"
+        names = f"{metric.zh} {metric.en}"
+        row = (metric.code, names, metric.unit, bounds, period, metric.hj212 or "")
+        lines.append("| " + " | ".join(map(_cell, row)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _section(sign: Sign) -> list[str]:
+    lines = [f"### {sign.id}", "", f"{sign.name.zh} · {sign.name.en}", ""]
+    return lines + [f"- {name}: {_cell(text)}" for name, text in facts_of(sign)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
