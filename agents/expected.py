@@ -144,9 +144,9 @@ def expect(sign: Folded, dimension: str | None, register: Register) -> Expected:
         try:
             if not meets(sign.match, told):
                 continue
+            key = base_key(sign.base, DEVICE[sign.topic], told, dimension)
         except AttributeError:
             return {}  # the sign asks for what no register tells
-        key = base_key(sign.base, DEVICE[sign.topic], told, dimension)
         until = AFTER_ALL if device.until is None else device.until
         own = None if limit is None else limit(device)
         for name, place in names_of(key, tuple(sign.keys), sign.rollup):

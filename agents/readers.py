@@ -93,7 +93,7 @@ def observation_covered(e: Event) -> int | None:
 def warning_covered(e: Event) -> int | None:
     """A third of the ms for which a warning holds: a sample is stale after three of its periods.
     One that was cancelled is stale at once."""
-    return 0 if e.status == "cancelled" else max(0, int(e.t_expires - e.t)) // 3
+    return 0 if e.status == "cancelled" else (max(0, int(e.t_expires - e.t)) + 2) // 3
 
 
 def nothing_covered(e: Event) -> int | None:

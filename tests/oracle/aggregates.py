@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.signs import EventSign
-from tests.oracle.events import needed
+from tests.oracle.events import holding, needed
 
 _VALUES = {
     "count": "n",
@@ -27,9 +27,13 @@ _VALUES = {
         * (1000::DOUBLE / 1e6::DOUBLE)""",
     "leq": "10 * log10(nullif(sx, 0)::DOUBLE / (n * 1000::DOUBLE))",
     "tpi": "tpi(1 - sy::DOUBLE / nullif(sx, 0))",
+    "last": "newest / 1e6::DOUBLE",
+    "share": "sx::DOUBLE / nullif(sy, 0)",
+    "hits": "sx::DOUBLE",
+    "peak": "greatest(hi, -lo) / 1e6::DOUBLE",
     "online": "n::DOUBLE / nullif(covered, 0)",
 }
-EXACT = ("count", "sum", "min", "max", "distinct")
+EXACT = ("count", "sum", "min", "max", "distinct", "hits", "peak")
 """Functions whose values agree to the bit."""
 
 SKETCHED = 64
@@ -52,6 +56,10 @@ def measures(sign: EventSign) -> Measures:
     if function == "tpi":
         x = "micro(link_len_m * 3.6::DOUBLE / greatest(speed_kmh, 1))"
         y = "micro(link_len_m * 3.6::DOUBLE / greatest(free_flow_kmh, 1))"
+    elif function in ("share", "hits"):
+        among = holding(sign.aggregate.among or {})
+        x = f"({among} AND {holding(sign.aggregate.where or {})})::BIGINT"
+        y = f"{among}::BIGINT"
     elif function == "distinct":
         word = f'"{reads[0]}"'
     elif function == "leq":
@@ -64,6 +72,10 @@ def measures(sign: EventSign) -> Measures:
     covered = "0"
     if sign.topic == "arrivals":
         covered = "period_ms"
+    elif sign.topic == "external":
+        covered = (
+            "CASE WHEN status = 'cancelled' THEN 0 ELSE (greatest(0, t_expires - t) + 2) // 3 END"
+        )
     elif sign.topic == "traffic":
         covered = "coalesce(t_end - t, 0)"
     elif sign.topic == "sensor":
@@ -95,6 +107,7 @@ def aggregated(sign: EventSign, rows: str) -> str:
         SELECT key_level, key, t_start, t_end, sum(c)::BIGINT AS n, sum(x) AS sx, sum(y) AS sy,
             sum(x::HUGEINT * x) AS sxx, min(x) AS lo, max(x) AS hi,
             sum(covered)::BIGINT AS covered, {words} AS words, {quantile} AS quantile,
+            arg_max(x, (e, x)) AS newest,
             sum((e - t_start)::HUGEINT) AS st, sum((e - t_start)::HUGEINT * (e - t_start)) AS stt,
             sum((e - t_start)::HUGEINT * x) AS stx, arg_max(place, (seen, place)) AS seen_at,
             min(pane) FILTER (NOT on_time) AS earliest_late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,18 @@ from schemas.fields import fields_of
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
 from schemas.signs import EventSign, HistorySign, Sign
+from schemas.words import Condition, Range
 from tests.oracle.arrivals import legible
 from tests.oracle.logs import read_records, topics_in
 
 _KINDS = ("sensor", "traffic", "hotline", "external")
-_READ = ("sensor", "traffic", "hotline")
+_READ = ("sensor", "traffic", "hotline", "external")
 """Kinds of which signs are stated; of the others it is only told what became of the records."""
 _FUTURE_MS = 86_400_000
 """An event further ahead of its record is refused."""
 _TYPES = {"number": "DOUBLE", "text": "VARCHAR", "flag": "BOOLEAN"}
 _TIMES = ("t", "t_end", "t_ingest")
-_LIMITS = ("t_created", "due")
+_LIMITS = ("t_created", "due", "t_expires")
 _TOLD = ("text", "caller", "caller_hash")
 """What hotline events say that no sign reads as it stands."""
 _OWN = {
@@ -99,16 +101,27 @@ def taking(sign: EventSign) -> str:
         # Nothing is divided by zero, and a quotient beyond 10^12 means nothing.
         of, over = fields
         conditions += [f'"{over}" <> 0', f'abs("{of}" / "{over}"::DOUBLE) <= 1e12::DOUBLE']
+    if sign.aggregate.function == "distinct":
+        conditions.append(holding(sign.aggregate.where or {}))
+    return "(" + " AND ".join(conditions) + ")"
+
+
+def holding(wanted: Mapping[str, Condition]) -> str:
+    """The condition that all fields are what is wanted of them."""
+    conditions = ["true"]
+    for field, value in wanted.items():
+        if isinstance(value, Range):
+            bounds = ((">=", value.at_least), ("<=", value.at_most))
+            conditions += [f'"{field}" {how} {x!r}' for how, x in bounds if x is not None]
+        else:
+            values = value if isinstance(value, list) else [value]
+            conditions.append(f'"{field}" IN ({", ".join(map(_literal, values))})')
     return "(" + " AND ".join(conditions) + ")"
 
 
 def matching(sign: EventSign | HistorySign) -> str:
     """The condition that a sign's ``match`` makes."""
-    conditions = ["true"]
-    for field, wanted in sign.match.items():
-        values = wanted if isinstance(wanted, list) else [wanted]
-        conditions.append(f'"{field}" IN ({", ".join(map(_literal, values))})')
-    return "(" + " AND ".join(conditions) + ")"
+    return holding(sign.match)
 
 
 def needed(sign: EventSign) -> list[str]:
@@ -118,6 +131,8 @@ def needed(sign: EventSign) -> list[str]:
         return []
     if aggregate.function == "tpi":
         return ["link_len_m", "speed_kmh", "free_flow_kmh"]
+    if aggregate.function in ("share", "hits"):
+        return list(aggregate.conditions)
     of = aggregate.of or ("value" if sign.topic == "sensor" else None)
     return [field for field in (of, aggregate.over) if field is not None]
 

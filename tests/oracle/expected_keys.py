@@ -25,7 +25,9 @@ _TOLD |= {"site_type", "registered"}
 _COLUMNS = {
     **dict.fromkeys(("topic", "device", "metric", "source_id", "kind", "platform"), "VARCHAR"),
     **dict.fromkeys(("source", "place", "site", "site_type"), "VARCHAR"),
-    **dict.fromkeys(("period_s", "well_depth_m", "noise_day_db", "noise_night_db"), "DOUBLE"),
+    **dict.fromkeys(
+        ("period_s", "well_depth_m", "noise_day_db", "noise_night_db", "own_limit"), "DOUBLE"
+    ),
     **dict.fromkeys(("since", "until"), "BIGINT"),
     "registered": "BOOLEAN",
 }
@@ -54,6 +56,7 @@ def _row(device: Device) -> dict[str, object]:
         "source": device.platform or None,
         "registered": True,
         "until": AFTER_ALL if device.until is None else device.until,
+        "own_limit": device.limit,
         "noise_day_db": by_day,
         "noise_night_db": by_night,
     }
@@ -70,9 +73,13 @@ def make_expected_keys(
         The condition that the sign's ``match`` makes.
     """
     told = sign.topic in ("sensor", "traffic", "arrivals") and sign.match.keys() <= _TOLD
+    told = told and (dimension_of(sign.keys) or "platform") in _TOLD
     topic = "traffic" if sign.topic == "traffic" else "sensor"
     sender = "source_id" if sign.topic == "traffic" else "device"
     limit = sign.limit if isinstance(sign, WindowSign) else None
+    bound = "NULL::DOUBLE"
+    if limit is not None:
+        bound = "own_limit" if limit.name == "limit" else limit.name
     level, key = base_sql(sign.base, sender)
     dimension = dimension_of(sign.keys)
     if sign.aggregate.function == "online":
@@ -82,7 +89,7 @@ def make_expected_keys(
     database.execute(f"""
         CREATE OR REPLACE TEMP TABLE registered AS
         SELECT {level} AS base_level, {key} AS base_key, place, since, until, device,
-            {dimension or "NULL"} AS divided, {limit.name if limit else "NULL::DOUBLE"} AS lim
+            {dimension or "NULL"} AS divided, {bound} AS lim
         FROM register WHERE topic = '{topic}' AND {matching}""")
     database.execute(
         "CREATE OR REPLACE TEMP TABLE spans AS " + keys_sql(sign.keys, sign.rollup, "registered")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import fsum
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 
 from schemas.configuration import Configuration
-from schemas.derivations import AirIndex, ChildrenAtLevel, LevelIndex, PastMean, RatioToBaseline
+from schemas.derivations import (
+    AirIndex,
+    ChildrenAtLevel,
+    Combine,
+    DomainIndex,
+    EarlyWarning,
+    LevelIndex,
+    PastMax,
+    PastMean,
+    RatioToBaseline,
+    WaterClass,
+)
 from schemas.signs import DerivedSign, Sign
 from tests.oracle.air_index import AirIndexes
 from tests.oracle.derived_signs import At, Formula, Name, Statement, compute_formula
@@ -27,12 +38,18 @@ def compute_derived(
     assert isinstance(sign, DerivedSign)
     given, keys = sign.formula, sign.keys
     formula: Formula
-    if isinstance(given, PastMean):
+    if isinstance(given, PastMean | PastMax):
         formula = _PastMeans(given, keys)
     elif isinstance(given, ChildrenAtLevel):
         formula = _Children(given, keys)
     elif isinstance(given, LevelIndex):
         formula = _LevelIndexes(given, keys)
+    elif isinstance(given, DomainIndex):
+        formula = _DomainIndexes(given, keys)
+    elif isinstance(given, WaterClass | EarlyWarning):
+        formula = _Unheard()
+    elif isinstance(given, Combine):
+        formula = _Joins(given, keys)
     elif isinstance(given, AirIndex):
         formula = AirIndexes(given, sign.window, keys, configuration.city.time_zone)
     else:
@@ -43,7 +60,7 @@ def compute_derived(
 class _PastMeans:
     """The mean of a sign's values at an end and at the ends before it."""
 
-    def __init__(self, formula: PastMean, keys: Sequence[str]) -> None:
+    def __init__(self, formula: PastMean | PastMax, keys: Sequence[str]) -> None:
         self.formula, self.keys = formula, keys
         self.step = round(formula.step_s * 1000)
 
@@ -65,7 +82,9 @@ class _PastMeans:
             return Statement(place, None, n, coverage, "warming")
         if len(values) < self.formula.at_least:
             return Statement(place, None, n, coverage, "uncovered")
-        return Statement(place, fsum(values) / len(values), n, coverage, None)
+        largest = isinstance(self.formula, PastMax)
+        value = max(values) if largest else fsum(values) / len(values)
+        return Statement(place, value, n, coverage, None)
 
 
 class _Children:
@@ -126,6 +145,70 @@ class _LevelIndexes:
         value = 100 - lost / fsum(weight for _, weight, _ in known)
         detail = {"levels": {sign: level for sign, _, level in known}}
         return Statement(place, value, len(known), coverage, None, detail=detail)
+
+
+class _DomainIndexes:
+    """Such an index of each domain, under its own keys."""
+
+    def __init__(self, formula: DomainIndex, keys: Sequence[str]) -> None:
+        levels = [key.removeprefix("domain*") for key in keys]
+        self.of = {
+            each.domain: _LevelIndexes(
+                LevelIndex(name="level_index", of=each.of, penalties=formula.penalties, at_least=1),
+                levels,
+            )
+            for each in formula.domains
+        }
+
+    def reads(self, end: int) -> Iterable[int]:
+        return (end,)
+
+    def says(self, end: int, at: At) -> dict[Name, Statement]:
+        return {
+            (f"domain*{level}", f"{domain}*{key}"): said
+            for domain, index in self.of.items()
+            for (level, key), said in index.says(end, at).items()
+        }
+
+
+class _Joins:
+    """Several signs at one key; of these signs there must be enough."""
+
+    _HOW: ClassVar = {"max": max, "difference": lambda values: values[0] - values[1]}
+
+    def __init__(self, formula: Combine, keys: Sequence[str]) -> None:
+        self.formula, self.keys = formula, keys
+
+    def reads(self, end: int) -> Iterable[int]:
+        return (end,)
+
+    def says(self, end: int, at: At) -> dict[Name, Statement]:
+        views = {sign: at(sign, end) for sign in self.formula.of}
+        names = {name for view in views.values() for name in view if name[0] in self.keys}
+        return {name: self._join([view.get(name) for view in views.values()]) for name in names}
+
+    def _join(self, said: list[Statement | None]) -> Statement:
+        known = [s for s in said if s is not None]
+        values = [s.value for s in known if s.value is not None]
+        place, n, coverage = known[0].place, sum(s.n for s in known), len(values) / len(said)
+        inputs = dict(zip(self.formula.of, [s and s.value for s in said], strict=True))
+        detail = {"inputs": inputs}
+        if len(values) < (self.formula.at_least or len(said)):
+            warming = any(s.reason == "warming" for s in known)
+            why = "warming" if warming else "incomplete"
+            return Statement(place, None, n, coverage, why, detail=detail)
+        value = self._HOW[self.formula.how](values) * self.formula.scale
+        return Statement(place, value, n, coverage, None, detail=detail)
+
+
+class _Unheard:
+    """Of what no log of these has any event: nothing may be said."""
+
+    def reads(self, end: int) -> Iterable[int]:
+        return (end,)
+
+    def says(self, end: int, at: At) -> dict[Name, Statement]:
+        raise AssertionError("a log has such events: write its oracle")
 
 
 class _Ratios:

@@ -11,6 +11,12 @@ from tests.oracle.events import taking
 from tests.oracle.expected_keys import AFTER_ALL
 from tests.oracle.window_signs import Folding
 
+_THING = {
+    "sensor": "device",
+    "arrivals": "device",
+    "traffic": "source_id",
+    "external": "warning_id",
+}
 _SLOT = "topic, part, base_level, base_key, place, divided, thing"
 
 
@@ -27,7 +33,7 @@ def compute_sampled(
     folding.table(
         "reports",
         f"""SELECT topic, part, pos, e, greatest(e, coalesce(w, e)) AS since, {x} AS x, {y} AS y,
-                {stale} AS stale, {"device" if arrives else "source_id"} AS thing, place,
+                {stale} AS stale, {_THING[sign.topic]} AS thing, place,
                 {folding.based}
             FROM {"(SELECT *, NULL AS w FROM arrivals)" if arrives else "events"}
             WHERE bin = 'accepted' AND {taking(sign)}""",
