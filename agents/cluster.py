@@ -124,7 +124,9 @@ class Cluster(Owned):
         self._live = self._begin_live()
         self._last = time.monotonic()
         self._turns = Turns()
-        self._saving = asyncio.Lock()
+        self._saving, self._asking = asyncio.Lock(), asyncio.Lock()
+        self._lost: int | None = None
+        """The generation in which the group had gone on without this worker."""
 
     def _begin_live(self) -> Live | None:
         return Live(self.plan) if self.kafka.silence_s else None
@@ -186,13 +188,19 @@ class Cluster(Owned):
         ticks before the records that this one has just read.  The group gives a lane away only
         when it has heard nothing of its owner for the session's timeout.
         """
-        began = time.monotonic()
-        if began - self._confirmed > self.kafka.session_timeout_s / 2:
-            if not await self.group.commit({lane: self._saved[lane]}):
-                self.say("the group has gone on without this worker; it joins again")
+        async with self._asking:
+            # Lanes that step beside each other must hear the same: one of them alone that goes on
+            # would leave a gap behind.
+            if self._lost == self._generation:
                 return False
-            self._confirmed = began
-        return True
+            began = time.monotonic()
+            if began - self._confirmed > self.kafka.session_timeout_s / 2:
+                if not await self.group.commit({lane: self._saved[lane]}):
+                    self.say("the group has gone on without this worker; it joins again")
+                    self._lost = self._generation
+                    return False
+                self._confirmed = began
+            return True
 
     async def _send(self, lane: Lane, outputs: list[Output]) -> None:
         self._dirty.add(lane)

@@ -163,6 +163,7 @@ def told_of(device: Device) -> Any:
         "place": device.place,
         "site": device.site or None,
         "site_type": device.site_type or None,
+        "medium": device.medium or None,
         "registered": True,
     }
     if device.topic == "sensor":

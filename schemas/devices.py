@@ -64,6 +64,8 @@ class Device(NamedTuple):
         One of `NOISE_ZONES`.
     limit
         Of what it measures, in the unit of that: a permit, a design value, a setpoint, a mark.
+    medium
+        What it measures that in, as its events say it; empty where they do not.
     part_of
         Relations and the paths that the columns ``part_of:NAME`` hold; see `schemas.relations`.
     """
@@ -81,6 +83,7 @@ class Device(NamedTuple):
     well_depth_m: float | None = None
     noise_zone: str = ""
     limit: float | None = None
+    medium: str = ""
     part_of: PartOf = ()
 
     def counts_at(self, t: int) -> bool:
@@ -214,7 +217,8 @@ def lines(register: Register) -> Iterator[str]:
             f"{written_time(row.since) if row.since else ''},"
             f"{'' if row.until is None else written_time(row.until)},"
             f"{'' if row.well_depth_m is None else _number(row.well_depth_m)},"
-            f"{row.noise_zone},{'' if row.limit is None else _number(row.limit)}{more}\n"
+            f"{row.noise_zone},{'' if row.limit is None else _number(row.limit)},"
+            f"{quoted(row.medium)}{more}\n"
         )
 
 
@@ -224,8 +228,8 @@ def write(register: Register) -> str:
     Examples
     --------
     >>> print(write(Register([Device("d1", "sensor", "rain", "gz-meteo", "440103001")])), end="")
-    device,topic,kind,platform,place,site,site_type,period_s,since,until,well_depth_m,noise_zone,limit
-    d1,sensor,rain,gz-meteo,440103001,,,60,,,,,
+    device,topic,kind,platform,place,site,site_type,period_s,since,until,well_depth_m,noise_zone,limit,medium
+    d1,sensor,rain,gz-meteo,440103001,,,60,,,,,,
     """
     return "".join(lines(register))
 

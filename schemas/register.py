@@ -235,6 +235,7 @@ class _Reader:
             depth,
             zone,
             limit,
+            medium,
         ) = self._arranged(fields)
         if not 0 < len(device) <= 64:
             raise ValueError
@@ -263,6 +264,7 @@ class _Reader:
             value["well_depth_m"][depth],
             value["noise_zone"][zone],
             value["limit"][limit],
+            value["medium"][medium],
             self._part_of(fields) if self._relations else (),
         )
 

@@ -125,6 +125,7 @@ MAKE: dict[str, Callable[[str], Any]] = {
     "until": _until,
     "well_depth_m": _decimal(0.001, DEEPEST_WELL_M, "metres"),
     "noise_zone": _word(NOISE_ZONES),
+    "medium": _text(32),
     "limit": _decimal(0.001, LARGEST_LIMIT, "a limit in the unit of the kind"),
 }
 """What each column's text becomes; raises ValueError with words for people."""

@@ -124,6 +124,11 @@ def test_a_worker_that_was_away_for_too_long_asks_before_it_goes_on() -> None:
         assert cluster.position(LANE) == 6
         assert (cluster.fenced, cluster.broken) == (1, False)
 
+        ways.is_member = True
+        await cluster.take(chunk(9), 1)
+        assert cluster.position(LANE) == 6, "what it said of this generation once holds"
+        assert (cluster.fenced, cluster.broken) == (2, False)
+
     ways = run(story)
     assert ways.committed[-1] == {LANE: 0}, "only what a snapshot stands for is committed"
 

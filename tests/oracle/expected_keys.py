@@ -18,12 +18,14 @@ _NOISE_LIMITS["4b"] = (70, 60)
 """GB 3096-2008 Table 1: by day and by night, dB."""
 
 _TOLD = {"device", "metric", "source_id", "kind", "platform", "source", "place", "site"}
-_TOLD |= {"site_type", "registered"}
+_TOLD |= {"site_type", "registered", "medium"}
 """Fields of an event that a row of the register has too."""
 
 
 _COLUMNS = {
-    **dict.fromkeys(("topic", "device", "metric", "source_id", "kind", "platform"), "VARCHAR"),
+    **dict.fromkeys(
+        ("topic", "device", "metric", "source_id", "kind", "platform", "medium"), "VARCHAR"
+    ),
     **dict.fromkeys(("source", "place", "site", "site_type"), "VARCHAR"),
     **dict.fromkeys(
         ("period_s", "well_depth_m", "noise_day_db", "noise_night_db", "own_limit"), "DOUBLE"

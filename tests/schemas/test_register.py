@@ -464,7 +464,7 @@ def test_relations_are_read_and_written() -> None:
         (),
     ]
     text = write(register)
-    assert text.splitlines()[0].endswith(",noise_zone,limit,part_of:group,part_of:line")
+    assert text.splitlines()[0].endswith(",noise_zone,limit,medium,part_of:group,part_of:line")
     assert text.splitlines()[1].endswith(",north/n1,")
     assert parse_register(text, "r") == register
     moved = parse_register(RELATED.replace("north/n2,l7", "north/n1,l7"), "r")
