@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from agents.commands import (
+    adapt,
     catalogue,
     check,
     deadletters,
@@ -56,6 +57,7 @@ app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("replay")(replay.replay)
 app.command("send")(send.send)
+app.add_typer(adapt.app, name="adapt")
 app.command("vitals")(standing.vitals)
 app.command("alerts")(standing.alerts)
 app.command("explain")(explain.explain)

@@ -1,0 +1,119 @@
+"""``cityvitals adapt``: what others send in forms of their own, as events for ``send``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from agents.commands.exits import BAD, FINDING, Fault, complain, drop_stdout, guarded
+from agents.commands.options import RegisterFile
+
+app = typer.Typer(
+    help="Make events of what others send: telegrams of HJ 212, warnings in CAP 1.2.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+Files = Annotated[
+    list[Path], typer.Argument(help="Files, or - for standard input.", metavar="FILE…|-")
+]
+
+
+@app.command("hj212")
+@guarded
+def hj212(files: Files, register: RegisterFile = None) -> None:
+    """Readings of telegrams of HJ 212-2017, one a line, as events on standard output.
+
+    Where a monitor stands is told by the register: a row with its MN as device, and the metric.
+    What is refused is told on standard error by file and line; the exit code is then 1.
+
+    **Examples**
+
+    - `cityvitals adapt hj212 telegrams.txt --register register.csv > city.sensor.v1.ndjson`
+
+    - `nc -lk 9212 | cityvitals adapt hj212 - --register register.csv | cityvitals send - --topic
+      city.sensor.v1`
+    """
+    from schemas.adapters.hj212 import parse, readings
+    from schemas.register import parse_register
+
+    if register is None:
+        raise Fault(BAD, "telegrams do not say where a monitor stands: name a --register")
+    known = parse_register(_read(register).decode("utf-8-sig"), str(register))
+
+    def place(device: str, metric: str, t: int) -> tuple[str, str | None] | None:
+        row = known.find(device, metric, t)
+        return None if row is None else (row.place, row.site or None)
+
+    _print(files, _lines, lambda frame: readings(parse(frame), place))
+
+
+@app.command("cap")
+@guarded
+def cap(files: Files) -> None:
+    """Warnings in CAP 1.2, a message a file, as events on standard output: one for each area.
+
+    **Examples**
+
+    - `cityvitals adapt cap warning.xml | cityvitals send - --topic city.external.v1`
+    """
+    from schemas.adapters.cap import warnings
+
+    _print(files, _wholes, warnings)
+
+
+def _print(files: list[Path], pieces: Any, events: Any) -> None:
+    """Print the events of all pieces; tell what is refused."""
+    from schemas.refusal import Refused
+
+    refused = 0
+    for path in files:
+        for where, piece in pieces(path):
+            try:
+                made = [orjson.dumps(event) for event in events(piece)]
+            except Refused as error:
+                refused += 1
+                complain(f"{where}: {error.code}: {error}")
+                continue
+            try:
+                sys.stdout.buffer.write(b"".join(line + b"\n" for line in made))
+                sys.stdout.buffer.flush()
+            except BrokenPipeError:
+                drop_stdout()
+                raise typer.Exit from None
+    if refused:
+        complain(f"{refused:,} refused and not among the events")
+        raise typer.Exit(FINDING)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Fault(BAD, f"{path}: {(error.strerror or 'can not be read').lower()}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines that hold anything, with file and line."""
+    if str(path) == "-":
+        yield from _numbered("standard input", iter(sys.stdin.buffer))
+    else:
+        yield from _numbered(str(path), _read(path).splitlines())
+
+
+def _numbered(name: str, lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield f"{name}:{number}", line.strip()
+
+
+def _wholes(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The file as one piece."""
+    if str(path) == "-":
+        yield "standard input", sys.stdin.buffer.read()
+    else:
+        yield str(path), _read(path)

@@ -1,0 +1,142 @@
+"""Warnings in the Common Alerting Protocol 1.2 (OASIS), as weather bureaus send them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from xml.etree import ElementTree
+
+from schemas.places import normalise
+from schemas.refusal import Refused
+
+NAMESPACE = "{urn:oasis:names:tc:emergency:cap:1.2}"
+SEVERITY = {"Minor": 1, "Moderate": 2, "Severe": 3, "Extreme": 4}
+"""The four colours, blue to red."""
+EVENTS = {
+    "typhoon": ("台风", "typhoon", "tropical"),
+    "storm_surge": ("风暴潮", "surge"),
+    "hail": ("冰雹", "hail"),
+    "rain": ("暴雨", "rain"),
+    "thunder": ("雷", "thunder", "lightning"),
+    "gale": ("大风", "gale", "wind"),
+    "heat": ("高温", "heat"),
+    "cold": ("寒", "低温", "cold"),
+    "haze": ("霾", "haze"),
+    "fog": ("雾", "fog"),
+    "landslide": ("地质", "滑坡", "landslide"),
+    "flood": ("洪", "flood"),
+    "fire_risk": ("火险", "fire"),
+}
+"""What is warned of, by words of the message; the first that fits."""
+
+
+def warnings(document: bytes) -> Iterator[dict[str, Any]]:
+    """The warnings of a message, as events, one for each area.
+
+    Raises
+    ------
+    Refused
+        ``cap_xml`` where it can not be read, ``cap_status`` for exercises and tests,
+        ``missing_field`` or ``bad_value`` at an element, ``bad_place`` for areas without a code.
+    """
+    # Entities can make a gigabyte of a few lines, and no warning needs them.
+    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
+        raise Refused("cap_xml", "byte 0", "declares a document type: send CAP without one")
+    try:
+        alert = ElementTree.fromstring(document)
+    except ElementTree.ParseError as error:
+        line, column = error.position
+        raise Refused("cap_xml", f"{line}:{column + 1}", "is no well-formed XML") from None
+    if alert.tag != f"{NAMESPACE}alert":
+        raise Refused("cap_xml", "1:1", "is no alert of CAP 1.2: its namespace is another one")
+    if _text(alert, "status") != "Actual":
+        raise Refused("cap_status", "status", "is not Actual: exercises and tests are no warnings")
+    kind = _text(alert, "msgType")
+    if kind not in ("Alert", "Update", "Cancel"):
+        raise Refused("bad_value", "msgType", "is none of Alert, Update, Cancel")
+    references = (alert.findtext(f"{NAMESPACE}references") or "").split()
+    first = [reference.split(",")[1] for reference in references if reference.count(",") == 2]
+    identifier = first[0] if first else _text(alert, "identifier")
+    info = alert.find(f"{NAMESPACE}info")
+    if info is None:
+        raise Refused("missing_field", "info", "is absent: what is warned of, and where?")
+    said = {
+        "kind": "warning",
+        "issuer": _text(alert, "sender")[:64],
+        "event": event_of(_text(info, "event")),
+        "level": _level(info),
+        "t": _time(alert, "sent"),
+        "source": "cap",
+        "id": _text(alert, "identifier"),
+        "status": "cancelled" if kind == "Cancel" else "active",
+    }
+    if kind != "Cancel":
+        said["t_expires"] = _time(info, "expires")
+    headline = info.findtext(f"{NAMESPACE}headline")
+    if headline and headline.strip():
+        said["title"] = headline.strip()[:120]
+    for place in _places(info):
+        yield {**said, "id": f"{said['id']}|{place}", "warning_id": f"{identifier}|{place}"} | {
+            "place": place
+        }
+
+
+def event_of(text: str) -> str:
+    """What is warned of.
+
+    >>> event_of("暴雨"), event_of("Tropical cyclone"), event_of("道路结冰")
+    ('rain', 'typhoon', 'other')
+    """
+    lower = text.lower()
+    return next((e for e, words in EVENTS.items() if any(w in lower for w in words)), "other")
+
+
+def _level(info: ElementTree.Element) -> int:
+    severity = _text(info, "severity")
+    if severity not in SEVERITY:
+        raise Refused("bad_value", "info/severity", f"is none of {', '.join(SEVERITY)}")
+    return SEVERITY[severity]
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    found = (element.findtext(NAMESPACE + name) or "").strip()
+    if not found:
+        raise Refused("missing_field", name, "is absent or empty")
+    return found
+
+
+def _time(element: ElementTree.Element, name: str) -> int:
+    try:
+        moment = datetime.fromisoformat(_text(element, name))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        hint = "is no time with its offset, such as 2026-05-22T06:41:30+08:00"
+        raise Refused("bad_time", name, hint)
+    return round(moment.timestamp() * 1000)
+
+
+def _division(code: str) -> str:
+    """A place code without the zeros that codes of twelve digits are filled up with.
+
+    >>> _division("440111000000"), _division("440111004000"), _division("440100000000")
+    ('440111', '440111004', '4401')
+    """
+    while len(code) in (9, 12) and code.endswith("000"):
+        code = code[:-3]
+    return normalise(code)
+
+
+def _places(info: ElementTree.Element) -> list[str]:
+    """The codes of the areas, each once."""
+    found: dict[str, None] = {}
+    for value in info.iterfind(f"{NAMESPACE}area/{NAMESPACE}geocode/{NAMESPACE}value"):
+        try:
+            found[_division((value.text or "").strip())] = None
+        except ValueError:
+            continue
+    if not found:
+        hint = "has no geocode of a division, such as 440111"
+        raise Refused("bad_place", "info/area", hint)
+    return list(found)

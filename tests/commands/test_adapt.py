@@ -1,0 +1,183 @@
+"""``cityvitals adapt``: telegrams and warnings become events, and what is refused is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.commands.cli import app
+from schemas.adapters.hj212 import crc
+from schemas.events import decode
+
+GOLDEN = (
+    b"##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;"
+    b"Flag=5;CP=&&RtdInterval=30&&1C80"
+)
+MN = "010000A8900016F000169DC0"
+REGISTER = f"""device,topic,kind,place,site
+{MN},sensor,pm25,440111004003012,station-3
+{MN},sensor,air_temperature,440111004003012,station-3
+"""
+DATA = "DataTime=20260302093000;a34004-Rtd=35.2,a34004-Flag=N;a01001-Rtd=21.5,a01001-Flag=M"
+NOON_MS = 1_772_415_000_000
+"""2026-03-02 09:30 in Guangzhou."""
+
+
+def frame(data: str, command: str = "2011", flag: str = "5") -> bytes:
+    head = f"QN=20260302093001000;ST=22;CN={command};PW=123456;MN={MN};Flag={flag};CP=&&"
+    segment = f"{head}{data}&&".encode()
+    return b"##%04d" % len(segment) + segment + b"%04X" % crc(segment)
+
+
+def modbus(segment: bytes) -> int:
+    """The check of Modbus, which goes right bit by bit after the byte has come in."""
+    register = 0xFFFF
+    for byte in segment:
+        register ^= byte
+        for _ in range(8):
+            register = (register >> 1) ^ (0xA001 if register & 1 else 0)
+    return register
+
+
+def run(tmp_path: Path, telegrams: bytes) -> tuple[int, list[dict[str, object]], str]:
+    (tmp_path / "register.csv").write_text(REGISTER, "utf-8")
+    (tmp_path / "telegrams").write_bytes(telegrams)
+    options = ["--register", str(tmp_path / "register.csv")]
+    done = CliRunner().invoke(app, ["adapt", "hj212", str(tmp_path / "telegrams"), *options])
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_the_check_is_that_of_the_standards_example_and_not_of_modbus() -> None:
+    segment = GOLDEN[6:-4]
+    assert len(segment) == 101
+    assert crc(segment) == 0x1C80
+    assert modbus(segment) == 0x0759
+
+
+def test_readings_of_a_telegram(tmp_path: Path) -> None:
+    code, events, told = run(tmp_path, frame(DATA) + b"\r\n")
+    assert (code, told) == (0, "")
+    shared = {"device": MN, "t": NOON_MS, "place": "440111004003012", "site": "station-3"}
+    assert events == [
+        {
+            **shared,
+            "metric": "pm25",
+            "value": 35.2,
+            "unit": "ug/m3",
+            "q": "good",
+            "source": "hj212",
+        },
+        {
+            **shared,
+            "metric": "air_temperature",
+            "value": 21.5,
+            "unit": "Cel",
+            "q": "maint",
+            "source": "hj212",
+        },
+    ]
+    for event in events:
+        decode("sensor", json.dumps(event).encode())
+
+
+@pytest.mark.parametrize(
+    ("telegram", "code"),
+    [
+        (frame(DATA)[:-1], "hj212_frame"),
+        (b"hello", "hj212_frame"),
+        (frame(DATA).replace(b"35.2", b"35.3"), "hj212_crc"),
+        (frame(DATA).replace(b"##0", b"##1"), "hj212_length"),
+        (frame(DATA, flag="9"), "hj212_version"),
+        (frame(DATA, flag="1"), "hj212_version"),
+        (GOLDEN, "hj212_command"),
+        (frame(DATA, command="2061"), "hj212_command"),
+        (frame(DATA.replace("20260302", "20260399")), "bad_time"),
+        (frame(DATA.replace("35.2", "x")), "bad_value"),
+        (frame(DATA + ";a34002-Rtd=50"), "hj212_unknown"),
+    ],
+)
+def test_what_is_refused_is_told_by_its_line(tmp_path: Path, telegram: bytes, code: str) -> None:
+    exit_code, events, told = run(tmp_path, frame(DATA) + b"\r\n" + telegram + b"\r\n")
+    assert exit_code == 1
+    assert len(events) == 2, "those of the sound one"
+    assert f"telegrams:2: {code}: " in told
+    assert "1 refused" in told
+
+
+CAP = """<?xml version="1.0" encoding="UTF-8"?>
+<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
+  <identifier>44011120260302093000</identifier><sender>gz-meteo</sender>
+  <sent>2026-03-02T09:30:00+08:00</sent><status>Actual</status><msgType>Alert</msgType>
+  <scope>Public</scope>
+  <info>
+    <language>zh-CN</language><category>Met</category><event>暴雨</event>
+    <urgency>Immediate</urgency><severity>Severe</severity><certainty>Observed</certainty>
+    <expires>2026-03-02T12:30:00+08:00</expires><headline>暴雨橙色预警</headline>
+    <area><areaDesc>白云区</areaDesc>
+      <geocode><valueName>division</valueName><value>440111000000</value></geocode></area>
+    <area><areaDesc>花都区</areaDesc>
+      <geocode><valueName>division</valueName><value>440114</value></geocode></area>
+  </info>
+</alert>
+"""
+
+
+def adapt(tmp_path: Path, text: str) -> tuple[int, list[dict[str, object]], str]:
+    (tmp_path / "warning.xml").write_text(text, "utf-8")
+    done = CliRunner().invoke(app, ["adapt", "cap", str(tmp_path / "warning.xml")])
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_a_warning_for_two_districts(tmp_path: Path) -> None:
+    code, events, told = adapt(tmp_path, CAP)
+    assert (code, told) == (0, "")
+    assert [event["place"] for event in events] == ["440111", "440114"]
+    assert {event["level"] for event in events} == {3}
+    assert {event["event"] for event in events} == {"rain"}
+    assert events[0]["t"] == NOON_MS
+    assert events[0]["t_expires"] == NOON_MS + 3 * 3_600_000
+    for event in events:
+        decode("external", json.dumps(event).encode())
+
+
+def test_a_warning_is_cancelled_under_the_name_it_had(tmp_path: Path) -> None:
+    _, first, _ = adapt(tmp_path, CAP)
+    references = "<references>gz-meteo,44011120260302093000,2026-03-02T09:30:00+08:00</references>"
+    cancel = CAP.replace("<msgType>Alert</msgType>", f"<msgType>Cancel</msgType>{references}")
+    cancel = cancel.replace("<identifier>4401112026030209", "<identifier>4401112026030210")
+    _, second, told = adapt(tmp_path, cancel)
+    assert told == ""
+    assert [e["warning_id"] for e in second] == [e["warning_id"] for e in first]
+    assert {e["status"] for e in second} == {"cancelled"}
+    assert {e["id"] for e in second}.isdisjoint({e["id"] for e in first})
+    for event in second:
+        decode("external", json.dumps(event).encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("<alert ", "<alert", "cap_xml"),
+        ("<?xml", '<!DOCTYPE a [<!ENTITY b "c">]><?xml', "cap_xml"),
+        ("cap:1.2", "cap:1.1", "cap_xml"),
+        ("Actual", "Exercise", "cap_status"),
+        ("Severe", "Unknown", "bad_value"),
+        ("Alert</msgType>", "Ack</msgType>", "bad_value"),
+        ("<event>暴雨</event>", "", "missing_field"),
+        ("12:30:00+08:00", "12:30:00", "bad_time"),
+        ("geocode", "geo", "bad_place"),
+    ],
+)
+def test_a_message_that_is_refused(tmp_path: Path, old: str, new: str, code: str) -> None:
+    exit_code, events, told = adapt(tmp_path, CAP.replace(old, new))
+    assert (exit_code, events) == (1, [])
+    assert f"warning.xml: {code}: " in told
+
+
+def test_a_register_is_wanted() -> None:
+    done = CliRunner().invoke(app, ["adapt", "hj212", "x"])
+    assert done.exit_code == 2
+    assert "--register" in done.stderr
