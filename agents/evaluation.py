@@ -63,6 +63,8 @@ class Evaluation:
             How many devices the register has of the key, 0 where it tells none, and its limit, NaN
             without one.
         """
+        if self._limit is not None and self._limit.how != "excess":
+            limits = np.where(limits > 0, limits, np.nan)  # nothing is divided by these
         heads = heads_of(cells)
         heard = index >= 0
         n, covered = (_picked(column, index, heard) for column in (heads.n, heads.covered))

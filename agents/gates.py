@@ -48,6 +48,8 @@ VARIABLE = {
 
 _TIME, _FLOAT, _INT, _ID = range(4)
 _CONSTANT, _STEPS, _ENERGY, _PAIR, _QUOTIENT, _TRAVEL, _LATENESS, _HIT = range(8)
+_OF_LATENESS = -1
+"""Instead of the number of a field."""
 _TIMES = ("t", "t_end", "t_ingest")
 _TRAVELLED = ("speed_kmh", "free_flow_kmh", "link_len_m")
 
@@ -244,7 +246,11 @@ class Teacher:
         for taker in sender.route:
             aggregate = taker.fold.plan.sign.aggregate
             used = _used(aggregate)
-            if "lateness_s" not in used:
+            if "lateness_s" in aggregate.conditions:
+                if used != ("lateness_s",):
+                    raise _UnsuitedError
+                ops.append(_hit(_OF_LATENESS, aggregate))
+            elif "lateness_s" not in used:
                 pair = taker.measure(sender.arrival)
                 ops.append(_constant(pair))
             elif _is_plain(aggregate):
@@ -268,7 +274,7 @@ class Teacher:
         if aggregate.conditions:
             if len(places) > 1 or aggregate.function == "distinct":
                 raise _UnsuitedError
-            return _Op(_HIT, i, bounds=(*_bounds_of(aggregate.where), *_bounds_of(aggregate.among)))
+            return _hit(i, aggregate)
         if _is_plain(aggregate):
             return _Op(_STEPS, i)
         known = {"leq": _ENERGY, "ratio": _PAIR, "tpi": _TRAVEL}
@@ -281,6 +287,10 @@ class Teacher:
 
 def _measured(takers: list[Taker], ops: list[_Op | None]) -> list[tuple[Taker, _Op]]:
     return [(taker, op) for taker, op in zip(takers, ops, strict=True) if op is not None]
+
+
+def _hit(i: int, aggregate: Aggregate) -> _Op:
+    return _Op(_HIT, i, bounds=(*_bounds_of(aggregate.where), *_bounds_of(aggregate.among)))
 
 
 def _constant(pair: tuple[int, int] | None) -> _Op | None:

@@ -310,6 +310,7 @@ class Intake:
     def _cut(self, result: IntakeStep, name: CutName, ended_at: int | None = None) -> None:
         """Cut all panes that are over: finish what is the lane's own, one cut for each shard."""
         watermark, ending = self.watermark.value, ended_at is not None
+        turned = [fold.turn(watermark) for fold in self._folds]
         partials = [p for f in self._folds for p in f.close_until(watermark, ending=ending)]
         if self.own is not None:
             own, partials = self.own.split(partials)
@@ -324,17 +325,15 @@ class Intake:
         self._previous = name
         self._next_cut = min(floor_to(watermark, pane) + pane for pane in self._panes)
         self._seen.forget(watermark - self.plan.lateness_ms)
-        self._drop_keys(watermark)
+        if any(turned):
+            self._drop_keys()
         if self.desk is not None and not ending:
             self.desk.forget(watermark)
 
-    def _drop_keys(self, watermark: int) -> None:
+    def _drop_keys(self) -> None:
         """Forget the keys that are silent, when they are a quarter of all: senders that stay are
         then learnt anew.
         """
-        turned = [fold.turn(watermark) for fold in self._folds]
-        if not any(turned):
-            return
         gone = [fold.gone() for fold in self._folds]
         keys, silent = sum(map(len, gone)), sum(int(flags.sum()) for flags in gone)
         if not silent or 4 * silent < keys:

@@ -78,8 +78,8 @@ class _Measured:
         assert sign.window.size_s is not None
         assert sign.window.hop_s is not None
         self.size_ms, self.hop_ms = to_ms(sign.window.size_s), to_ms(sign.window.hop_s)
-        self._slots: deque[int] = deque(maxlen=self.size_ms // self.hop_ms)
-        """Alerts raised in each of the hops of a window, as far as they are known."""
+        self._slots: deque[tuple[int, int]] = deque()
+        """Begin of a hop, and the alerts raised in it, of those of a window that are known."""
         self._scale = scale_of(sign.levels)
         self._start: int | None = None
         self._lags: list[int] = []
@@ -94,7 +94,9 @@ class _Measured:
         if self._start is not None and self._start < start:
             # A clock that jumps by hours says so once, and not for each window between.
             end = self._start + self.hop_ms
-            self._slots.append(self._raised)
+            self._slots.append((self._start, self._raised))
+            while self._slots[0][0] < end - self.size_ms:
+                self._slots.popleft()
             over.append((end - self.size_ms, end, self._entry(city)))
             self._lags, self._raised = [], 0
         if self._start is None or self._start < start:
@@ -108,9 +110,10 @@ class _Measured:
             entry = Entry("city", city, city, float(self._raised), self._raised, 1.0, None)
         elif self.sign.measure == "flood_time":
             known = len(self._slots)
-            share = 100 * sum(raised > FLOOD for raised in self._slots) / known
+            raised = [alerts for _, alerts in self._slots]
+            share = 100 * sum(alerts > FLOOD for alerts in raised) / known
             coverage = known * self.hop_ms / self.size_ms
-            entry = Entry("city", city, city, share, sum(self._slots), coverage, None)
+            entry = Entry("city", city, city, share, sum(raised), coverage, None)
         elif not self._lags:
             entry = Entry("city", city, city, None, 0, 0.0, UNCOVERED)
         else:

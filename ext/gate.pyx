@@ -808,7 +808,7 @@ cdef inline bint measure(Route* route, Record* record, int64_t late_ms, int64_t*
         y = max(record.number[route.j], SLOWEST_KMH)
         weight[0] = <int64_t>rint(x / y * STEPS_IN_UNIT)
     elif route.op == HIT:
-        x = record.number[route.i]
+        x = <double>late_ms / 1000 if route.i < 0 else record.number[route.i]
         weight[0] = route.least <= x <= route.most
         value[0] = weight[0] and route.low <= x <= route.high
     else:

@@ -115,7 +115,7 @@ cdef class Samples:
         """Moments of the newest rows at a time, by key.
 
         A cell covers the slots of its key, and counts those whose row is not too old; a row that
-        is older than ``forget_ms`` is dropped.
+        is too old, and older than ``forget_ms``, is dropped.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ cdef class Samples:
                 continue
             if slot >= keys.shape[0]:
                 raise ValueError(f"no key is told of slot {slot}")
-            if at - sample.t > forget_ms:
+            if at - sample.t > max(forget_ms, sample.stale_ms):
                 memset(sample, 0, sizeof(Sample))
                 sample.stale_ms = -1
                 self.known -= 1

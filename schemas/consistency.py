@@ -25,7 +25,8 @@ from schemas.words import LEVELS_KNOWN, KeyLevel, split_level
 MOST_PANES = 2_000
 """Panes that one window may read: a hop out of step with the size makes them tiny."""
 
-_DURING_MS = 8 * 3_600_000
+_DURING_MS = {"night": 7 * 3_600_000, "daytime": 15 * 3_600_000}
+"""An hour less than they have: where clocks go forward a night is shorter."""
 _COUNTING = ("count", "sum", "rate", "distinct", "hits")
 
 
@@ -183,9 +184,14 @@ def _windows(sign: Sign) -> Iterator[Finding]:
     elif size // gcd(size, hop) > MOST_PANES:
         message = f"makes more than {MOST_PANES} panes a window: use a hop that divides size_s"
         yield ("window", "hop_s"), message
-    if window.during is not None and (sign.kind != "window" or size > _DURING_MS):
-        message = "is for window signs of up to 8 hours, as long as a night"
-        yield ("window", "during"), message
+    if window.during is not None:
+        longest = _DURING_MS[window.during]
+        if sign.kind != "window":
+            yield ("window", "during"), "is for window signs"
+        elif size + hop > longest:
+            hours = longest // 3_600_000
+            message = f"needs size_s and hop_s of {hours} hours together: longer ones may never fit"
+            yield ("window", "during"), message
     of_slots = isinstance(sign, LiveSign) and sign.measure == "flood_time"
     if sign.kind in ("sampled", "live") and hop != size and not of_slots:
         yield ("window", "hop_s"), f"a {sign.kind} sign has hop_s equal to size_s"

@@ -16,13 +16,13 @@ from schemas.times import epoch_ms
 
 DEEPEST_WELL_M = 100.0
 """Proposal: beyond it a depth is in another unit."""
-LARGEST_LIMIT = 999_999_999.0
 LONGEST_PERIOD_S = 2_678_400.0
 """31 days, as in a reading's own ``period_s``."""
 LONGEST_GUESS = 40
 """Characters of a word that are looked at: likeness takes the product of the lengths in time."""
 
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+_SIGNED = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 _ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?[Ee]\+[0-9]+", re.ASCII)
 
 
@@ -112,6 +112,17 @@ def _decimal(least: float, most: float, unit: str) -> Callable[[str], float | No
     return make
 
 
+def _limit(text: str) -> float | None:
+    if not text:
+        return None
+    if not _SIGNED.fullmatch(text):
+        raise ValueError(
+            "expected a number in the unit of the kind with at most 9 digits and 3 decimals, or "
+            "nothing"
+        )
+    return float(text) + 0.0
+
+
 MAKE: dict[str, Callable[[str], Any]] = {
     "device": _device,
     "topic": _word(KINDS),
@@ -126,6 +137,6 @@ MAKE: dict[str, Callable[[str], Any]] = {
     "well_depth_m": _decimal(0.001, DEEPEST_WELL_M, "metres"),
     "noise_zone": _word(NOISE_ZONES),
     "medium": _text(32),
-    "limit": _decimal(0.001, LARGEST_LIMIT, "a limit in the unit of the kind"),
+    "limit": _limit,
 }
 """What each column's text becomes; raises ValueError with words for people."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.entries import Entry
 from agents.live import Live
-from agents.outputs import VITALS, VITALS_LOG, vital_results
+from agents.outputs import ALERT_LOG, VITALS, VITALS_LOG, vital_results
 from agents.plan import compile_plan
 from agents.said import Said
 from schemas.loading import load
@@ -67,5 +67,28 @@ def test_a_clock_that_jumps_says_one_window_and_not_a_thousand() -> None:
     live = Live(PLAN)
     said(live, result(NOON), NOON)
     told = said(live, [], NOON + 30 * 86_400_000)
-    assert [line["vital"] for line in told] == ["engine.lag", "engine.alert_rate"]
+    assert [line["vital"] for line in told] == [
+        "engine.lag",
+        "engine.alert_rate",
+        "engine.flood_time",
+    ]
     assert said(live, [], NOON + 30 * 86_400_000 + 1) == []
+
+
+def test_flood_time_is_the_share_of_ten_minutes_with_more_than_ten_alerts() -> None:
+    """Two floods in six hops are 33 %; of what was not measured nothing is said."""
+    live, hop = Live(PLAN), 10 * MINUTE
+    alert = Output(ALERT_LOG, b"k", b'{"transition":"raised"}', (), 0, None)
+    told = []
+    for n, raised in enumerate((11, 0, 10, 25, 1, 0)):
+        told += said(live, [alert] * raised, NOON + n * hop)
+    told += said(live, [], NOON + 6 * hop)
+    flood = [r for r in told if r["vital"] == "engine.flood_time"]
+    assert [round(r["value"], 1) for r in flood] == [100.0, 50.0, 33.3, 50.0, 40.0, 33.3]
+    assert flood[-1]["coverage"] == 6 / 144
+    assert flood[-1]["level"] == 4
+    said(live, [], NOON + 160 * hop)
+    after = said(live, [], NOON + 161 * hop)[-1]
+    assert after["vital"] == "engine.flood_time"
+    assert after["coverage"] == 1 / 144, "the floods are older than a day"
+    assert after["value"] == 0

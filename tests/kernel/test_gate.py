@@ -345,3 +345,52 @@ def test_ever_new_senders_are_refused_and_known_ones_go_on(topic: str) -> None:
     assert {letter["reason"] for letter in refused} == {"too_many_keys"}
     assert len(refused) == counts.rejected
     assert "most_keys" in refused[0]["hint"]
+
+
+def counting() -> Plan:
+    """A plan with signs that count the events for which a condition holds."""
+    content = load(environ={}).model_dump(mode="json")
+    common = {
+        "kind": "window",
+        "domain": "a",
+        "name": {"zh": "a", "en": "a"},
+        "unit": "%",
+        "source": "tests",
+        "window": {"size_s": 60, "hop_s": 60},
+        "keys": ["street", "city"],
+        "rollup": "merge",
+    }
+    low, high = {"at_most": 0.4}, {"at_least": 0.1, "at_most": 30}
+    rain = {**common, "topic": "sensor", "match": {"metric": "rain"}, "base": "street"}
+    flow = {**common, "topic": "traffic", "match": {"kind": "segment_flow"}, "base": "street"}
+    came = {**common, "topic": "arrivals", "match": {}, "base": "street"}
+    wanted: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        ("a.share", rain, {"function": "share", "where": {"value": low}}),
+        ("a.among", rain, {"function": "share", "where": {"value": low}, "among": {"value": high}}),
+        ("a.exact", rain, {"function": "hits", "where": {"value": 0.2}}),
+        ("a.named", rain, {"function": "share", "where": {"q": "good"}}),
+        ("a.both", rain, {"function": "hits", "where": {"value": high, "q": "good"}}),
+        ("a.distinct", rain, {"function": "distinct", "of": "device", "where": {"value": low}}),
+        ("a.peak", rain, {"function": "peak"}),
+        ("a.slow", flow, {"function": "share", "where": {"speed_kmh": {"at_most": 40}}}),
+        ("a.fast", flow, {"function": "hits", "where": {"speed_kmh": {"at_least": 40}}}),
+        ("a.late", came, {"function": "share", "where": {"lateness_s": {"at_most": 2}}}),
+        ("a.valid", came, {"function": "hits", "where": {"valid": 1}}),
+    ]
+    for name, given, how in wanted:
+        unit = "mm" if how["function"] == "peak" else "%"
+        content["signs"].append({**given, "id": name, "unit": unit, "aggregate": how})
+    configuration = Configuration.model_validate(content)
+    return compile_plan(configuration.with_register(register_of(0.1)))
+
+
+@pytest.mark.parametrize("topic", [SENSOR, TRAFFIC])
+def test_conditions_hold_for_the_gate_as_for_the_strict_way(topic: str) -> None:
+    made = counting()
+    lane = compare(topic, city()[topic], Random(4), made)
+    assert lane._gate is not None
+    assert len(lane._gate) > 10
+    told = {p.sign for f in lane._folds for p in f.close_until(1 << 60, ending=False)}
+    asked = {s.id for s in made.configuration.signs if s.id.startswith("a.")}
+    of_topic = {n for n in asked if (n in ("a.slow", "a.fast")) == (topic == TRAFFIC)}
+    assert of_topic <= told | {"a.exact", "a.both", "a.among"}

@@ -48,7 +48,11 @@ class PlainSamples:
         return at - row[0] <= (3 * row[4] if self.stale_ms is None else self.stale_ms)
 
     def at(self, at: int, forget_ms: int) -> list[tuple[int, Accumulator]]:
-        self.newest = {s: row for s, row in self.newest.items() if at - row[0] <= forget_ms}
+        self.newest = {
+            slot: row
+            for slot, row in self.newest.items()
+            if at - row[0] <= forget_ms or self.is_fresh(row, at)
+        }
         states: dict[int, Accumulator] = {}
         for slot, row in self.newest.items():
             state = (*MOMENTS.empty[:2], 1, *MOMENTS.empty[3:])
@@ -104,7 +108,9 @@ def test_a_row_that_changes_nothing_is_no_change() -> None:
     samples.changed = False
     samples.add(Rows([(4, 0, 2, 0, 0), (60, 0, 2, 0, 0)]), 50)
     assert not samples.changed
-    samples.at(20, KEYS, 10)
+    samples.at(105, KEYS, 10)
+    assert not samples.changed, "what still counts is not forgotten"
+    samples.at(106, KEYS, 10)
     assert samples.changed
     assert samples.known == 0
 

@@ -47,7 +47,9 @@ def compute_sampled(
                 SELECT *, unnest(range((since // {hop} + 1) * {hop},
                     least(until // {hop} * {hop}, last_hop) + 1, {hop})) AS h
                 FROM states JOIN last_hops USING (topic, part)),
-            sampled AS (SELECT *, h - e <= stale AS fresh FROM hops WHERE h - e <= {folding.forget})
+            sampled AS (
+                SELECT *, h - e <= stale AS fresh FROM hops
+                WHERE h - e <= greatest({folding.forget}, stale))
             SELECT h - {hop} AS e, h - {hop} AS pane, true AS on_time, place,
                 CASE WHEN fresh THEN x END AS x, CASE WHEN fresh THEN y END AS y, NULL AS word,
                 1 AS covered, fresh::INTEGER AS c,

@@ -178,16 +178,13 @@ def states(sign: Any, found: Phases) -> Iterator[Event]:
 
 
 def happenings(sign: Any, found: Phases) -> Iterator[Event]:
-    """So many in each window, evenly; and between them what does not count."""
+    """So many in each window, evenly."""
     size_ms = round(1000 * sign.window.size_s)
-    quiet = {"bridge_overload": 10.0, "sos": 0.0}.get(sign.id.partition(".")[2])
     loud = 50.0 if sign.id == "lifeline.bridge_overload" else 1.0
     for begin, end, value in found:
         step = round(size_ms / (value + 0.5)) if value else 0
         if step:
             yield from (reading(sign, t, loud) for t in range(begin, end, step))
-        if quiet is not None:
-            yield from (reading(sign, t + 7, quiet) for t in range(begin, end, size_ms // 4))
 
 
 def alarms(sign: Any, found: Phases) -> Iterator[Event]:

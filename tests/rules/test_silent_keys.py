@@ -164,7 +164,7 @@ def test_a_lane_knows_no_more_keys_than_spoke_of_late() -> None:
 def test_what_is_said_is_the_same_as_if_all_keys_were_kept(
     expected: list[tuple[bytes, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Intake, "_drop_keys", lambda self, watermark: None)
+    monkeypatch.setattr(Intake, "_drop_keys", lambda self: None)
     pipeline, outputs = run(10**6)
     assert told(outputs) == expected
     spoke = len({name for wave in range(len(WAVES)) for name in speakers(wave)})

@@ -60,3 +60,13 @@ def test_the_highest_warning_in_force() -> None:
     assert other == [(1, 1), (1, 1), (0, 0), (0, 0)]
     city = [found["4401", minute] for minute in (1, 6, 11, 25, 31, 39)]
     assert city == [(2, 2), (3, 3), (2, 2), (2, 2), (0, 0), (0, 0)]
+
+
+def test_a_warning_of_three_days_holds_for_three_days() -> None:
+    """Longer than a key is remembered that says nothing."""
+    day = 1440
+    found = values(
+        [message(0, "heat", 3, 3 * day, "440111"), message(3 * day + 5, "x", 1, 4 * day, "440103")]
+    )
+    minutes = (1, day, day + 1, 2 * day, 3 * day, 3 * day + 1)
+    assert [found["440111", minute] for minute in minutes] == [(3, 3)] * 5 + [(0, 0)]
