@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -106,7 +107,7 @@ def read_document(file: Path, problems: list[Problem]) -> Document | None:
         problems.append(Problem(name, line, column, "", _DEPTH_MESSAGE))
         return None
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = _composed(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -133,6 +134,13 @@ def read_document(file: Path, problems: list[Problem]) -> Document | None:
     reader = _Reader(name, problems)
     reader.document.tree = reader.convert(root, ())
     return reader.document
+
+
+@lru_cache(maxsize=64)
+def _composed(text: str) -> Node | None:
+    """The nodes of a text, which nobody changes: a process often reads the same catalogue again."""
+    root: Node | None = YAML(typ="safe", pure=True).compose(text)
+    return root
 
 
 _DEPTH_MESSAGE = f"nested deeper than {DEEPEST} levels: a configuration needs no such depth"
