@@ -205,11 +205,7 @@ def _fast(aggregate: Aggregate) -> Values | None:
     if function == "hits":
         return lambda cells, index, ms: _numbers(cells, "total", index) * scale
     if function == "peak":
-        return lambda cells, index, ms: (
-            np.maximum(_numbers(cells, "maximum", index), -_numbers(cells, "minimum", index))
-            / STEPS
-            * scale
-        )
+        return lambda cells, index, ms: _peaks(cells, index) / STEPS * scale
     number = {"sum": "total", "min": "minimum", "max": "maximum"}.get(function)
     if number is None:
         return None
@@ -224,6 +220,12 @@ def _numbers(cells: Any, number: str, index: Ints) -> Floats:
     found = np.empty(len(index))
     cells.numbers(NUMBERS[number], index, found)
     return found
+
+
+def _peaks(cells: Any, index: Ints) -> Floats:
+    """The larger of the magnitudes of both ends; zero is without a sign."""
+    ends = (_numbers(cells, name, index) for name in ("minimum", "maximum"))
+    return np.maximum(*map(np.abs, ends))
 
 
 def _exact(products: Any) -> Floats:
@@ -253,7 +255,7 @@ def value_of(aggregate: Aggregate) -> Value:
     table: dict[str, Value] = {
         "count": lambda a, ms: a[0] * scale,
         "hits": lambda a, ms: a[3] * scale,
-        "peak": lambda a, ms: max(a[6], -a[5]) / STEPS * scale,
+        "peak": lambda a, ms: max(abs(a[5]), abs(a[6])) / STEPS * scale,
         "sum": lambda a, ms: a[3] / STEPS * scale,
         "mean": lambda a, ms: a[3] / (a[0] * STEPS) * scale,
         "min": lambda a, ms: a[5] / STEPS * scale,

@@ -88,7 +88,7 @@ _EDGES = np.cumsum([life.share for life in LIVES[:-1]])
 # Shortest and longest time after the step before, seconds; urgent orders take a quarter.
 _WAITS = {
     "created": (0, 0),
-    "dispatched": (5, 60),
+    "dispatched": (1, 4),
     "accepted": (180, 2400),
     "returned": (600, 7200),
     "in_progress": (300, 7200),

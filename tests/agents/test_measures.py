@@ -31,6 +31,9 @@ AGGREGATES: dict[str, dict[str, Any]] = {
     "leq": {},
     "tpi": {},
     "online": {},
+    "peak": {},
+    "share": {"where": {"value": 1.0}, "scale": 100},
+    "hits": {"where": {"value": 1.0}},
 }
 Rows = list[tuple[int, PlainRow]]
 

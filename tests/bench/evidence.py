@@ -31,39 +31,41 @@ class Evidence(NamedTuple):
     follows: tuple[str, ...] = ()
 
 
+_INDICES = ("city.health_index", "city.domain_index")
 _AIR = ("air.pm25_1h", "air.pm10_1h", "air.aqi")
-_AIR_DAY = ("air.pm25_24h", "air.aqi_24h", "air.aqi_day", "city.health_index")
+_AIR_DAY = ("air.pm25_24h", "air.aqi_24h", "air.aqi_day", *_INDICES)
+_RAINS = ("meteo.rain_3h", "meteo.rain_6h", "meteo.rain_12h", "meteo.rain_24h")
 _ROADS = ("traffic.tpi", "traffic.speed_ratio", "traffic.queue_ratio")
 
 EVIDENCE = {
     # A storm slows the traffic of its district; its water is an episode of its own.
     "storm": Evidence(
         ("meteo.rain_1h",),
-        ("meteo.rain_12h", "meteo.rain_24h", *_ROADS, "city.health_index"),
+        ("meteo.official_warning", *_RAINS, *_ROADS, *_INDICES),
     ),
     "waterlogging": Evidence(
         ("drain.depth", "drain.points", "drain.rise_rate", "drain.manhole_fill"),
-        ("city.health_index",),
+        (*_INDICES,),
     ),
-    "congestion": Evidence(_ROADS, ("traffic.incidents", "city.health_index")),
+    "congestion": Evidence(_ROADS, ("traffic.incidents", *_INDICES)),
     "pollution": Evidence(_AIR, _AIR_DAY),
     "complaint_burst": Evidence(
         ("hotline.topic_burst", "hotline.topic_orders", "hotline.urgent"),
-        ("hotline.inflow", "hotline.repeat_rate"),
+        ("hotline.inflow", "hotline.repeat_rate", "city.domain_index"),
     ),
     "surge": Evidence(
         ("hotline.inflow", "hotline.topic_orders", "hotline.topic_burst"),
-        ("hotline.repeat_rate",),
+        ("hotline.repeat_rate", "city.domain_index"),
     ),
     "detour": Evidence(("traffic.flow",)),
-    "sensor_death": Evidence(("iot.online_rate",)),
+    "sensor_death": Evidence(("iot.online_rate",), ("city.domain_index",)),
     "drift pm25": Evidence(_AIR, _AIR_DAY),
     "drift air_temperature": Evidence(("meteo.temp_max",)),
     "stuck pm25": Evidence(_AIR, _AIR_DAY),
     "stuck air_temperature": Evidence(("meteo.temp_max",)),
     "stuck laeq": Evidence(("noise.leq_1h", "noise.day_excess", "noise.night_excess")),
     "flapping water_depth": Evidence(
-        ("drain.depth",), ("drain.rise_rate", "drain.points", "city.health_index")
+        ("drain.depth",), ("drain.rise_rate", "drain.points", *_INDICES)
     ),
     "flapping laeq": Evidence(("noise.leq_1h", "noise.day_excess")),
 }

@@ -51,6 +51,7 @@ _FIELDS = [
     ("seq", 2, 0.0, 2.0**53, False),
     ("id", 3, 0.0, 64.0, False),
 ]
+_OPEN = (-inf, inf, -inf, inf)
 _STEPS, _VALUE = 1, 1
 _BLOCK = 10_000
 
@@ -138,7 +139,7 @@ class Bench:
             b"i",
             folds=True,
             covered=TURN_MS,
-            routes=[(each, _STEPS, _VALUE, 0, 0, 0, 0) for each in rows],
+            routes=[(each, _STEPS, _VALUE, 0, 0, 0, 0, _OPEN) for each in rows],
             arrivals=[],
             period=TURN_MS,
         )
