@@ -26,7 +26,7 @@ from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
 from streams.heads import Flags
 from streams.records import Lane, Output
-from streams.timeline import AFTER_ALL, BEFORE_ALL
+from streams.timeline import AFTER_ALL, BEFORE_ALL, MINUTE_MS
 from streams.windows import Windows
 
 
@@ -110,6 +110,7 @@ class Assess:
         self._by_lanes: dict[tuple[Lane, ...], list[int]] = {}
         for rank, assessed in enumerate(self._signs):
             self._by_lanes.setdefault(assessed.lanes, []).append(rank)
+        self._pruned: list[int] = []
         self._marks = [BEFORE_ALL] * len(self._signs)
         self._limits = [AFTER_ALL] * len(self._signs)
         ranks = {assessed.sign.id: rank for rank, assessed in enumerate(self._signs)}
@@ -299,6 +300,11 @@ class Assess:
             history.note(end, map(said.entry, sorted(said.models)))
 
     def _prune(self, marks: list[int]) -> None:
+        # There are cuts every few seconds of event time: what is over can wait for a minute.
+        minutes = [mark // MINUTE_MS for mark in marks]
+        if minutes == self._pruned:
+            return
+        self._pruned = minutes
         keep = dict.fromkeys(self._histories, AFTER_ALL)
         for assessed, mark in zip(self._signs, marks, strict=True):
             state = assessed.state

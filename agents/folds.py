@@ -44,10 +44,19 @@ Route = list[Taker]
 
 
 class Room:
-    """How many more keys the signs of one lane may have, which it shares between them."""
+    """What the signs of one lane share: how many more keys they may have, and how far it was cut.
+
+    Attributes
+    ----------
+    left
+        Keys that there is still room for.
+    cut_at
+        The watermark of the lane's last cut, int64 ms: signs without a key take no part in cuts.
+    """
 
     def __init__(self, keys: int) -> None:
         self.left = keys
+        self.cut_at = BEFORE_ALL
 
 
 _Based = tuple[str, str | None, list["Fold"]]
@@ -88,6 +97,9 @@ class Fold:
         name = (*key, device) if self.by_device else key
         slot = self.slots.get(name)
         if slot is None:
+            if not self.slots and self.room.cut_at > BEFORE_ALL:
+                self.store.close_until(self.room.cut_at, self._key_of)
+                self.turn(self.room.cut_at)
             slot = self.slots[name] = len(self.slots)
             self.room.left -= 1
             if self.by_device:

@@ -133,6 +133,7 @@ class Intake:
         self.watermark.value = since
         for fold in self._folds:
             fold.close_until(since, ending=False)
+        self.room.cut_at = since
         self._next_cut = min(floor_to(since, pane) + pane for pane in self._panes)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
@@ -310,8 +311,10 @@ class Intake:
     def _cut(self, result: IntakeStep, name: CutName, ended_at: int | None = None) -> None:
         """Cut all panes that are over: finish what is the lane's own, one cut for each shard."""
         watermark, ending = self.watermark.value, ended_at is not None
-        turned = [fold.turn(watermark) for fold in self._folds]
-        partials = [p for f in self._folds for p in f.close_until(watermark, ending=ending)]
+        folds = [fold for fold in self._folds if fold.slots or self.desk is not None]
+        turned = [fold.turn(watermark) for fold in folds]
+        partials = [p for f in folds for p in f.close_until(watermark, ending=ending)]
+        self.room.cut_at = watermark
         if self.own is not None:
             own, partials = self.own.split(partials)
             said = (name, self._previous, watermark, own, ended_at, self.resumes)
@@ -384,6 +387,7 @@ class Intake:
             "accounting": self.accounting.dump(),
             "previous": self._previous,
             "next_cut": self._next_cut,
+            "cut_at": self.room.cut_at,
             "seen": self._seen.dump(),
             "desk": None if self.desk is None else self.desk.dump(),
             "folds": {fold.plan.sign.id: fold.dump() for fold in self._folds},
@@ -420,6 +424,7 @@ class Intake:
             self.own.load(groups.get("own", {}))
         if self.desk is not None:
             self.desk.load(state["desk"], groups.get("orders", {}))
+        self.room.cut_at = state["cut_at"]
         for fold in self._folds:
             name = fold.plan.sign.id
             fold.load(state["folds"][name], groups.get(name, {}))
