@@ -65,11 +65,14 @@ def test_day(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     corrected = database.execute("SELECT DISTINCT vital FROM expected WHERE rev = 1").fetchall()
     # What is sampled, and what repeats, is said once.
     assert {vital for (vital,) in corrected} == {
+        "cm.case_rate",
+        "cm.on_time_rate",
         "hotline.inflow",
         "hotline.on_time_close",
         "hotline.topic_burst",
         "hotline.topic_callers",
         "hotline.topic_orders",
+        "hotline.wellbeing",
     }
     assert _told(database) >= {"cm.overdue", "hotline.open_age_p90", "hotline.repeat_rate"}
     # More callers than are counted one by one.

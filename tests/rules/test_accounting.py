@@ -141,7 +141,8 @@ def test_the_city_is_accounted_for() -> None:
         assert found.read == len(records)
         assert found.accepted_late <= found.accepted
     total = pipeline.total()
-    assert min(total.rejected, total.duplicate, total.late, total.filtered) > 0
+    # Of a simulated city some sign reads every event: nothing is filtered.
+    assert min(total.rejected, total.duplicate, total.late) > 0
     assert total.remainder == 0
 
 
