@@ -41,6 +41,8 @@ _EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "bool_type": "a flag, true or false",
+    "bool_parsing": "a flag, true or false",
     "list_type": "a list",
     "dict_type": "settings (name: value)",
     "model_type": "settings (name: value)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -99,7 +100,12 @@ def test_only_fix_alters_what_is_there(config: Path, broker: Broker, prefix: str
     admin, ticks, log = TopicAdmin(broker.client()), prefix + TICKS, prefix + VITALS_LOG
     wrong = {"retention.ms": "1000"}, {"message.timestamp.type": "CreateTime"}
     admin.alter({ticks: wrong[0], log: wrong[1]})
-    verified = here("topics", "verify", "--config", config, "--json").lines[0]
+    # A broker under load takes a moment until it says what it was told.
+    for _ in range(100):
+        verified = here("topics", "verify", "--config", config, "--json").lines[0]
+        if len(verified["findings"]) == 2:
+            break
+        time.sleep(0.1)
     assert [f["topic"] for f in verified["findings"]] == [ticks, log]
     left = here("topics", "create", "--config", config)
     assert left.code == 1

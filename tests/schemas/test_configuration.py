@@ -523,7 +523,9 @@ def _may_be_missing(path: tuple) -> bool:
 
 def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
     """Plant one fault; gives the path of the value or mapping to blame, and words to expect."""
-    places = [(path, node) for path, node in _paths(tree) if path]
+    # What is wrong with a condition is told of its field: see test_conditions.
+    conditions = {"where", "among"}
+    places = [(p, node) for p, node in _paths(tree) if p and conditions.isdisjoint(p)]
     while True:
         path, node = rng.choice(places)
         name, parent = path[-1], tree
