@@ -45,11 +45,7 @@ def hj212(files: Files, register: RegisterFile = None) -> None:
         raise Fault(BAD, "telegrams do not say where a monitor stands: name a --register")
     known = parse_register(_read(register).decode("utf-8-sig"), str(register))
 
-    def place(device: str, metric: str, t: int) -> tuple[str, str | None] | None:
-        row = known.find(device, metric, t)
-        return None if row is None else (row.place, row.site or None)
-
-    _print(files, _lines, lambda frame: readings(parse(frame), place))
+    _print(files, _lines, lambda frame: readings(parse(frame), known.find))
 
 
 @app.command("cap")
@@ -73,12 +69,13 @@ def _print(files: list[Path], pieces: Any, events: Any) -> None:
     refused = 0
     for path in files:
         for where, piece in pieces(path):
-            try:
-                made = [orjson.dumps(event) for event in events(piece)]
-            except Refused as error:
-                refused += 1
-                complain(f"{where}: {error.code}: {error}")
-                continue
+            made: list[bytes] = []
+            for event in _events(events, piece):
+                if isinstance(event, Refused):
+                    refused += 1
+                    complain(f"{where}: {event.code}: {event}")
+                else:
+                    made.append(orjson.dumps(event))
             try:
                 sys.stdout.buffer.write(b"".join(line + b"\n" for line in made))
                 sys.stdout.buffer.flush()
@@ -88,6 +85,16 @@ def _print(files: list[Path], pieces: Any, events: Any) -> None:
     if refused:
         complain(f"{refused:,} refused and not among the events")
         raise typer.Exit(FINDING)
+
+
+def _events(events: Any, piece: bytes) -> Iterator[Any]:
+    """What is made of a piece, with why the rest of it is not."""
+    from schemas.refusal import Refused
+
+    try:
+        yield from events(piece)
+    except Refused as error:
+        yield error
 
 
 def _read(path: Path) -> bytes:

@@ -53,7 +53,8 @@ def import_register(
 
     The first line names the columns, in any order: `device`, `topic` (sensor or traffic), `kind`
     (metric, or kind of observation) and `place` are required; `platform`, `site`, `site_type`,
-    `period_s`, `since`, `until`, `well_depth_m` and `noise_zone` may be left out. Without
+    `period_s`, `since`, `until`, `well_depth_m`, `noise_zone`, `limit`, `medium` and `part_of:NAME`
+    may be left out. Without
     `period_s` the usual one of the metric holds. A device that moved has two rows whose times
     (`since`, `until`: RFC 3339 with an offset) do not overlap.
 

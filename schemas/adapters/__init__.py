@@ -6,6 +6,7 @@ CODES = {
     "hj212_crc": "the telegram was changed on its way",
     "hj212_version": "the telegram is of a version that is not read",
     "hj212_command": "the telegram holds no real-time data",
+    "hj212_empty": "the telegram holds no factor that is a metric",
     "hj212_unknown": "no register says where the monitor stands",
     "cap_xml": "the message can not be read as CAP 1.2",
     "cap_status": "the message is an exercise or a test",

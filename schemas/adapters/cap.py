@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -31,14 +32,19 @@ EVENTS = {
 """What is warned of, by words of the message; the first that fits."""
 
 
-def warnings(document: bytes) -> Iterator[dict[str, Any]]:
+def warnings(document: bytes) -> Iterator[dict[str, Any] | Refused]:
     """The warnings of a message, as events, one for each area.
+
+    Yields
+    ------
+    dict or Refused
+        ``bad_place`` where an area has no code of a division.
 
     Raises
     ------
     Refused
         ``cap_xml`` where it can not be read, ``cap_status`` for exercises and tests,
-        ``missing_field`` or ``bad_value`` at an element, ``bad_place`` for areas without a code.
+        ``missing_field`` or ``bad_value`` at an element, ``bad_place`` where there is no area.
     """
     # Entities can make a gigabyte of a few lines, and no warning needs them.
     if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
@@ -77,6 +83,9 @@ def warnings(document: bytes) -> Iterator[dict[str, Any]]:
     if headline and headline.strip():
         said["title"] = headline.strip()[:120]
     for place in _places(info):
+        if isinstance(place, Refused):
+            yield place
+            continue
         yield {**said, "id": f"{said['id']}|{place}", "warning_id": f"{identifier}|{place}"} | {
             "place": place
         }
@@ -128,15 +137,20 @@ def _division(code: str) -> str:
     return normalise(code)
 
 
-def _places(info: ElementTree.Element) -> list[str]:
-    """The codes of the areas, each once."""
+def _places(info: ElementTree.Element) -> list[str | Refused]:
+    """The codes of the areas, each once; and why an area has none."""
     found: dict[str, None] = {}
-    for value in info.iterfind(f"{NAMESPACE}area/{NAMESPACE}geocode/{NAMESPACE}value"):
-        try:
-            found[_division((value.text or "").strip())] = None
-        except ValueError:
-            continue
-    if not found:
-        hint = "has no geocode of a division, such as 440111"
-        raise Refused("bad_place", "info/area", hint)
-    return list(found)
+    refused: list[str | Refused] = []
+    areas = info.findall(f"{NAMESPACE}area")
+    for number, area in enumerate(areas, 1):
+        codes = set()
+        for value in area.iterfind(f"{NAMESPACE}geocode/{NAMESPACE}value"):
+            with suppress(ValueError):
+                codes.add(_division((value.text or "").strip()))
+        found.update(dict.fromkeys(sorted(codes)))
+        if not codes:
+            hint = "has no geocode of a division, such as 440111"
+            refused.append(Refused("bad_place", f"info/area[{number}]", hint))
+    if not areas:
+        raise Refused("bad_place", "info/area", "is absent: where does the warning hold?")
+    return [*found, *refused]

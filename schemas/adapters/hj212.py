@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from schemas.devices import Device
 from schemas.metrics import METRICS
 from schemas.refusal import Refused
 
@@ -36,8 +37,8 @@ _CHINA = timezone(timedelta(hours=8))
 _NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _FRAME = re.compile(rb"##([0-9]{4})(.*)([0-9A-Fa-f]{4})\r?\n?", re.DOTALL)
 
-Place = Callable[[str, str, int], tuple[str, str | None] | None]
-"""Place code and site of a device and metric at a time (int64 ms UTC), if they are known."""
+Row = Callable[[str, str, int], Device | None]
+"""What the register says of a device and metric at a time (int64 ms UTC), if anything."""
 
 
 class Telegram(NamedTuple):
@@ -114,36 +115,45 @@ def _pairs(text: str, divider: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
-def readings(telegram: Telegram, place_of: Place) -> Iterator[dict[str, Any]]:
+def readings(telegram: Telegram, row_of: Row) -> Iterator[dict[str, Any] | Refused]:
     """The readings of a telegram, as events; factors that are no metric of ours are left out.
+
+    Yields
+    ------
+    dict or Refused
+        ``bad_value``, or ``hj212_unknown`` where it is not known where a factor is measured.
 
     Raises
     ------
     Refused
-        ``hj212_command`` where it holds no real-time data, ``bad_time``, ``bad_value`` or
-        ``hj212_unknown`` where it is not known where the monitor stands.
+        ``hj212_command`` where it holds no real-time data, ``hj212_empty`` where none of them is
+        a metric, ``bad_time``.
     """
     command, device = telegram.fields["CN"], telegram.fields["MN"]
     if command != REAL_TIME:
         raise Refused("hj212_command", "CN", f"is {command}: readings are in {REAL_TIME} alone")
     said = {name: value for group in telegram.data for name, value in group.items()}
     t = _time(said.get("DataTime", ""))
-    for name, value in said.items():
-        code, _, what = name.partition("-")
-        metric = _METRICS.get(code)
-        if what != "Rtd" or metric is None:
-            continue
+    measured = [(name.removesuffix("-Rtd"), said[name]) for name in said if name.endswith("-Rtd")]
+    known = [(code, value) for code, value in measured if code in _METRICS]
+    if not known:
+        hint = f"holds no factor that is a metric: {', '.join(c for c, _ in measured) or 'none'}"
+        raise Refused("hj212_empty", "CP", hint)
+    for code, value in known:
+        metric = _METRICS[code]
         if not _NUMBER.fullmatch(value):
-            raise Refused("bad_value", name, "is no decimal number")
-        where = place_of(device, metric.code, t)
-        if where is None:
-            hint = f"is in no register with its place: add a row of {metric.code}"
-            raise Refused("hj212_unknown", "MN", hint)
-        place, site = where
+            yield Refused("bad_value", f"{code}-Rtd", "is no decimal number")
+            continue
+        row = row_of(device, metric.code, t)
+        if row is None:
+            hint = f"is in no register for {metric.code}: add a row of it with its place"
+            yield Refused("hj212_unknown", "MN", hint)
+            continue
         event = {"device": device, "metric": metric.code, "value": float(value)}
-        event |= {"unit": metric.unit, "t": t, "place": place, "source": "hj212"}
+        event |= {"unit": metric.unit, "t": t, "place": row.place, "source": "hj212"}
         event |= {"q": QUALITY.get(said.get(f"{code}-Flag", "N"), "bad")}
-        yield event if site is None else {**event, "site": site}
+        told = {"site": row.site, "site_type": row.site_type, "medium": row.medium}
+        yield event | {name: text for name, text in told.items() if text}
 
 
 def _time(text: str) -> int:

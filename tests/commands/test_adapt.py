@@ -95,8 +95,10 @@ def test_readings_of_a_telegram(tmp_path: Path) -> None:
         (GOLDEN, "hj212_command"),
         (frame(DATA, command="2061"), "hj212_command"),
         (frame(DATA.replace("20260302", "20260399")), "bad_time"),
-        (frame(DATA.replace("35.2", "x")), "bad_value"),
-        (frame(DATA + ";a34002-Rtd=50"), "hj212_unknown"),
+        (frame("DataTime=20260302093000;a34004-Rtd=x"), "bad_value"),
+        (frame("DataTime=20260302093000;a34002-Rtd=50"), "hj212_unknown"),
+        (frame("DataTime=20260302093000;x99999-Rtd=50"), "hj212_empty"),
+        (frame("DataTime=20260302093000"), "hj212_empty"),
     ],
 )
 def test_what_is_refused_is_told_by_its_line(tmp_path: Path, telegram: bytes, code: str) -> None:
@@ -181,3 +183,31 @@ def test_a_register_is_wanted() -> None:
     done = CliRunner().invoke(app, ["adapt", "hj212", "x"])
     assert done.exit_code == 2
     assert "--register" in done.stderr
+
+
+def test_of_a_telegram_with_a_bad_factor_the_others_are_read(tmp_path: Path) -> None:
+    telegram = frame(DATA + ";a34002-Rtd=50;a01002-Rtd=x")
+    code, events, told = run(tmp_path, telegram)
+    assert (code, [event["metric"] for event in events]) == (1, ["pm25", "air_temperature"])
+    assert "hj212_unknown: `MN` is in no register for pm10" in told
+    assert "bad_value: `a01002-Rtd`" in told
+
+
+def test_what_the_register_says_goes_into_the_events(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(
+        "device,topic,kind,place,site,site_type,medium\n"
+        f"{MN},sensor,cod,440103001007009,out-1,outfall,effluent\n",
+        "utf-8",
+    )
+    (tmp_path / "t").write_bytes(frame("DataTime=20260302093000;w01018-Rtd=35.2"))
+    options = [str(tmp_path / "t"), "--register", str(tmp_path / "r.csv")]
+    done = CliRunner().invoke(app, ["adapt", "hj212", *options])
+    event = json.loads(done.stdout)
+    told = (event["site"], event["site_type"], event["medium"])
+    assert told == ("out-1", "outfall", "effluent")
+
+
+def test_an_area_without_a_division_is_told(tmp_path: Path) -> None:
+    code, events, told = adapt(tmp_path, CAP.replace("<value>440114</value>", "<value>abc</value>"))
+    assert (code, [event["place"] for event in events]) == (1, ["440111"])
+    assert "bad_place: `info/area[2]` has no geocode" in told
