@@ -39,12 +39,11 @@ def hj212(files: Files, register: RegisterFile = None) -> None:
       city.sensor.v1`
     """
     from schemas.adapters.hj212 import parse, readings
-    from schemas.register import parse_register
+    from schemas.registers import read_register
 
     if register is None:
         raise Fault(BAD, "telegrams do not say where a monitor stands: name a --register")
-    known = parse_register(_read(register).decode("utf-8-sig"), str(register))
-
+    known = read_register(register)
     _print(files, _lines, lambda frame: readings(parse(frame), known.find))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
 from agents.commands.exits import BAD, complain, guarded
 from agents.commands.options import Config, Json
+
+if TYPE_CHECKING:
+    from schemas.signs import Sign
 
 
 @guarded
@@ -61,17 +64,17 @@ def catalogue(
         _list(list(by_id.values()))
 
 
-def _list(signs: list) -> None:  # type: ignore[type-arg]
-    from rich.console import Console
-    from rich.table import Table
-
+def _list(signs: list[Sign]) -> None:
+    from agents.commands.layout import column, fitting, show, table
     from schemas.reference import thresholds_of, window_of
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for head in ("体征 sign", "名称 name", "单位 unit", "窗口 window", "级别 levels"):
-        table.add_column(head, overflow="fold")
-    for sign in signs:
-        names = f"{sign.name.zh} {sign.name.en}"
-        table.add_row(sign.id, names, sign.unit, window_of(sign), thresholds_of(sign))
-    Console().print(table)
+    columns = [
+        column("体征 sign", (sign.id for sign in signs)),
+        column("名称", (sign.name.zh for sign in signs), 2),
+        column("name", (sign.name.en for sign in signs), 4),
+        column("单位 unit", (sign.unit for sign in signs), 1),
+        column("窗口 window", map(window_of, signs), 3),
+        column("级别 levels", map(thresholds_of, signs), 5),
+    ]
+    show(lambda width: table(fitting(columns, width)))
     print(f"{len(signs)} 个体征 signs; `cityvitals catalogue SIGN` tells all of one")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas.configuration import Configuration
 from schemas.devices import Device, Register
@@ -151,7 +151,6 @@ def _against(sign: WindowSign, value: float, limit: float) -> float:
     return scaled + limit if sign.limit.how == "excess" else limit * (1 + scaled)
 
 
-_HIT = {"ev_connector_state": {"fault": 255, "offline": 0, "utilisation": 3}}
 _STATES: dict[str, tuple[float, float]] = {
     "energy.ev_fault_rate": (255, 1),
     "energy.ev_offline_rate": (0, 1),
@@ -296,16 +295,6 @@ def closed(system: str) -> Any:
 
 
 # --- signs of signs ------------------------------------------------------------------------------
-
-
-class Like(NamedTuple):
-    """What of a sign a driver reads, for an input of another sign."""
-
-    id: str
-    kind: str
-    match: Any
-    aggregate: Any
-    window: Any
 
 
 def wind(sign: Sign, found: Phases) -> Iterator[Event]:
