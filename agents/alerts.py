@@ -11,11 +11,11 @@ import numpy as np
 
 from agents.detectors.protocol import ALARM
 from agents.entries import Entry, KeyName
-from agents.episodes import Episode, Rule, advance, episode_id
+from agents.episodes import Episode, Rule, advance, episode_id, state_of
 from agents.levels import COLOURS
 from agents.outputs import alert_transition
 from agents.said import Said
-from schemas.alert import Alert, Contributor, Kind, State, Transition, Why
+from schemas.alert import Alert, Contributor, Kind, Transition, Why
 from schemas.configuration import Configuration
 from schemas.judging import ModelRule
 from schemas.signs import AlertRule, Levels, Sign, Thresholds
@@ -30,8 +30,6 @@ _FAR = 0.6
 """Score of a value that is half as far out again as an anomaly must be; a proposal."""
 _CALM = 0.1
 """How far below an anomaly a score must be to count as ordinary again; a proposal."""
-
-_STATES: dict[str, State] = {"clearing": "clearing", "cleared": "cleared"}
 
 
 class _Told(NamedTuple):
@@ -73,6 +71,8 @@ class Alerts:
         lateness = (topic.allowed_lateness_s for topic in configuration.topics)
         self._lateness_ms = max(map(to_ms, lateness), default=0)
         self._changed = False
+        self._by: str | None = None
+        """What suppresses the alerts of the key that is judged."""
 
     def concerned(self, sign: str, said: Said) -> list[int]:
         """The rows of a window that may begin or change an episode of the sign, in their order."""
@@ -85,10 +85,19 @@ class Alerts:
             rows.update(row for row, name in enumerate(said.names) if name in followed)
         return sorted(row for row in rows if told[row])
 
-    def judge(self, sign: str, entry: Entry, start: int, end: int) -> list[Output]:
-        """Take the key's episodes on to a window of events that were on time."""
+    def judge(
+        self, sign: str, entry: Entry, start: int, end: int, *, suppressed_by: str | None = None
+    ) -> list[Output]:
+        """Take the key's episodes on to a window of events that were on time.
+
+        Parameters
+        ----------
+        suppressed_by
+            The alert of an incident that stands at the key then.
+        """
         if entry.value is None:
             return []
+        self._by = suppressed_by
         found = self._rule(sign, entry)
         outputs: list[Output] = []
         if found is not None:
@@ -137,9 +146,13 @@ class Alerts:
             episode = self._episodes[name] = Episode()
             self._followed.setdefault(spec.id, Counter())[entry.name] += 1
         self._changed = True
-        transition = advance(episode, rule, window[1], value)
+        transition: Transition | None = advance(episode, rule, window[1], value)
         if episode.phase == "normal" and transition is None:
             self._drop(spec.id, name)
+        stands = episode.phase in ("raised", "clearing")
+        if stands and transition is None and episode.suppressed_by != self._by:
+            transition = "unsuppressed" if self._by is None else "suppressed"
+        episode.suppressed_by = self._by
         if transition is None:
             return []
         outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
@@ -159,7 +172,14 @@ class Alerts:
             del followed[name[1]]
 
     def judge_final(
-        self, sign: str, before: Entry | None, entry: Entry, start: int, end: int
+        self,
+        sign: str,
+        before: Entry | None,
+        entry: Entry,
+        start: int,
+        end: int,
+        *,
+        suppressed_by: str | None = None,
     ) -> list[Output]:
         """Judge a corrected window once: it may raise an alert marked late, never withdraw one.
 
@@ -177,7 +197,7 @@ class Alerts:
         if met_before or self._is_told(sign, entry.name, rule, end, level):
             return []
         self._note(sign, entry.name, rule, _Told(end, end, level))
-        episode = Episode("normal", end, end, level, level)
+        episode = Episode("normal", end, end, level, level, suppressed_by=suppressed_by)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
@@ -231,7 +251,8 @@ class Alerts:
     ) -> list[Output]:
         assert entry.value is not None
         _, end = window
-        self.count += transition == "raised"
+        # What an incident speaks for already is no alarm more for the person who reads them.
+        self.count += transition == "raised" and episode.suppressed_by is None
         surprise = rule_name.endswith(ANOMALY)
         why = _surprise(sign, entry) if surprise else _limit(rule, episode)
         kind: Kind = "anomaly" if surprise else "threshold"
@@ -242,7 +263,7 @@ class Alerts:
             key_level=entry.level,
             key=entry.key,
             place=entry.place,
-            state=_STATES.get(transition, "raised"),
+            state=state_of(episode, transition),
             transition=transition,
             level=episode.level,
             max_level=episode.max_level,
@@ -253,6 +274,7 @@ class Alerts:
             late=rule_name.endswith(LATE),
             value=entry.value,
             unit=sign.unit,
+            suppressed_by=episode.suppressed_by,
             labels={
                 "alertname": sign.id,
                 "kind": kind,

@@ -14,10 +14,12 @@ import numpy as np
 from agents.alerts import Alerts
 from agents.derived import DerivedState
 from agents.folded import FoldedState
+from agents.held import HeldAlerts
 from agents.history import History
+from agents.incidents import IncidentState
 from agents.judges import judges_of
 from agents.outputs import device_results, vital_results
-from agents.plan import FoldedSign, Plan
+from agents.plan import FoldedSign, Plan, incidents_in_order
 from agents.repeats import RepeatState
 from agents.said import Said
 from agents.shards import CITY
@@ -47,6 +49,17 @@ class _Assessed(NamedTuple):
     lateness_ms: int
     lanes: tuple[Lane, ...]
     state: FoldedState | DerivedState
+
+
+class _Follower(NamedTuple):
+    """What waits for signs, and for more lanes than they do: an incident, or alerts it suppresses.
+
+    ``lateness_ms`` is how long after their ends windows are corrected.
+    """
+
+    lateness_ms: int
+    lanes: tuple[Lane, ...]
+    state: IncidentState | HeldAlerts
 
 
 def _folded_state(plan: FoldedSign) -> FoldedState:
@@ -107,17 +120,59 @@ class Assess:
             ]
             for name in self._histories
         }
+        self.incidents: dict[str, IncidentState] = {}
+        self._held: dict[str, HeldAlerts] = {}
+        self._waiting: list[_Assessed | _Follower] = [*self._signs, *self._followers(kinds)]
         self._by_lanes: dict[tuple[Lane, ...], list[int]] = {}
-        for rank, assessed in enumerate(self._signs):
-            self._by_lanes.setdefault(assessed.lanes, []).append(rank)
+        for rank, one in enumerate(self._waiting):
+            self._by_lanes.setdefault(one.lanes, []).append(rank)
         self._pruned: list[int] = []
-        self._marks = [BEFORE_ALL] * len(self._signs)
-        self._limits = [AFTER_ALL] * len(self._signs)
+        self._marks = [BEFORE_ALL] * len(self._waiting)
+        self._limits = [AFTER_ALL] * len(self._waiting)
+        self._read_by = self._readings()
+
+    def _followers(self, kinds: dict[str, set[str]]) -> Iterator[_Follower]:
+        """Incidents in the order in which they read each other, then the alerts they suppress.
+
+        Both are the city's: what they read lies on both sides of any border between shards.
+        """
+        if self.shard != CITY or self.lane is not None:
+            return
+        plan = self.plan
+        suppressed: dict[str, list[IncidentState]] = {}
+        for incident in incidents_in_order(plan.configuration):
+            kinds[incident.id] = set().union(*(kinds[name] for name in incident.inputs))
+            state = self.incidents[incident.id] = IncidentState(incident, plan.config)
+            for one in incident.suppresses:
+                suppressed.setdefault(one.sign, []).append(state)
+            yield _Follower(0, plan.lanes_of(kinds[incident.id]), state)
+        for assessed in self._signs:
+            sign = assessed.sign
+            states = suppressed.get(sign.id)
+            if states:
+                streams = kinds[sign.id].union(*(kinds[state.spec.id] for state in states))
+                held = HeldAlerts(sign, assessed.windows, self.alerts, states)
+                self._held[sign.id] = held
+                yield _Follower(assessed.lateness_ms, plan.lanes_of(streams), held)
+
+    def _readings(self) -> list[list[int]]:
+        """By rank, the ranks of what may fall due when that has said something."""
         ranks = {assessed.sign.id: rank for rank, assessed in enumerate(self._signs)}
-        self._read_by: list[list[int]] = [[] for _ in ranks]
-        for sign, _ in plan.derived:
+        read_by: list[list[int]] = [[] for _ in self._waiting]
+        for sign, _ in self.plan.derived:
             for name in sign.inputs:
-                self._read_by[ranks[name]].append(ranks[sign.id])
+                read_by[ranks[name]].append(ranks[sign.id])
+        for rank, one in enumerate(self._waiting):
+            if isinstance(one.state, IncidentState):
+                ranks[one.state.spec.id] = rank
+                for name in one.state.spec.inputs:
+                    read_by[ranks[name]].append(rank)
+            elif isinstance(one.state, HeldAlerts):
+                read_by[ranks[one.state.sign.id]].append(rank)
+        self._incident_readers: dict[str, list[IncidentState]] = {
+            name: [s for s in self.incidents.values() if name in s.spec.inputs] for name in ranks
+        }
+        return read_by
 
     def step(self, cuts: list[Cut]) -> list[Output]:
         """Merge cuts, then close every window whose lanes have all passed it.
@@ -176,7 +231,7 @@ class Assess:
 
     def _close_due(self) -> list[Output]:
         outputs: list[Output] = []
-        waiting = [(AFTER_ALL, rank, False) for rank in range(len(self._signs))]
+        waiting = [(AFTER_ALL, rank, False) for rank in range(len(self._waiting))]
         marks, limits = self._marks, self._limits
         for lanes, ranks in self._by_lanes.items():
             time = self.watermark(lanes), self._limit(lanes)
@@ -189,15 +244,17 @@ class Assess:
             due, rank, final = min(waiting)
             if due == AFTER_ALL:
                 break
-            assessed = self._signs[rank]
-            if final:
-                outputs += self._close_final(assessed, due - assessed.lateness_ms, limits[rank])
+            one = self._waiting[rank]
+            if isinstance(one, _Follower):
+                outputs += self._follow(one, due, final=final)
+            elif final:
+                outputs += self._close_final(one, due - one.lateness_ms, limits[rank])
             else:
-                outputs += self._close(assessed, due, limits[rank])
+                outputs += self._close(one, due, limits[rank])
             # What one sign says gives work to itself and to those that read it alone.
             for at in (rank, *self._read_by[rank]):
                 waiting[at] = self._due(at, marks[at], limits[at])
-        for assessed, mark, limit in zip(self._signs, marks, limits, strict=True):
+        for assessed, mark, limit in zip(self._signs, marks, limits, strict=False):
             if limit != AFTER_ALL and isinstance(assessed.state, FoldedState):
                 assessed.state.skip(mark)
         self._prune(marks)
@@ -205,7 +262,7 @@ class Assess:
 
     def _due(self, rank: int, mark: int, limit: int) -> tuple[int, int, bool]:
         """When a sign is due next, its rank, and whether for a correction; else `AFTER_ALL`."""
-        state, lateness_ms = self._signs[rank].state, self._signs[rank].lateness_ms
+        state, lateness_ms = self._waiting[rank].state, self._waiting[rank].lateness_ms
         end, final = state.next_end(limit), state.next_final() + lateness_ms
         first = min((end, rank, False), (final, rank, True))
         return first if first[0] <= mark else (AFTER_ALL, rank, False)
@@ -222,10 +279,24 @@ class Assess:
         told = self._told(sign, said)
         self._take_models(sign.id, said, told, end)
         self._remember(assessed, end, said, final=False)
+        if sign.id in self._held:
+            self._held[sign.id].expect(end, self._of_keys(sign, said))
         said = said.where(told)
         outputs = self._results(sign, said, start, end, rev=0, newest=end <= limit)
-        for row in self.alerts.concerned(sign.id, said):
-            outputs += self.alerts.judge(sign.id, said.entry(row), start, end)
+        if sign.id not in self.plan.suppressed:
+            for row in self.alerts.concerned(sign.id, said):
+                outputs += self.alerts.judge(sign.id, said.entry(row), start, end)
+        return outputs
+
+    def _follow(self, one: _Follower, due: int, *, final: bool) -> list[Output]:
+        """Judge an incident at a moment, or the alerts of a window that waited for it."""
+        if isinstance(one.state, HeldAlerts):
+            if final:
+                return one.state.close_final(due - one.lateness_ms)
+            return one.state.close(due)
+        outputs, said = one.state.close(due)
+        for reader in self._incident_readers[one.state.spec.id]:
+            reader.expect(one.state.spec.id, due, said)
         return outputs
 
     def _take_models(self, sign: str, said: Said, told: Flags, end: int) -> None:
@@ -234,7 +305,7 @@ class Assess:
         if judge is None:
             return
         # A sign above may read what the model says of keys that another shard tells.
-        if self._readers.get(sign):
+        if self._readers.get(sign) or self._incident_readers.get(sign) or sign in self._held:
             told = np.ones(len(said), np.bool_)
         elif self.plan.shards.count > 1:
             told = self._owned(said)
@@ -259,17 +330,34 @@ class Assess:
         newest = end <= limit and later > min(assessed.state.last_end, limit)
         rows = np.flatnonzero(self._told(sign, after))
         outputs = self._results(sign, after.take(rows), start, end, rev=1, newest=newest)
-        for row in rows[after.levels[rows] > 0].tolist():
-            before = correction.before.entry(row) if correction.told[row] else None
-            outputs += self.alerts.judge_final(sign.id, before, after.entry(row), start, end)
+        held = self._held.get(sign.id)
+        if held is not None:
+            rows = np.flatnonzero(self._has_key(sign, after))
+        pairs = [
+            (correction.before.entry(row) if correction.told[row] else None, after.entry(row))
+            for row in rows[after.levels[rows] > 0].tolist()
+        ]
+        if held is not None and pairs:
+            held.expect_final(end, pairs)
+        if sign.id not in self.plan.suppressed:
+            for before, entry in pairs:
+                outputs += self.alerts.judge_final(sign.id, before, entry, start, end)
         return outputs
 
     def _told(self, sign: Sign, said: Said) -> Flags:
         """Which rows this shard tells: of the sign's key levels, at its own places."""
         if self.lane is not None:
             return np.ones(len(said), np.bool_)
-        flags = np.array([level in sign.keys for level, _ in said.names], np.bool_)
+        flags = self._has_key(sign, said)
         return flags if self.plan.shards.count == 1 else flags & self._owned(said)
+
+    def _has_key(self, sign: Sign, said: Said) -> Flags:
+        """Which rows are of the sign's key levels, but for those that are hidden."""
+        levels = set(sign.keys).difference(sign.hidden)
+        return np.array([level in levels for level, _ in said.names], np.bool_)
+
+    def _of_keys(self, sign: Sign, said: Said) -> Said:
+        return said.where(self._has_key(sign, said))
 
     def _owned(self, said: Said) -> Flags:
         owner = self.plan.shards.of
@@ -288,6 +376,9 @@ class Assess:
         )
 
     def _remember(self, assessed: _Assessed, end: int, said: Said, *, final: bool) -> None:
+        if not final and len(said):
+            for incident in self._incident_readers.get(assessed.sign.id, ()):
+                incident.expect(assessed.sign.id, end, said)
         history = self._histories.get(assessed.sign.id)
         if history is None or not len(said):
             return
@@ -306,7 +397,13 @@ class Assess:
             return
         self._pruned = minutes
         keep = dict.fromkeys(self._histories, AFTER_ALL)
-        for assessed, mark in zip(self._signs, marks, strict=True):
+        asked = AFTER_ALL
+        for one, mark in zip(self._waiting, marks, strict=True):
+            if isinstance(one.state, HeldAlerts):
+                asked = min(asked, mark - one.lateness_ms)
+        for incident in self.incidents.values():
+            incident.prune(asked)
+        for assessed, mark in zip(self._signs, marks, strict=False):
             state = assessed.state
             if assessed.sign.id in keep:
                 keep[assessed.sign.id] = min(keep[assessed.sign.id], mark - assessed.lateness_ms)
@@ -318,6 +415,16 @@ class Assess:
                 keep[name] = min(keep[name], mark - reach)
         for name, before in keep.items():
             self._histories[name].prune(before)
+
+    @property
+    def alerts_raised(self) -> int:
+        """Alerts and incidents that were raised, but for those that an incident suppressed."""
+        return self.alerts.count + sum(one.count for one in self.incidents.values())
+
+    @property
+    def alerts_standing(self) -> int:
+        """Alerts and incidents that stand."""
+        return self.alerts.raised() + sum(one.raised() for one in self.incidents.values())
 
     def open_windows(self) -> int:
         """Number of panes that windows still wait for or may be corrected in."""
@@ -341,6 +448,10 @@ class Assess:
         for name, judge in self.judges.items():
             parts.update(under(f"judge/{name}", judge.judge.freeze(whole=whole)))
         parts.update(under("alerts", self.alerts.freeze(whole=whole)))
+        for name, incident in self.incidents.items():
+            parts.update(under(f"incident/{name}", incident.freeze()))
+        for name, held in self._held.items():
+            parts.update(under(f"held/{name}", held.freeze()))
         return parts
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -376,6 +487,11 @@ class Assess:
         for name, judge in self.judges.items():
             judge.judge.load(judges.get(name, {}))
         self.alerts.load(groups.get("alerts", {}))
+        incidents, waiting = grouped(groups.get("incident", {})), grouped(groups.get("held", {}))
+        for name, incident in self.incidents.items():
+            incident.load(incidents[name])
+        for name, held in self._held.items():
+            held.load(waiting.get(name, {}))
 
     def _derived(self) -> Iterator[tuple[str, DerivedState]]:
         for assessed in self._signs:

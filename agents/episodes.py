@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from agents.levels import Scale
-from schemas.alert import Transition
+from schemas.alert import State, Transition
 from schemas.signs import AlertRule, Levels
 from streams.timeline import to_ms
 
@@ -28,7 +28,8 @@ def episode_id(rule: str, key_level: str, key: str, first_end: int) -> str:
 class Episode:
     """One key under one rule; times are ends of windows in int64 ms UTC.
 
-    ``number`` counts the transitions sent, so that each has an id of its own.
+    ``number`` counts the transitions sent, so that each has an id of its own; ``suppressed_by`` is
+    the alert of an incident that stands in the same place.
     """
 
     phase: str = "normal"
@@ -40,6 +41,7 @@ class Episode:
     lower_level: int = 0
     quiet_since: int | None = None
     number: int = 0
+    suppressed_by: str | None = None
 
     def dump(self) -> tuple[Any, ...]:
         """The fields in their order, as plain data."""
@@ -68,6 +70,13 @@ class Rule:
             to_ms(alert.on_delay_s),
             to_ms(alert.off_delay_s),
         )
+
+
+def state_of(episode: Episode, transition: Transition) -> State:
+    """Where an episode stands after a transition."""
+    if transition == "cleared":
+        return "cleared"
+    return "clearing" if episode.phase == "clearing" else "raised"
 
 
 def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Transition | None:

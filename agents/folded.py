@@ -51,6 +51,8 @@ class FoldedState:
         self.lateness_ms = plan.lateness_ms if corrected else 0
         self.over = plan.sign.rollup not in ("merge", "none")
         self.zero = plan.sign.empty == "zero"
+        hidden = set(plan.sign.keys) <= set(plan.sign.hidden)
+        self.at_once = hidden and plan.sign.aggregate.function in ("count", "distinct", "hits")
         self._levels = tuple(plan.sign.keys)
         self._roll_up = RollUp(plan.sign.rollup, self._levels)
         self._scale = scale_of(plan.sign.levels)
@@ -252,8 +254,11 @@ class FoldedState:
     def _firsts(self, first: Ints) -> Ints:
         """The panes from which windows of keys are not warming up any more.
 
-        Where no event means zero, a key without one was observed as long as any other.
+        Where no event means zero, a key without one was observed as long as any other.  A hidden
+        count is at least what was seen of it.
         """
+        if self.at_once:
+            return np.full(len(first), BEFORE_ALL)
         return np.full(len(first), self.observed_from) if self.zero else first.copy()
 
     def _over(self, panes: dict[int, Cells], starts: list[int], start: int, end: int) -> Cells:

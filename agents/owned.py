@@ -108,11 +108,11 @@ class Owned:
 
     @property
     def alerts(self) -> int:
-        return sum(assess.alerts.count for assess in self._assessing())
+        return sum(assess.alerts_raised for assess in self._assessing())
 
     @property
     def alerts_standing(self) -> int:
-        return sum(assess.alerts.raised() for assess in self._assessing())
+        return sum(assess.alerts_standing for assess in self._assessing())
 
     @property
     def judges(self) -> list[Judge]:

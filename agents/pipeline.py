@@ -132,12 +132,12 @@ class Pipeline:
     @property
     def alerts(self) -> int:
         """How many transitions of alerts were said."""
-        return sum(assess.alerts.count for assess in self._assessing)
+        return sum(assess.alerts_raised for assess in self._assessing)
 
     @property
     def alerts_standing(self) -> int:
         """How many alerts are raised or clearing."""
-        return sum(assess.alerts.raised() for assess in self._assessing)
+        return sum(assess.alerts_standing for assess in self._assessing)
 
     @property
     def judges(self) -> list[Judge]:

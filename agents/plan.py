@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from operator import attrgetter
 from typing import Any
 
@@ -14,6 +15,7 @@ from agents.measures import Measure, Values, reading_of
 from agents.readers import DEVICE, READERS, Reader
 from agents.shards import Shards
 from schemas.configuration import Configuration, Topic
+from schemas.incidents import Incident
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
 from schemas.words import TOPIC_OF, split_level
@@ -134,6 +136,8 @@ class Plan:
     workdays: WorkDays
     known: KnownDevices
     hierarchies: Mapping[str, Hierarchy]
+    suppressed: frozenset[str] = frozenset()
+    """Signs whose alerts wait for incidents."""
     secret: bytes | None = None
     """Under which callers become hashes; None where they are not to be told apart."""
 
@@ -142,7 +146,11 @@ class Plan:
         finished = self.finished[lane.topic]
         partitions = self.topics[lane.topic].topic.all_partitions
         configuration = self.configuration.model_copy(
-            update={"signs": [folded.sign for folded in finished], "shards": []}
+            update={
+                "signs": [folded.sign for folded in finished],
+                "incidents": [],
+                "shards": [],
+            }
         )
         return replace(
             self,
@@ -188,6 +196,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     folded: dict[str, FoldedSign] = {}
     finished: dict[str, tuple[FoldedSign, ...]] = {}
     read = {name for s in configuration.signs if isinstance(s, DerivedSign) for name in s.inputs}
+    read |= configuration.awaited
     for topic in configuration.topics:
         lateness_ms = to_ms(topic.allowed_lateness_s)
         streams = {
@@ -227,6 +236,9 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
         known=KnownDevices(configuration.register),
         hierarchies=hierarchies_of(configuration),
+        suppressed=frozenset(
+            one.sign for incident in configuration.incidents for one in incident.suppresses
+        ),
         secret=secret,
     )
 
@@ -298,3 +310,10 @@ def in_order(
         names -= {sign.id for sign, _ in ready}
         left = [d for d in left if d[0].id in names]
     return done
+
+
+def incidents_in_order(configuration: Configuration) -> list[Incident]:
+    """Incidents so that each stands after those it reads; there is no cycle."""
+    incidents = {incident.id: incident for incident in configuration.incidents}
+    reads = {name: [i for i in one.inputs if i in incidents] for name, one in incidents.items()}
+    return [incidents[name] for name in TopologicalSorter(reads).static_order()]

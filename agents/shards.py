@@ -37,7 +37,8 @@ class Shards:
             for prefix in shard.places
         }
         self._lengths = sorted({len(prefix) for prefix in self._owner})
-        self._reach = _reach(configuration.signs, {h.name for h in configuration.hierarchies})
+        hierarchies = {h.name for h in configuration.hierarchies}
+        self._reach = _reach(configuration.signs, hierarchies, configuration.awaited)
 
     @property
     def places(self) -> list[list[str]]:
@@ -69,15 +70,19 @@ class Shards:
         return CITY, 0
 
 
-def _reach(signs: Iterable[Sign], hierarchies: Collection[str]) -> dict[str, int]:
+def _reach(
+    signs: Iterable[Sign], hierarchies: Collection[str], awaited: Collection[str]
+) -> dict[str, int]:
     """Digits of the coarsest place that a sign, or one that reads it, has a key at.
 
-    Parents in hierarchies are the city's, whatever they hold.
+    Parents in hierarchies are the city's, whatever they hold; so are incidents, with the signs that
+    they read or suppress.
     """
     digits = {**_DIGITS, **dict.fromkeys(hierarchies, _DIGITS["city"])}
     reach = {
         s.id: min((digits.get(split_level(k)[1], 15) for k in s.keys), default=15) for s in signs
     }
+    reach.update(dict.fromkeys(awaited, _DIGITS["city"]))
     derived = [s for s in signs if isinstance(s, DerivedSign)]
     for _ in derived:  # as long a chain as there can be
         for sign in derived:

@@ -11,10 +11,19 @@ from schemas.event import Place
 from schemas.vital import Key, KeyLevel, Level
 
 State: TypeAlias = Literal["raised", "clearing", "cleared"]
-Kind: TypeAlias = Literal["threshold", "anomaly", "loss"]
+Kind: TypeAlias = Literal["threshold", "anomaly", "incident", "loss"]
 Transition: TypeAlias = Literal[
-    "raised", "escalated", "deescalated", "clearing", "reraised", "cleared"
+    "raised",
+    "escalated",
+    "deescalated",
+    "clearing",
+    "reraised",
+    "cleared",
+    "suppressed",
+    "unsuppressed",
 ]
+Certainty: TypeAlias = Literal["observed", "likely", "possible"]
+"""As CAP 1.2 has it."""
 Standing: TypeAlias = Literal[
     "verified-primary", "verified-secondary", "unverified", "seed", "proposal", "none"
 ]
@@ -26,6 +35,29 @@ class Contributor(msgspec.Struct, kw_only=True, gc=False, frozen=True):
 
     key: Key
     value: float
+
+
+class Evidence(msgspec.Struct, kw_only=True, gc=False, frozen=True, omit_defaults=True):
+    """A condition of an incident, and one of the facts behind it.
+
+    Parameters
+    ----------
+    condition
+        Its id.
+    holds
+        Whether it counts.
+    sign, key_level, key, value, t
+        What was said, where, and the end of the last window in which it was, int64 ms UTC; absent
+        where nothing was.
+    """
+
+    condition: Annotated[str, Meta(min_length=1, max_length=32)]
+    holds: bool
+    sign: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    key_level: KeyLevel | None = None
+    key: Key | None = None
+    value: float | None = None
+    t: int | None = None
 
 
 class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
@@ -52,6 +84,9 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Version of the configuration that judged it.
     contributors
         Largest first.
+    evidence
+        Of an incident: its conditions, and what each rests on. Its ``value`` is how many count, its
+        ``coverage`` the share of those whose signs say anything at all.
     """
 
     t_start: int
@@ -69,6 +104,7 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     coverage: Annotated[float, Meta(ge=0, le=1)]
     config: str
     contributors: Annotated[list[Contributor], Meta(max_length=20)]
+    evidence: list[Evidence] = []
 
 
 class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
@@ -81,7 +117,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     rule
         The sign or incident that raised it.
     kind
-        Whether a threshold was met, a model was surprised, or records were lost.
+        Whether a threshold was met, a model was surprised, the conditions of an incident held
+        together, or records were lost.
     key_level, key, place
         What it is about.
     state, transition
@@ -97,6 +134,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         At this transition.
     acked, shelved_until, suppressed_by
         What people and other alerts decided beside the state; a time in int64 ms UTC, an alert id.
+    certainty, suppresses
+        Of an incident: how sure it is, and the signs whose alerts in its place it suppresses.
     labels, annotations
         Shaped as Alertmanager takes them: what identifies, what describes.
     why
@@ -123,6 +162,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     acked: bool = False
     shelved_until: int | None = None
     suppressed_by: str | None = None
+    certainty: Certainty | None = None
+    suppresses: list[str] = []
     labels: dict[str, str]
     annotations: dict[str, str]
     why: Why

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_v
 from schemas.citizens import Calendar, Hotline, Orders
 from schemas.devices import Register
 from schemas.hierarchies import Hierarchy
+from schemas.incidents import Incident
 from schemas.kafka import Kafka
 from schemas.model import Length, Model, Seconds
 from schemas.record_shapes import RecordShape
@@ -114,6 +115,8 @@ class Configuration(Model):
     city: City
     topics: Annotated[list[Topic], Field(min_length=1)]
     signs: Annotated[list[Sign], Field(min_length=1)]
+    incidents: Annotated[list[Incident], Field(default_factory=list)]
+    """Several signs at related keys that together mean one thing."""
     forget_s: Length = 86_400.0
     """A key that is silent for so long is forgotten."""
     hotline: Hotline = Hotline.model_validate({})
@@ -145,6 +148,7 @@ class Configuration(Model):
             orders=self.orders,
             calendar=self.calendar,
             hierarchies=self.hierarchies,
+            incidents=dict(enumerate(self.incidents)),
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -184,8 +188,12 @@ class Configuration(Model):
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
         # A part that came later, where it is not used, leaves what a fingerprint was before it.
-        if not content["hierarchies"]:
-            del content["hierarchies"]
+        for part in ("hierarchies", "incidents"):
+            if not content[part]:
+                del content[part]
+        for sign in content["signs"]:
+            if not sign["hidden"]:
+                del sign["hidden"]
         for topic in content["topics"]:
             if topic["record"] is None:
                 del topic["record"]
@@ -205,6 +213,16 @@ class Configuration(Model):
         if self._register.devices:
             return f"with its register of {len(self._register.devices):,} devices"
         return "without a register: where a run has one, its alerts carry another label"
+
+    @cached_property
+    def awaited(self) -> frozenset[str]:
+        """Ids of the signs that incidents read or suppress."""
+        return frozenset(
+            name
+            for incident in self.incidents
+            for name in (*incident.inputs, *(one.sign for one in incident.suppresses))
+            if name in self.sign
+        )
 
     @cached_property
     def sign(self) -> Mapping[str, Sign]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import gcd
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from schemas.citizens import Calendar, Hotline, Orders
@@ -14,6 +15,8 @@ from schemas.fields import fields_of
 from schemas.findings import Finding
 from schemas.formulas import check_cycles, check_formula
 from schemas.hierarchies import Hierarchy, check_hierarchies
+from schemas.incident_checks import check_incidents
+from schemas.incidents import Incident
 from schemas.judging import Gaussian
 from schemas.places import LEVELS, level_of, normalise
 from schemas.record_shapes import check_shape
@@ -40,6 +43,7 @@ def find_problems(
     orders: Orders | None = None,
     calendar: Calendar | None = None,
     hierarchies: Sequence[Hierarchy] | None = None,
+    incidents: Mapping[int, Incident] = MappingProxyType({}),
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -53,6 +57,8 @@ def find_problems(
         What is said of the hotline, of orders and of working days, where that is readable.
     hierarchies
         Where they can be told.
+    incidents
+        By their place in the configuration.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -87,7 +93,9 @@ def find_problems(
         else:
             found += check_reading(sign, kinds)
         problems += [(("signs", index, *path), message) for path, message in found]
-    return problems + list(check_cycles(signs))
+    problems += check_cycles(signs)
+    problems += _hidden(signs, incidents)
+    return problems + list(check_incidents(incidents, by_id, unread, named))
 
 
 def _city(city: City) -> Iterator[Finding]:
@@ -237,6 +245,20 @@ def _levels_known(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> It
         elif key in hierarchies and not isinstance(sign, DerivedSign):
             message = f"'{key}' is a hierarchy: a derived sign has such keys, by formula children"
             yield ("keys", i), message
+
+
+def _hidden(signs: Mapping[int, Sign], incidents: Mapping[int, Incident]) -> Iterator[Finding]:
+    """Keys that are hidden, and those that nobody reads."""
+    read = {n for s in signs.values() if isinstance(s, DerivedSign) for n in s.inputs}
+    read |= {name for incident in incidents.values() for name in incident.inputs}
+    for index, sign in signs.items():
+        at = ("signs", index, "hidden")
+        for path, message in _chosen("hidden", sign.hidden, sign):
+            yield ("signs", index, *(step for step in path if step != "keys")), message
+        if sign.hidden and isinstance(sign, LiveSign):
+            yield at, "a live sign is read by nobody: remove hidden"
+        elif sign.hidden and sign.id not in read:
+            yield at, "no sign or incident reads it: remove hidden, or the sign"
 
 
 def _model(sign: Sign) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from schemas.documents import (
 )
 from schemas.explaining import document_path, explain
 from schemas.hierarchies import Hierarchy, column_of
+from schemas.incidents import Incident
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -36,13 +37,14 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "signs", "hierarchies")
+_JOINED = ("topics", "signs", "incidents", "hierarchies")
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
 _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
 _HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
+_INCIDENT: TypeAdapter[Any] = TypeAdapter(Incident)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -252,6 +254,7 @@ def _inconsistencies(
 
     signs, topics = readable("signs", _SIGN), readable("topics", _TOPIC)
     shards, hierarchies = readable("shards", _SHARD), readable("hierarchies", _HIERARCHY)
+    incidents = readable("incidents", _INCIDENT)
     wrong = {at[0] for at in faulty}
     whole = {
         part: adapter.validate_python(tree[part])
@@ -268,6 +271,7 @@ def _inconsistencies(
         orders=whole.get("orders"),
         calendar=whole.get("calendar"),
         hierarchies=None if "hierarchies" in wrong else list(hierarchies.values()),
+        incidents=incidents,
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from schemas.configuration import Configuration
+from schemas.incidents import Fact, Incident
 from schemas.metrics import METRICS
 from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
 from schemas.words import Condition, Range
@@ -20,7 +21,7 @@ def reference(configuration: Configuration) -> dict[str, Any]:
     return {
         "version": configuration.version,
         "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
-        "incidents": [],
+        "incidents": [incident_object(incident) for incident in configuration.incidents],
         "metrics": [asdict(metric) for metric in METRICS.values()],
     }
 
@@ -28,6 +29,11 @@ def reference(configuration: Configuration) -> dict[str, Any]:
 def sign_object(sign: Sign) -> dict[str, Any]:
     """A sign as its configuration has it, without what it leaves out."""
     return sign.model_dump(mode="json", exclude_none=True)
+
+
+def incident_object(incident: Incident) -> dict[str, Any]:
+    """An incident as its configuration has it, without what it leaves out."""
+    return incident.model_dump(mode="json", exclude_none=True)
 
 
 def in_order(signs: Iterable[Sign]) -> list[Sign]:
@@ -114,6 +120,8 @@ def facts_of(sign: Sign) -> list[tuple[str, str]]:
         facts.append(("events", f"{sign.topic}: {conditions(sign.match) or 'all'}"))
         facts.append(("base", sign.base))
     facts += [("window", window_of(sign)), ("keys", ", ".join(sign.keys))]
+    if sign.hidden:
+        facts.append(("not sent", f"results of {', '.join(sign.hidden)}: others read them"))
     rollup = getattr(sign, "rollup", None)
     if rollup is not None:
         facts.append(("roll-up", rollup))
@@ -141,15 +149,85 @@ def facts_of(sign: Sign) -> list[tuple[str, str]]:
     return facts
 
 
+def need_of(incident: Incident) -> str:
+    """How many conditions make each level, and what sets it directly."""
+    of = len(incident.conditions)
+    told = [f"{level} {number} of {of}" for level, number in incident.need.given()]
+    for override in incident.override:
+        parts = [alternatives(override.any, override.at or incident.key)] if override.any else []
+        parts += [" and ".join(override.conditions)] if override.conditions else []
+        if override.standing is not None:
+            stood = override.standing
+            parts.append(f"{stood.level} stands for {span(stood.for_s)}")
+        told.append(f"{override.level} if {', and '.join(parts)}")
+    return "; ".join(told)
+
+
+def alternatives(facts: list[Fact] | None, at: str) -> str:
+    """Facts of which one is enough."""
+    return " or ".join(
+        fact_of(one, at) if one.all is None else " and ".join(fact_of(f, at) for f in one.all)
+        for one in facts or ()
+    )
+
+
+def fact_of(fact: Fact, at: str) -> str:
+    """What one sign or incident must say, and where it is read."""
+    level = fact.at or at
+    if fact.comparison is not None:
+        compare, limit = fact.comparison
+        asked = f"{_COMPARE[compare]} {limit:g}"
+    else:
+        asked = "is an anomaly" if fact.anomaly else f"at least {fact.level}"
+    told = f"{fact.source} {asked} [{level}{': ' + ', '.join(fact.of) if fact.of else ''}]"
+    return told if fact.keys == 1 else f"{told} at {fact.keys} keys"
+
+
+def incident_facts(incident: Incident) -> list[tuple[str, str]]:
+    """What there is to say of an incident, line by line; what it has not is left out."""
+    facts = [("key", incident.key)]
+    for condition in incident.conditions:
+        asked = alternatives(condition.any or condition.none, condition.at)
+        told = asked if condition.any else f"none of {asked}"
+        told += f", for {span(condition.for_s)}" if condition.for_s else ""
+        told += f", counts for {span(condition.within_s)}" if condition.within_s else ""
+        name = f"{condition.name.zh} {condition.name.en}"
+        facts.append((f"condition {condition.id}", f"{name}: {told}"))
+    facts.append(("levels", need_of(incident)))
+    facts.append(("within", f"{span(incident.within_s)}, judged every {span(incident.every_s)}"))
+    if incident.must:
+        facts.append(("must", ", ".join(incident.must)))
+    over = f"no level for {span(incident.clear_s)}"
+    if incident.until:
+        over += f"; at once when {', '.join(incident.until)} ends"
+    facts.append(("over", over))
+    facts.append(("cool-down", span(incident.cooldown_s) if incident.cooldown_s else "none"))
+    if incident.suppresses:
+        told = ", ".join(
+            one.sign + (f" of {', '.join(one.of)}" if one.of else "") for one in incident.suppresses
+        )
+        facts.append(("suppresses", told))
+    facts += [
+        ("category", f"{incident.category} (CAP 1.2)"),
+        ("source of levels", incident.source),
+        ("standing", incident.standing),
+    ]
+    facts += [("not told", f"{one.what}: {one.why}") for one in incident.untold]
+    return facts
+
+
 def markdown(configuration: Configuration, only: str | None = None) -> str:
-    """The reference page, or the part of it about one sign."""
-    signs = in_order(configuration.signs)
+    """The reference page, or the part of it about one sign or incident."""
+    signs, incidents = in_order(configuration.signs), configuration.incidents
     if only is not None:
-        return "\n".join(line for sign in signs if sign.id == only for line in _section(sign))
+        sections = [_section(sign) for sign in signs if sign.id == only]
+        sections += [_incident(incident) for incident in incidents if incident.id == only]
+        return "\n".join(line for section in sections for line in section)
     lines = [
         f"# Catalogue {configuration.version}",
         "",
-        f"{len(signs)} signs, {len(METRICS)} metrics. Made by `cityvitals catalogue --md`.",
+        f"{len(signs)} signs, {len(incidents)} incidents, {len(METRICS)} metrics. "
+        "Made by `cityvitals catalogue --md`.",
         "",
         "| sign | name | unit | window | levels | standing |",
         "|---|---|---|---|---|---|",
@@ -171,6 +249,10 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
             domain = sign.domain
             lines += ["", f"## {domain}"]
         lines += ["", *_section(sign)]
+    if incidents:
+        lines += ["", "## Incidents"]
+    for incident in incidents:
+        lines += ["", *_incident(incident)]
     lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
     lines.append("|---|---|---|---|---|---|")
     for metric in METRICS.values():
@@ -185,6 +267,11 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
 def _section(sign: Sign) -> list[str]:
     lines = [f"### {sign.id}", "", f"{sign.name.zh} · {sign.name.en}", ""]
     return lines + [f"- {name}: {_cell(text)}" for name, text in facts_of(sign)]
+
+
+def _incident(incident: Incident) -> list[str]:
+    lines = [f"### {incident.id}", "", f"{incident.name.zh} · {incident.name.en}", ""]
+    return lines + [f"- {name}: {_cell(text)}" for name, text in incident_facts(incident)]
 
 
 def _cell(text: str) -> str:

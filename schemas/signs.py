@@ -173,6 +173,10 @@ class SignFields(Model):
     """Where the data come from."""
     window: Window
     keys: Annotated[list[KeyLevel], Field(min_length=1)]
+    hidden: Annotated[list[KeyLevel], Field(default_factory=list)]
+    """Those of its keys whose results are not sent: other signs or incidents read them. Where all
+    are, counts are known from the first event on: who asks for two callers need not wait until a
+    whole window was seen."""
     levels: Levels | None = None
     alert: AlertRule | None = None
     model: ModelRule | None = None

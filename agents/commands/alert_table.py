@@ -94,7 +94,18 @@ def _changed(alert: dict[str, Any], zone: str) -> str:
 def _state(alert: dict[str, Any], language: int) -> str:
     """In Chinese or in English: in a narrow terminal the one has room without the other."""
     late = (" 迟", " late")[language] if alert["late"] else ""
-    return f"{STATES[alert['state']].split()[language]}{late}"
+    suppressed = (" 抑制", " suppressed")[language] if alert["suppressed_by"] else ""
+    return f"{STATES[alert['state']].split()[language]}{late}{suppressed}"
+
+
+def conditions(alert: dict[str, Any]) -> Iterator[str]:
+    """The conditions of an incident that hold, each with what was said first of all."""
+    seen = set()
+    for fact in alert["why"]["evidence"]:
+        if fact["holds"] and fact["condition"] not in seen:
+            seen.add(fact["condition"])
+            said = f" ({fact['sign']} {fact['value']:g})" if "value" in fact else ""
+            yield f"{fact['condition']}{said}"
 
 
 def _second_line(columns: list[Column], name: str, parts: list[str]) -> Text:
@@ -105,6 +116,9 @@ def _second_line(columns: list[Column], name: str, parts: list[str]) -> Text:
 
 def _reasons(alert: dict[str, Any]) -> Iterator[str]:
     why = alert["why"]
+    if alert["kind"] == "incident":
+        # The event of its own words: which conditions hold, and by what.
+        yield f"条件 conditions {', '.join(conditions(alert))}"
     if why["contributors"]:
         most = (f"{c['key']} {c['value']:g}" for c in why["contributors"][:_TOP])
         yield f"最多 top {', '.join(most)}"

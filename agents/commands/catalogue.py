@@ -11,6 +11,7 @@ from agents.commands.exits import BAD, complain, guarded
 from agents.commands.options import Config, Json
 
 if TYPE_CHECKING:
+    from schemas.incidents import Incident
     from schemas.signs import Sign
 
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 def catalogue(
     name: Annotated[
         str | None,
-        typer.Argument(help="Id of a sign, such as drain.depth; all if not given.", metavar="SIGN"),
+        typer.Argument(
+            help="Id of a sign or incident, such as drain.depth; all if not given.", metavar="ID"
+        ),
     ] = None,
     config: Config = None,
     as_json: Json = False,
@@ -26,7 +29,7 @@ def catalogue(
         bool, typer.Option("--md", help="A page of Markdown, as schemas/catalogue.md.")
     ] = False,
 ) -> None:
-    """Show the signs of a catalogue: what they measure, how often, and by which levels.
+    """Show the signs and incidents of a catalogue: what they measure, and by which levels.
 
     **Examples**
 
@@ -34,12 +37,22 @@ def catalogue(
 
     - `cityvitals catalogue drain.depth`
 
+    - `cityvitals catalogue ce.waterlogging`
+
     - `cityvitals catalogue --json | jq '.signs[].id'`
 
     - `cityvitals catalogue --md > catalogue.md`
     """
     from schemas.loading import load
-    from schemas.reference import facts_of, in_order, markdown, reference, sign_object
+    from schemas.reference import (
+        facts_of,
+        in_order,
+        incident_facts,
+        incident_object,
+        markdown,
+        reference,
+        sign_object,
+    )
     from schemas.spelling import guess
 
     if as_json and as_markdown:
@@ -47,14 +60,25 @@ def catalogue(
         raise typer.Exit(BAD)
     found = load(config)
     by_id = {sign.id: sign for sign in in_order(found.signs)}
-    if name is not None and name not in by_id:
-        complain(f"unknown sign '{name}'{guess(name, by_id)}: `cityvitals catalogue` lists them")
+    incidents = {incident.id: incident for incident in found.incidents}
+    if name is not None and name not in by_id and name not in incidents:
+        near = guess(name, [*by_id, *incidents])
+        complain(f"unknown sign or incident '{name}'{near}: `cityvitals catalogue` lists them")
         raise typer.Exit(BAD)
     if as_markdown:
         print(markdown(found, name), end="" if name is None else "\n")
-    elif as_json:
-        said = reference(found) if name is None else sign_object(by_id[name])
-        print(orjson.dumps(said).decode())
+    elif as_json and name is None:
+        print(orjson.dumps(reference(found)).decode())
+    elif name in incidents:
+        incident = incidents[name]
+        if as_json:
+            print(orjson.dumps(incident_object(incident)).decode())
+            return
+        print(f"{incident.id}  {incident.name.zh} {incident.name.en}")
+        for fact, text in incident_facts(incident):
+            print(f"  {fact:20}{text}")
+    elif as_json and name is not None:
+        print(orjson.dumps(sign_object(by_id[name])).decode())
     elif name is not None:
         sign = by_id[name]
         print(f"{sign.id}  {sign.name.zh} {sign.name.en}")
@@ -62,6 +86,9 @@ def catalogue(
             print(f"  {fact:17}{text}")
     else:
         _list(list(by_id.values()))
+        if incidents:
+            _list_incidents(list(incidents.values()))
+        print("`cityvitals catalogue ID` tells all of one")
 
 
 def _list(signs: list[Sign]) -> None:
@@ -77,4 +104,24 @@ def _list(signs: list[Sign]) -> None:
         column("级别 levels", map(thresholds_of, signs), 5),
     ]
     show(lambda width: table(fitting(columns, width)))
-    print(f"{len(signs)} 个体征 signs; `cityvitals catalogue SIGN` tells all of one")
+    print(f"{len(signs)} 个体征 signs")
+
+
+def _list_incidents(incidents: list[Incident]) -> None:
+    from agents.commands.layout import column, fitting, show, table
+    from schemas.reference import need_of
+
+    def conditions(incident: Incident) -> str:
+        return "、".join(condition.name.zh for condition in incident.conditions)
+
+    columns = [
+        column("事件 incident", (one.id for one in incidents)),
+        column("名称", (one.name.zh for one in incidents), 2),
+        column("name", (one.name.en for one in incidents), 4),
+        column("对象 key", (one.key for one in incidents), 1),
+        column("条件 conditions", map(conditions, incidents), 3),
+        column("级别 levels", map(need_of, incidents), 5),
+    ]
+    print()
+    show(lambda width: table(fitting(columns, width)))
+    print(f"{len(incidents)} 个综合事件 incidents")

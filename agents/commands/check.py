@@ -35,15 +35,18 @@ def check(config: Config = None, as_json: Json = False) -> None:
     for sign in found.signs:
         signs.setdefault(sign.kind, []).append(sign.id)
     topics = {topic.name: topic.partitions for topic in found.topics}
+    incidents = [incident.id for incident in found.incidents]
     if as_json:
         said = {"ok": True, "problems": [], "version": found.version}
         said |= {"fingerprint": found.fingerprint, "registered": len(found.register.devices)}
-        said |= {"topics": topics, "signs": signs}
+        said |= {"topics": topics, "signs": signs, "incidents": incidents}
         print(orjson.dumps(said).decode())
         return
     print(f"ok  {found.city.name.zh} {found.city.name.en}, configuration {found.label}")
     print(f"    {found.covers}")
     for kind, ids in sorted(signs.items()):
         print(f"{len(ids):4} {kind:8} {', '.join(sorted(ids))}")
+    if incidents:
+        print(f"{len(incidents):4} {'incident':8} {', '.join(incidents)}")
     for name, partitions in topics.items():
         print(f"{partitions:4} partitions of {name}")

@@ -103,8 +103,11 @@ def show(story: Story) -> None:
     console.print(_facts(story))
     _show_transitions(console, story)
     console.print()
-    for row in plot_of(story, min(console.width, _WIDEST) if terminal else _PIPED):
-        console.print(row, no_wrap=True, overflow="ellipsis")
+    if story.alert["kind"] == "incident":
+        _show_evidence(console, story)
+    else:
+        for row in plot_of(story, min(console.width, _WIDEST) if terminal else _PIPED):
+            console.print(row, no_wrap=True, overflow="ellipsis")
     console.print()
     console.print(Text("重放 replay", "bold"))
     # A command must be one line, whatever the width: it is copied.
@@ -115,7 +118,8 @@ def show(story: Story) -> None:
 def _title(alert: dict[str, Any]) -> Iterator[Text]:
     from rich.text import Text
 
-    yield Text(" ".join(alert["annotations"].values()), "bold")
+    titles = (alert["annotations"][name] for name in ("title_zh", "title_en"))
+    yield Text(" ".join(titles), "bold")
     yield Text(key_with_name(alert["key"], alert["place"]))
     yield Text(LEVELS[alert["level"]], STYLES[alert["level"]])
     yield Text(STATES[alert["state"]])
@@ -147,6 +151,15 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield from _handled(alert, zone)
     begin, end = _second(why["t_start"], zone), _second(why["t_end"], zone)
     yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
+    if alert["kind"] == "incident":
+        of = len({fact["condition"] for fact in why["evidence"]})
+        heard = f"{why['coverage']:.0%} 有数据 of them heard"
+        yield "条件 conditions", f"{why['n']} / {of} · {heard} · {alert['certainty']}"
+        yield "来源 source", sourced(why)
+        if alert["suppresses"]:
+            yield "抑制 suppresses", ", ".join(alert["suppresses"])
+        yield "配置 config", why["config"]
+        return
     late = "是 yes, by late events alone" if alert["late"] else "否 no"
     yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
     yield "值 value", f"{amount(alert['value'], unit)}{_limit(why, unit)}"
@@ -212,6 +225,28 @@ def _show_transitions(console: Console, story: Story) -> None:
         column("阈值 threshold", (against(row["why"]) or "–" for row in rows), 1, right=True),
         column("条数 n", (f"{row['why']['n']:,}" for row in rows), 2, right=True),
         column("覆盖 coverage", (f"{row['why']['coverage']:.0%}" for row in rows), 3, right=True),
+    ]
+    console.print(Group(*table(fitting(columns, console.width))))
+
+
+def _show_evidence(console: Console, story: Story) -> None:
+    """What the conditions of an incident rest on, at its last transition."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from agents.commands.layout import column, fitting, table
+
+    zone, rows = story.about.zone, story.alert["why"]["evidence"]
+    held = [
+        Text("成立 holds", "green") if row["holds"] else Text("– not now", "dim") for row in rows
+    ]
+    columns = [
+        column("条件 condition", (row["condition"] for row in rows)),
+        column("", held),
+        column("体征 sign", (row.get("sign", "–") for row in rows)),
+        column("对象 key", (row.get("key", "–") for row in rows), 1),
+        column("值 value", (f"{row['value']:g}" if "value" in row else "–" for row in rows)),
+        column("时间 window end", (_second(row["t"], zone) if "t" in row else "–" for row in rows)),
     ]
     console.print(Group(*table(fitting(columns, console.width))))
 

@@ -130,9 +130,10 @@ def alerts(
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
 
 
-def _rank(alert: dict[str, Any]) -> tuple[bool, int, int]:
-    """The worst first, and of those the newest."""
-    return alert["state"] == "cleared", -alert["level"], -alert["t_raised"]
+def _rank(alert: dict[str, Any]) -> tuple[bool, bool, int, int]:
+    """The worst first, and of those the newest; what an incident suppresses comes after them."""
+    suppressed = alert["suppressed_by"] is not None
+    return alert["state"] == "cleared", suppressed, -alert["level"], -alert["t_raised"]
 
 
 def _require_sign(source: Source, about: About, sign: str) -> None:

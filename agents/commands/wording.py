@@ -28,8 +28,15 @@ TRANSITIONS = {
     "clearing": "解除中 clearing",
     "reraised": "再报警 reraised",
     "cleared": "解除 cleared",
+    "suppressed": "抑制 suppressed",
+    "unsuppressed": "取消抑制 unsuppressed",
 }
-KINDS = {"threshold": "阈值 threshold", "anomaly": "异常 anomaly", "loss": "丢失 loss"}
+KINDS = {
+    "threshold": "阈值 threshold",
+    "anomaly": "异常 anomaly",
+    "incident": "综合事件 incident",
+    "loss": "丢失 loss",
+}
 COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 BINS = {
     "accepted": "计入 accepted",
