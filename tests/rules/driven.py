@@ -7,26 +7,28 @@ a mean of 70 is devices that say 70, a share of 5 % is ten of two hundred.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 from schemas.configuration import Configuration
 from schemas.devices import Device, Register
 from schemas.metrics import METRICS
 from schemas.signs import DerivedSign, Sign, WindowSign
-
-MORNING = 1_772_402_400_000
-"""2026-03-02 06:00 in Guangzhou."""
-EVENING = MORNING + 16 * 3_600_000
-PLACE = "440106001001001"
-LEVELS = ("blue", "yellow", "orange", "red")
-PATTERN = 37
-"""Prime to 100, so that shares are spread evenly."""
-
-Event = tuple[int, str, dict[str, Any]]
-"""Time in ms, kind of topic, fields."""
-Phases = list[tuple[int, int, float]]
-"""From when to when, int64 ms, and the value that the sign shall have."""
+from tests.rules.driven_events import (
+    EVENING,
+    LEVELS,
+    MORNING,
+    PATTERN,
+    PLACE,
+    Driven,
+    Event,
+    Phases,
+    call,
+    course,
+    every,
+    measured,
+    observed,
+    order,
+)
 
 NORMAL = {
     # Where a step below the mildest level is no value that can be, or still is of that level.
@@ -83,15 +85,10 @@ def phases(sign: Sign, begin: int) -> Phases:
     assert sign.window.hop_s is not None
     delays = (sign.alert.on_delay_s, sign.alert.off_delay_s) if sign.alert else (0.0, 0.0)
     slack = 4 * sign.window.hop_s + 60 + _reach_s(sign)
-    length = round(1000 * (sign.window.size_s + max(delays) + slack))
     levels = [LEVELS.index(name) + 1 for name, _ in sign.levels.thresholds.given()]
-    found, at = [], begin
-    for level in (0, *levels, 0):
-        found.append((at, at + length, value_at(sign, level)))
-        at += length
     # The last one is longer: what is sent seldom must be sent again.
-    begin_, end, value = found.pop()
-    return [*found, (begin_, end + 2 * (end - begin_), value)]
+    length_s = sign.window.size_s + max(delays) + slack
+    return course(begin, length_s, [value_at(sign, level) for level in (0, *levels, 0)])
 
 
 def _reach_s(sign: Sign) -> float:
@@ -105,20 +102,18 @@ def _reach_s(sign: Sign) -> float:
 def reading(sign: Any, t: int, value: float, device: str = "d0", **more: Any) -> Event:
     metric = sign.match["metric"]
     metric = metric[0] if isinstance(metric, list) else metric
-    said = {"device": device, "metric": metric, "value": value, "unit": METRICS[metric].unit}
+    said: dict[str, Any] = {
+        "device": device,
+        "metric": metric,
+        "value": value,
+        "unit": METRICS[metric].unit,
+    }
     said |= {"t": t, "place": PLACE, "source": "tests", "site": "s0"}
     for name in ("medium", "site_type"):
         wanted = sign.match.get(name)
         if wanted is not None:
             said[name] = wanted[0] if isinstance(wanted, list) else wanted
     return t, "sensor", {**said, **more}
-
-
-def every(found: Phases, step_s: float) -> Iterator[tuple[int, float, int]]:
-    """Times with the value that is asked for then, and its ms in the phase."""
-    for begin, end, value in found:
-        for t in range(begin, end, round(step_s * 1000)):
-            yield t, value, t - begin
 
 
 def values(sign: Any, found: Phases) -> Iterator[Event]:
@@ -201,11 +196,6 @@ def total(sign: Any, found: Phases) -> Iterator[Event]:
 # --- traffic, warnings, the hotline --------------------------------------------------------------
 
 
-def observed(kind: str, t: int, **said: Any) -> Event:
-    fields = {"kind": kind, "source_id": "r0", "t": t, "place": PLACE, "source": "tests"}
-    return t, "traffic", {**fields, "site": "s0", **said}
-
-
 def hub(sign: Sign, found: Phases) -> Iterator[Event]:
     for t, value, _ in every(found, 20):
         yield observed("transit_hub", t, persons=round(10 * value), capacity=1000)
@@ -246,15 +236,14 @@ def speed(sign: Sign, found: Phases) -> Iterator[Event]:
 
 def warnings(sign: Sign, found: Phases) -> Iterator[Event]:
     for n, (begin, end, value) in enumerate(found):
-        said = {"kind": "warning", "warning_id": f"w{n}", "issuer": "x", "event": "rain"}
+        said: dict[str, Any] = {
+            "kind": "warning",
+            "warning_id": f"w{n}",
+            "issuer": "x",
+            "event": "rain",
+        }
         said |= {"t": begin, "place": PLACE[:6], "level": round(value), "source": "tests"}
         yield begin, "external", {**said, "id": f"w{n}", "status": "active", "t_expires": end}
-
-
-def order(t: int, number: int, status: str, **said: Any) -> Event:
-    fields = {"kind": "order", "order_id": f"o{number}", "status": status, "t": t, "seq": 1}
-    fields |= {"t_created": t - 1000, "category": ["x"], "place": PLACE, "source": "tests"}
-    return t, "hotline", {**fields, **said}
 
 
 def spread(step_s: float, send: Callable[[int, int, bool], Event]) -> Any:
@@ -265,11 +254,6 @@ def spread(step_s: float, send: Callable[[int, int, bool], Event]) -> Any:
             yield send(t, n, n * PATTERN % 100 < value)
 
     return drive
-
-
-def call(t: int, n: int, **said: Any) -> Event:
-    fields = {"kind": "call", "id": f"c{n}", "t": t, "place": "4401", "source": "tests"}
-    return t, "hotline", {**fields, "wait_s": 5, "answered": True, **said}
 
 
 def dispatched(sign: Sign, found: Phases) -> Iterator[Event]:
@@ -299,22 +283,22 @@ def closed(system: str) -> Any:
 
 def wind(sign: Sign, found: Phases) -> Iterator[Event]:
     for t, value, _ in every(found, 30):
-        yield _measured("wind_speed", t, round(value, 3))
+        yield measured("wind_speed", t, round(value, 3))
 
 
 def outfall(sign: Sign, found: Phases) -> Iterator[Event]:
     for t, value, _ in every(found, 300):
         raw = round(value * LIMITED["waterenv.outfall_ratio"], 3)
-        yield _measured("cod", t, raw, medium="effluent")
+        yield measured("cod", t, raw, medium="effluent")
 
 
 def water(sign: Sign, found: Phases) -> Iterator[Event]:
     """Oxygen, ammonia and pH of a class; the oxygen of it decides."""
     oxygen = {2: 6.5, 4: 3.5, 5: 2.5, 6: 1.0}
     for t, value, _ in every(found, 1800):
-        yield _measured("do", t, oxygen[round(value)], medium="surface_water")
-        yield _measured("nh3n", t, 0.1, medium="surface_water")
-        yield _measured("ph", t, 7.0, medium="surface_water")
+        yield measured("do", t, oxygen[round(value)], medium="surface_water")
+        yield measured("nh3n", t, 0.1, medium="surface_water")
+        yield measured("ph", t, 7.0, medium="surface_water")
 
 
 def body(sign: Sign, found: Phases) -> Iterator[Event]:
@@ -325,13 +309,7 @@ def body(sign: Sign, found: Phases) -> Iterator[Event]:
         resp = {0: 16, 2: 22}.get(max(0, points - 3), 28 if points > 3 else 16)
         spo2 = {0: 98, 1: 94}.get(max(0, points - 6), 90 if points > 6 else 98)
         for metric, raw in (("hr", hr), ("resp", resp), ("spo2", spo2)):
-            yield _measured(metric, t, raw, site_type="elder")
-
-
-def _measured(metric: str, t: int, value: float, **more: Any) -> Event:
-    said: dict[str, Any] = {"device": f"d-{metric}", "metric": metric, "value": value}
-    said |= {"unit": METRICS[metric].unit, "t": t, "place": PLACE, "source": "tests"}
-    return t, "sensor", {**said, "site": "s0", **more}
+            yield measured(metric, t, raw, site_type="elder")
 
 
 DRIVERS: dict[str, Callable[[Any, Phases], Iterator[Event]]] = {
@@ -374,11 +352,17 @@ DRIVERS: dict[str, Callable[[Any, Phases], Iterator[Event]]] = {
 }
 
 
-def drive(sign: Sign) -> list[Event]:
+def phases_of(sign: Sign, driven: Driven | None = None) -> Phases:
+    """From when to when the sign shall have which value."""
+    if driven is not None and driven.phases is not None:
+        return driven.phases(sign)
+    return phases(sign, EVENING if sign.id == "noise.night_peak" else MORNING)
+
+
+def drive(sign: Sign, driven: Driven | None = None) -> list[Event]:
     """The events, in the order of their times."""
-    driver = DRIVERS.get(sign.id, values)
-    begin = EVENING if sign.id == "noise.night_peak" else MORNING
-    found = phases(sign, begin)
+    driver = DRIVERS.get(sign.id, values) if driven is None else driven.events
+    found = phases_of(sign, driven)
     events = sorted(driver(sign, found), key=lambda event: event[0])
     # Another thing goes on when no more of this one comes, and tells how late it is.
     return [*events, *(_other(kind, found[-1][1]) for kind in {kind for _, kind, _ in events})]
@@ -390,13 +374,18 @@ def _other(kind: str, t: int) -> Event:
     if kind == "hotline":
         return order(t, 999_999, "in_progress", system="zz")
     if kind == "external":
-        said = {"kind": "warning", "warning_id": "other", "issuer": "x", "event": "other"}
+        said: dict[str, Any] = {
+            "kind": "warning",
+            "warning_id": "other",
+            "issuer": "x",
+            "event": "other",
+        }
         said |= {"t": t, "place": "440103", "level": 0, "source": "tests", "id": "other"}
         return t, kind, {**said, "status": "cancelled"}
-    return _measured("humidity", t, 50.0, device="other", site="s9")
+    return measured("humidity", t, 50.0, device="other", site="s9")
 
 
-def alone(configuration: Configuration, sign: Sign) -> Configuration:
+def alone(configuration: Configuration, sign: Sign, driven: Driven | None = None) -> Configuration:
     """A configuration of a sign and those it is made of, and a register with its limit."""
     by_id = {each.id: each for each in configuration.signs}
     wanted, left = dict[str, Sign](), [sign]
@@ -410,7 +399,7 @@ def alone(configuration: Configuration, sign: Sign) -> Configuration:
     for topic in content["topics"]:
         topic["partitions"] = 1
     made = Configuration.model_validate(content)
-    return made.with_register(_register(sign))
+    return made.with_register(_register(sign) if driven is None else driven.register)
 
 
 def _register(sign: Sign) -> Register:
@@ -427,8 +416,3 @@ def _register(sign: Sign) -> Register:
     medium = "effluent" if metric == "cod" else getattr(sign, "match", {}).get("medium", "")
     row = row._replace(medium=medium)
     return Register([row._replace(limit=limit, noise_zone="4a", well_depth_m=depth)])
-
-
-def steps(values: list[int]) -> list[int]:
-    """Levels without those that follow themselves."""
-    return values[:1] + [b for a, b in pairwise(values) if a != b]
