@@ -67,7 +67,8 @@ def _sign(number: int) -> dict[str, Any]:
 def configured(path: Path, count: int) -> Path:
     """Write the shipped configuration with so many signs instead of its own."""
     content = load(environ={}).model_dump(mode="json", exclude_none=True)
-    path.write_text(json.dumps({**content, "signs": signs(count)}, ensure_ascii=False), "utf-8")
+    content |= {"signs": signs(count), "incidents": []}
+    path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
     return path
 
 

@@ -52,6 +52,8 @@ def load_results(
         FROM read_json('{path}', format = 'newline_delimited', columns = {{{described}}})
         WHERE vital IN ({wanted})""")
     units = ", ".join(f"('{sign.id}', '{sign.unit}')" for sign in configuration.signs)
+    hidden = [(sign.id, level) for sign in configuration.signs for level in sign.hidden]
+    unsent = ", ".join(f"('{name}', '{level}')" for name, level in [("", ""), *hidden])
     # A correction stands beside what was said of the window when it was closed.
     database.execute(f"""
         CREATE TABLE stated AS
@@ -61,7 +63,8 @@ def load_results(
                 ELSE json_object('child', child, 'children', children) END::VARCHAR) AS detail),
             unit, {", ".join(f"m.{name}" for name in MODEL)}
         FROM expected e JOIN (VALUES {units}) units(vital, unit) USING (vital)
-        LEFT JOIN models m USING (vital, key_level, key, t_end)""")
+        LEFT JOIN models m USING (vital, key_level, key, t_end)
+        WHERE (vital, key_level) NOT IN ({unsent})""")
 
 
 def different(database: duckdb.DuckDBPyConnection, sign: Sign) -> list[str]:

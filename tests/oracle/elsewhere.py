@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.configuration import Configuration
 from schemas.loading import load
+from tests.selection import choose
 
 _SECRET = "a secret of the tests alone"
 
@@ -45,5 +46,5 @@ def in_city(
     content["hotline"] |= {"caller_key_file": str(secret), "places": dict(places or {})}
     for topic in content["topics"]:
         topic["partitions"] = (partitions or {}).get(topic["kind"], topic["partitions"])
-    content["signs"] = [sign for sign in content["signs"] if sign["id"].startswith(signs)]
+    choose(content, lambda sign: sign["id"].startswith(signs))
     return Configuration.model_validate(content)

@@ -20,6 +20,7 @@ from tests.oracle.days import write_days
 from tests.oracle.disarray import FORGET_S, write_disarray
 from tests.oracle.oracle import covered_signs
 from tests.oracle.replays import check
+from tests.selection import choose
 
 _TEN = 1_772_416_800_000
 _DAYS = ("air.", "noise.", "meteo.temp_max", "meteo.rain_24h", "drain.manhole_fill", "iot.valid")
@@ -59,11 +60,7 @@ def test_days_about_the_new_standard(tmp_path: Path, capsys: pytest.CaptureFixtu
     write_days(tmp_path, seed=2)
     content = load(environ={}).model_dump()
     unheard = ("air.dust_site", "noise.night_peak")
-    content["signs"] = [
-        sign
-        for sign in content["signs"]
-        if sign["id"].startswith(_DAYS) and sign["id"] not in unheard
-    ]
+    choose(content, lambda sign: sign["id"].startswith(_DAYS) and sign["id"] not in unheard)
     eager(content, least=4)
     for sign in content["signs"]:
         if sign["id"] in ("noise.day_leq", "noise.night_leq", "iot.valid_rate"):
@@ -131,7 +128,7 @@ def test_correction_repeats_what_the_model_said(tmp_path: Path) -> None:
             log.write(_flow(_TEN + minute * 60_000))
         log.write(_flow(_TEN + 12 * 60_000 + 1))
     content = load(environ={}).model_dump()
-    content["signs"] = [sign for sign in content["signs"] if sign["id"] == "traffic.flow"]
+    choose(content, lambda sign: sign["id"] == "traffic.flow")
     content["topics"][1]["allowed_lateness_s"] = 3600.0
     eager(content, least=3, every_s=0.0)
     database, _ = check(Configuration.model_validate(content), tmp_path)
