@@ -12,7 +12,7 @@ from agents.folds import Room, Route, Router
 from agents.plan import Plan, StreamPlan
 from schemas.devices import Device
 from schemas.facts import Arrival
-from schemas.metrics import METRICS
+from schemas.metrics import Metrics
 from schemas.places import normalise
 from streams.timeline import BEFORE_ALL
 
@@ -59,6 +59,7 @@ class Arrivals:
     def __init__(self, plan: Plan, stream: StreamPlan, skew_ms: int, room: Room) -> None:
         self.router, self.room = Router(stream, room), room
         self.known, self.skew_ms = plan.known, skew_ms
+        self._metrics = plan.configuration.known_metrics
         self._senders: dict[tuple[Any, ...], Sender] = {}
         # Where a record goes is remembered by its sender, unless what it says decides it.
         matched = {field for sign in stream.signs for field in sign.sign.match}
@@ -79,7 +80,7 @@ class Arrivals:
         if route is _UNKNOWN:
             route = self.router.takers(arrival)
         if period_ms is None:
-            period_ms = period_of(event)
+            period_ms = period_of(event, self._metrics)
         for add, slot, measure, *_ in route:
             pair = measure(arrival)
             if pair is not None:
@@ -139,7 +140,7 @@ class Arrivals:
             return
         arrival = Arrival(
             device=device,
-            metric=metric if metric in METRICS else row.kind if row else None,
+            metric=metric if metric in self._metrics else row.kind if row else None,
             # Of the register alone: what was refused becomes no key.
             platform=(row.platform or None) if row else None,
             place=place,
@@ -167,9 +168,9 @@ def _lateness_s(event: Any, t: int, logged: int) -> float:
     return (came - t) / 1000
 
 
-def period_of(event: Any) -> int:
+def period_of(event: Any, metrics: Metrics) -> int:
     """How often its device reports, as the event or its metric says; int64 ms."""
-    period_s = event.period_s or METRICS[event.metric].period_s or _DEFAULT_PERIOD_S
+    period_s = event.period_s or metrics[event.metric].period_s or _DEFAULT_PERIOD_S
     return round(period_s * 1000)
 
 

@@ -16,7 +16,6 @@ from agents.readers import observation_sender, reading_sender
 from ext.gate import Gate
 from ext.rows import Rows
 from schemas.events import KINDS
-from schemas.reading import LIMITS
 from schemas.signs import Aggregate, HistorySign
 from schemas.times import EARLIEST, LATEST
 from schemas.words import Condition, Range
@@ -115,7 +114,8 @@ class Teacher:
         self._arrivals = arrivals
         self._covered = plan.reader.covered
         self._sender = reading_sender if kind == "sensor" else observation_sender
-        self._limits = LIMITS if kind == "sensor" else None
+        self._metrics = plan.metrics
+        self._ranged = kind == "sensor"
         self._shapes: dict[_Common, int] = {}
         self._ops: dict[tuple[Fold, ...], list[_Op | None]] = {}
         """How the gate measures, by the signs that take an event, where that is always the same."""
@@ -189,16 +189,17 @@ class Teacher:
         arrivals: list[tuple[Taker, _Op]],
     ) -> _Common:
         low, high = -inf, inf
-        if self._limits is not None:
-            _, low, high = self._limits[event.metric]
-        own = event.t_end is not None and self._limits is None
+        if self._ranged:
+            metric = self._metrics[event.metric]
+            low, high = metric.minimum, metric.maximum
+        own = event.t_end is not None and not self._ranged
         return _Common(
             (event.source or "").encode(),
             covered is not None,
             -1 if own else covered or 0,
             tuple((taker.fold, op) for taker, op in routes),
             tuple((taker.fold, op) for taker, op in arrivals),
-            0 if sender is None else sender.period_ms or period_of(event),
+            0 if sender is None else sender.period_ms or period_of(event, self._metrics),
             low,
             high,
         )
@@ -222,7 +223,7 @@ class Teacher:
                 routes=[(_rows_of(fold), *op) for fold, op in common.routes],
                 arrivals=[(_rows_of(fold), *op) for fold, op in common.arrivals],
                 period=common.period,
-                ranged=-1 if self._limits is None else self._names["value"],
+                ranged=self._names["value"] if self._ranged else -1,
                 low=common.low,
                 high=common.high,
             )

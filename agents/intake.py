@@ -120,7 +120,7 @@ class Intake:
         self._next_cut = BEFORE_ALL
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
-        self._decode = decoder_of(reader.kind, self.plan.topic.record)
+        self._decode = decoder_of(reader.kind, self.plan.topic.record, self.plan.metrics)
         self._legible = legible_of(reader.kind, self.plan.topic.record)
         self._time, self._identity = reader.time, reader.identity
         self._covered = reader.covered

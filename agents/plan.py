@@ -12,10 +12,11 @@ from agents.conditions import meets
 from agents.expected import Expected, KnownDevices, expect
 from agents.hierarchies import Hierarchy, hierarchies_of
 from agents.measures import Measure, Values, reading_of
-from agents.readers import DEVICE, READERS, Reader
+from agents.readers import DEVICE, Reader, reader_of
 from agents.shards import Shards
 from schemas.configuration import Configuration, Topic
 from schemas.incidents import Incident
+from schemas.metrics import Metrics
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
 from schemas.words import TOPIC_OF, split_level
@@ -103,6 +104,7 @@ class TopicPlan:
 
     topic: Topic
     reader: Reader
+    metrics: Metrics
     streams: dict[str, StreamPlan]
     disorder_ms: int
     lateness_ms: int
@@ -206,7 +208,8 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         }
         topics[topic.name] = TopicPlan(
             topic=topic,
-            reader=READERS[topic.kind],
+            reader=reader_of(topic.kind, configuration.known_metrics),
+            metrics=configuration.known_metrics,
             streams=streams,
             disorder_ms=to_ms(topic.disorder_s),
             lateness_ms=lateness_ms,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
-from schemas.metrics import METRICS
+from schemas.metrics import METRICS, Metrics
 from schemas.places import LEVELS, at_level, level_of
 from schemas.words import BY
 from streams.cuts import Key
@@ -73,12 +74,12 @@ def start_time_of(e: Event) -> int:
     return t
 
 
-def reading_covered(e: Event) -> int | None:
+def reading_covered(e: Event, metrics: Metrics = METRICS) -> int | None:
     """The ms a reading speaks for: its own period, else its metric's; None of a bad value."""
     if e.q in UNUSABLE:
         return None
     period = e.period_s
-    return round((METRICS[e.metric].period_s if period is None else period) * 1000)
+    return round((metrics[e.metric].period_s if period is None else period) * 1000)
 
 
 def observation_covered(e: Event) -> int | None:
@@ -123,6 +124,14 @@ READERS: dict[str, Reader] = {
         Reader("external", start_time_of, warning_identity, warning_covered),
     )
 }
+
+
+def reader_of(kind: str, metrics: Metrics) -> Reader:
+    """How events of a topic kind are read, where these are the metrics."""
+    reader = READERS[kind]
+    if kind != "sensor" or metrics is METRICS:
+        return reader
+    return reader._replace(covered=partial(reading_covered, metrics=metrics))
 
 
 DEVICE: dict[str, str | None] = {

@@ -20,6 +20,8 @@ from schemas.devices import Register
 from schemas.hierarchies import Hierarchy
 from schemas.incidents import Incident
 from schemas.kafka import Kafka
+from schemas.metric_entries import MetricEntry
+from schemas.metrics import METRICS, Metrics
 from schemas.model import Length, Model, Seconds
 from schemas.record_shapes import RecordShape
 from schemas.relations import columns_of
@@ -115,6 +117,8 @@ class Configuration(Model):
     city: City
     topics: Annotated[list[Topic], Field(min_length=1)]
     signs: Annotated[list[Sign], Field(min_length=1)]
+    metrics: Annotated[list[MetricEntry], Field(default_factory=list)]
+    """What devices measure, beside the metrics of the product."""
     incidents: Annotated[list[Incident], Field(default_factory=list)]
     """Several signs at related keys that together mean one thing."""
     forget_s: Length = 86_400.0
@@ -149,6 +153,7 @@ class Configuration(Model):
             calendar=self.calendar,
             hierarchies=self.hierarchies,
             incidents=dict(enumerate(self.incidents)),
+            metrics=dict(enumerate(self.metrics)),
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -188,7 +193,7 @@ class Configuration(Model):
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
         # A part that came later, where it is not used, leaves what a fingerprint was before it.
-        for part in ("hierarchies", "incidents"):
+        for part in ("hierarchies", "incidents", "metrics"):
             if not content[part]:
                 del content[part]
         for sign in content["signs"]:
@@ -213,6 +218,11 @@ class Configuration(Model):
         if self._register.devices:
             return f"with its register of {len(self._register.devices):,} devices"
         return "without a register: where a run has one, its alerts carry another label"
+
+    @cached_property
+    def known_metrics(self) -> Metrics:
+        """The metrics of the product and those of this configuration."""
+        return METRICS.with_more(entry.metric for entry in self.metrics)
 
     @cached_property
     def awaited(self) -> frozenset[str]:

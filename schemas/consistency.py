@@ -18,6 +18,8 @@ from schemas.hierarchies import Hierarchy, check_hierarchies
 from schemas.incident_checks import check_incidents
 from schemas.incidents import Incident
 from schemas.judging import Gaussian
+from schemas.metric_entries import MetricEntry
+from schemas.metrics import METRICS, Metrics
 from schemas.places import LEVELS, level_of, normalise
 from schemas.record_shapes import check_shape
 from schemas.sign_checks import check_reading
@@ -44,6 +46,7 @@ def find_problems(
     calendar: Calendar | None = None,
     hierarchies: Sequence[Hierarchy] | None = None,
     incidents: Mapping[int, Incident] = MappingProxyType({}),
+    metrics: Mapping[int, MetricEntry] = MappingProxyType({}),
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -59,6 +62,8 @@ def find_problems(
         Where they can be told.
     incidents
         By their place in the configuration.
+    metrics
+        Beside those that every configuration knows.
     unread
         Ids of signs that stand in the configuration but have faults of their own.
     topics_complete
@@ -73,11 +78,13 @@ def find_problems(
     for sign in signs.values():
         by_id.setdefault(sign.id, sign)
     kinds = {topic.kind for topic in topics.values()} if topics_complete else None
+    known = METRICS.with_more(entry.metric for entry in metrics.values())
     problems = list(_city(city)) if city else []
+    problems += _metrics(metrics)
     problems += _repeated("topics", "name", {i: t.name for i, t in topics.items()})
     problems += _repeated("signs", "id", {i: s.id for i, s in signs.items()})
     for index, topic in topics.items():
-        problems += [(("topics", index, *path), message) for path, message in _topic(topic)]
+        problems += [(("topics", index, *path), message) for path, message in _topic(topic, known)]
     problems += _shards(shards)
     problems += _hotline(hotline) if hotline else []
     problems += _orders(orders) if orders else []
@@ -91,7 +98,7 @@ def find_problems(
         elif isinstance(sign, LiveSign):
             found += _live(sign)
         else:
-            found += check_reading(sign, kinds)
+            found += check_reading(sign, kinds, known)
         problems += [(("signs", index, *path), message) for path, message in found]
     problems += check_cycles(signs)
     problems += _hidden(signs, incidents)
@@ -111,10 +118,23 @@ def _city(city: City) -> Iterator[Finding]:
         yield ("city", "time_zone"), message
 
 
-def _topic(topic: Topic) -> Iterator[Finding]:
+def _metrics(metrics: Mapping[int, MetricEntry]) -> Iterator[Finding]:
+    codes = {i: entry.code for i, entry in metrics.items()}
+    yield from _repeated("metrics", "code", codes)
+    for i, entry in metrics.items():
+        if entry.code in METRICS:
+            message = (
+                f"'{entry.code}' is known already, in {METRICS[entry.code].unit}: choose another"
+            )
+            yield ("metrics", i, "code"), message
+        if entry.minimum >= entry.maximum:
+            yield ("metrics", i, "maximum"), f"must be above minimum ({entry.minimum:g})"
+
+
+def _topic(topic: Topic, metrics: Metrics) -> Iterator[Finding]:
     yield from _grown(topic)
     if topic.record is not None:
-        for path, message in check_shape(topic.kind, topic.record):
+        for path, message in check_shape(topic.kind, topic.record, metrics):
             yield ("record", *path), message
 
 

@@ -12,24 +12,32 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from schemas.csv_lines import quoted
 from schemas.fields import fields_of
-from schemas.metrics import METRICS
+from schemas.metrics import METRICS, Metrics
 from schemas.relations import COLUMN, PartOf, columns_of
 
 TRAFFIC_PERIOD_S = 60.0
 """Usual seconds between two observations; proposal."""
 
-KINDS: dict[str, dict[str, float]] = {
-    "sensor": {code: float(metric.period_s) for code, metric in METRICS.items()},
-    "traffic": dict.fromkeys(fields_of("traffic")["kind"].choices, TRAFFIC_PERIOD_S),
-}
+Kinds: TypeAlias = dict[str, dict[str, float]]
 """By topic, what a device may report and its usual seconds between two reports.
 
 0 where reports are happenings, which nobody can expect.
 """
+
+
+def kinds_of(metrics: Metrics) -> Kinds:
+    """What devices may report, where these are the metrics."""
+    return {
+        "sensor": {code: float(metric.period_s) for code, metric in metrics.items()},
+        "traffic": dict.fromkeys(fields_of("traffic")["kind"].choices, TRAFFIC_PERIOD_S),
+    }
+
+
+KINDS = kinds_of(METRICS)
 
 NOISE_ZONES = ("", "0", "1", "2", "3", "4a", "4b")
 """Acoustic zones of GB 3096-2008, Table 1."""

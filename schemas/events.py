@@ -36,15 +36,17 @@ KINDS: dict[str, type[AnyEvent]] = {
 }
 """The struct of each kind of input topic."""
 
-_CHECKS: dict[str, Callable[[Any], None]] = {
+Check: TypeAlias = Callable[[Any], None]
+
+CHECKS: dict[str, Check] = {
     "sensor": reading.check,
     "traffic": observation.check,
     "hotline": hotline.check,
     "external": warning.check,
 }
-_GATES = {
-    kind: (msgspec.json.Decoder(event).decode, _CHECKS[kind]) for kind, event in KINDS.items()
-}
+"""What each kind of event is checked by beyond the types of its fields, and settled."""
+
+_PARSERS = {kind: msgspec.json.Decoder(event).decode for kind, event in KINDS.items()}
 
 _BACKSLASH = 0x5C
 _DEL = 0x7F
@@ -54,16 +56,18 @@ _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @overload
-def decode(kind: Literal["sensor"], raw: bytes) -> Reading: ...
+def decode(kind: Literal["sensor"], raw: bytes, check: Check | None = None) -> Reading: ...
 @overload
-def decode(kind: Literal["traffic"], raw: bytes) -> Observation: ...
+def decode(kind: Literal["traffic"], raw: bytes, check: Check | None = None) -> Observation: ...
 @overload
-def decode(kind: Literal["hotline"], raw: bytes) -> HotlineEvent: ...
+def decode(kind: Literal["hotline"], raw: bytes, check: Check | None = None) -> HotlineEvent: ...
 @overload
-def decode(kind: Literal["external"], raw: bytes) -> OfficialWarning: ...
+def decode(
+    kind: Literal["external"], raw: bytes, check: Check | None = None
+) -> OfficialWarning: ...
 @overload
-def decode(kind: str, raw: bytes) -> AnyEvent: ...
-def decode(kind: str, raw: bytes) -> AnyEvent:
+def decode(kind: str, raw: bytes, check: Check | None = None) -> AnyEvent: ...
+def decode(kind: str, raw: bytes, check: Check | None = None) -> AnyEvent:
     """Decode and check one record.
 
     Parameters
@@ -72,6 +76,8 @@ def decode(kind: str, raw: bytes) -> AnyEvent:
         A key of `KINDS`.
     raw
         The record as it stands in the log.
+    check
+        What checks the event, where that is not what `CHECKS` has of the kind.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def decode(kind: str, raw: bytes) -> AnyEvent:
     Traceback (most recent call last):
     Refused: `byte 6` is not a number of JSON: leave the field out where there is no value
     """
-    parse, check = _GATES[kind]
+    parse = _PARSERS[kind]
     if len(raw) > LIMIT:
         raise Refused("too_large", f"byte {LIMIT}", "is beyond the 64 KiB of a record: shorten it")
     try:
@@ -107,13 +113,13 @@ def decode(kind: str, raw: bytes) -> AnyEvent:
         # As in `check_event`, without a call: this is the hot path.
         if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
             _refuse_controls(event)
-        check(event)
+        (check or CHECKS[kind])(event)
         return event
     # Outside the except block, so that the decoder's words do not hang on as __context__.
     raise refused
 
 
-def check_event(kind: str, event: AnyEvent, raw: bytes) -> None:
+def check_event(event: AnyEvent, raw: bytes, check: Check) -> None:
     """Check what was read of a record beyond the types of its fields, and settle it, in place.
 
     Raises
@@ -125,7 +131,7 @@ def check_event(kind: str, event: AnyEvent, raw: bytes) -> None:
     # the byte as an int is eight times as fast as asking for b"\\".
     if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
         _refuse_controls(event)
-    _CHECKS[kind](event)
+    check(event)
 
 
 def _refuse_controls(event: Event) -> None:

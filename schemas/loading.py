@@ -26,6 +26,8 @@ from schemas.documents import (
 from schemas.explaining import document_path, explain
 from schemas.hierarchies import Hierarchy, column_of
 from schemas.incidents import Incident
+from schemas.metric_entries import MetricEntry
+from schemas.metrics import Metrics
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -37,7 +39,7 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "signs", "incidents", "hierarchies")
+_JOINED = ("topics", "metrics", "signs", "incidents", "hierarchies")
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
@@ -45,6 +47,7 @@ _TOPIC: TypeAdapter[Any] = TypeAdapter(Topic)
 _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
 _HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
 _INCIDENT: TypeAdapter[Any] = TypeAdapter(Incident)
+_METRIC: TypeAdapter[Any] = TypeAdapter(MetricEntry)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -104,7 +107,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         configuration = configuration.model_copy(update={"hotline": hotline})
     if configuration.register_file is None:
         return configuration
-    configuration = configuration.with_register(_register(configuration.register_file, document))
+    register = _register(configuration.register_file, document, configuration.known_metrics)
+    configuration = configuration.with_register(register)
     if configuration.untold:
         raise ConfigurationError(_untold(configuration, document))
     return configuration
@@ -118,12 +122,12 @@ def _untold(configuration: Configuration, document: Document) -> Iterator[Proble
         yield Problem(*document.place(path), dotted(path), message)
 
 
-def _register(name: str, document: Document) -> Register:
+def _register(name: str, document: Document, metrics: Metrics) -> Register:
     """The register that a configuration names, relative to the file that names it."""
     place = document.place(("register_file",))
     path = Path(place.file).parent / name
     try:
-        return read_register(path)
+        return read_register(path, metrics=metrics)
     except RegisterError as error:
         (first, *_) = error.problems
         if first.line:
@@ -272,6 +276,7 @@ def _inconsistencies(
         calendar=whole.get("calendar"),
         hierarchies=None if "hierarchies" in wrong else list(hierarchies.values()),
         incidents=incidents,
+        metrics=readable("metrics", _METRIC),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -5,6 +5,7 @@ Codes after HJ 212 where that standard has one. Units are UCUM-like and must mat
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -119,5 +120,39 @@ _TABLE = (
     Metric("er_arrival", "急诊到诊", "ER arrivals in the period", "1", 0, 1000, 900),
 )
 
-METRICS: dict[str, Metric] = {metric.code: metric for metric in _TABLE}
-"""Every metric by its code."""
+
+class Metrics(Mapping[str, Metric]):
+    """Metrics by their codes.
+
+    Attributes
+    ----------
+    sound
+        Range by metric, unit and place that a reading was found sound with before.
+
+    Examples
+    --------
+    >>> METRICS["rain"].unit, METRICS.with_more([]) is METRICS
+    ('mm', True)
+    """
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._by_code = {metric.code: metric for metric in metrics}
+        self.sound: dict[tuple[str, str, str], tuple[float, float]] = {}
+
+    def __getitem__(self, code: str) -> Metric:
+        return self._by_code[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_code)
+
+    def __len__(self) -> int:
+        return len(self._by_code)
+
+    def with_more(self, more: Iterable[Metric]) -> Metrics:
+        """These and others; the same where there are none."""
+        added = list(more)
+        return Metrics([*self._by_code.values(), *added]) if added else self
+
+
+METRICS = Metrics(_TABLE)
+"""The metrics that are known to every configuration."""

@@ -19,7 +19,7 @@ from schemas.event import (
     settle,
     settle_time,
 )
-from schemas.metrics import METRICS
+from schemas.metrics import METRICS, Metrics
 from schemas.refusal import Refused
 from schemas.times import EARLIEST, LATEST, Time
 
@@ -27,8 +27,6 @@ from schemas.times import EARLIEST, LATEST, Time
 MetricCode = Annotated[str, Meta(extra_json_schema={"enum": sorted(METRICS)})]
 Unit = Annotated[str, Meta(extra_json_schema={"enum": sorted({m.unit for m in METRICS.values()})})]
 Statistic = Annotated[float, Meta(ge=-1e9, le=1e9)]
-
-LIMITS = {code: (m.unit, m.minimum, m.maximum) for code, m in METRICS.items()}
 
 
 class Statistics(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -49,7 +47,7 @@ class Reading(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     device
         The sender's name of the device; any script, no control characters.
     metric, value, unit
-        A code of `METRICS`, a value in its range, exactly its unit.
+        A code of `METRICS` or of the configuration, a value in its range, exactly its unit.
     t_end
         End of the time that the value stands for, int64 ms UTC.
     medium
@@ -80,13 +78,11 @@ class Reading(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     period_s: Annotated[float, Meta(gt=0, le=2_678_400)] | None = None
 
 
-_KNOWN: dict[tuple[str, str, str], tuple[float, float]] = {}
-"""Range by metric, unit and place that were found sound before."""
 _KNOWN_MOST = 1 << 18
 
 
-def check(event: Reading) -> None:
-    """Check a reading against the table of metrics and settle its times, in place.
+def check(event: Reading, metrics: Metrics = METRICS) -> None:
+    """Check a reading against the metrics there are and settle its times, in place.
 
     Raises
     ------
@@ -94,15 +90,15 @@ def check(event: Reading) -> None:
         `unknown_metric`, `wrong_unit`, `out_of_range`, or what `settle` refuses.
     """
     name = (event.metric, event.unit, event.place)
-    known = _KNOWN.get(name)
+    known = metrics.sound.get(name)
     if known is not None and known[0] <= event.value <= known[1] and _is_plain(event):
         return
     settle(event)
-    limits = LIMITS.get(event.metric)
-    if limits is None:
-        hint = "is not a known metric: use a code of the schema, such as rain or water_depth"
+    metric = metrics.get(event.metric)
+    if metric is None:
+        hint = "is not a known metric: use a code of the catalogue, such as rain or water_depth"
         raise Refused("unknown_metric", "$.metric", hint)
-    unit, low, high = limits
+    unit, low, high = metric.unit, metric.minimum, metric.maximum
     if event.unit != unit:
         raise Refused("wrong_unit", "$.unit", f"is not the metric's unit: send {unit}")
     value = event.value
@@ -118,8 +114,8 @@ def check(event: Reading) -> None:
         event.conf += 0.0
     if event.stat is not None:
         _check_statistics(event.stat)
-    if event.place == name[2] and len(_KNOWN) < _KNOWN_MOST:
-        _KNOWN[name] = (low, high)
+    if event.place == name[2] and len(metrics.sound) < _KNOWN_MOST:
+        metrics.sound[name] = (low, high)
 
 
 def _is_plain(event: Reading) -> bool:

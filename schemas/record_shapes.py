@@ -15,7 +15,7 @@ from pydantic import Field
 
 from schemas.events import KINDS
 from schemas.findings import Finding
-from schemas.metrics import METRICS
+from schemas.metrics import Metrics
 from schemas.model import Model
 from schemas.places import normalise
 from schemas.spelling import guess
@@ -61,7 +61,7 @@ class RecordShape(Model):
     """Our field: what every record has in it."""
 
 
-def check_shape(kind: str, shape: RecordShape) -> Iterator[Finding]:
+def check_shape(kind: str, shape: RecordShape, metrics: Metrics) -> Iterator[Finding]:
     """What is wrong with the shape of a topic of a kind, by paths inside the shape."""
     known = {field.name: field for field in msgspec.structs.fields(KINDS[kind])}
     parts: dict[str, Iterable[str]] = {
@@ -89,15 +89,15 @@ def check_shape(kind: str, shape: RecordShape) -> Iterator[Finding]:
         )
     for name, value in shape.constants.items():
         if name in known:
-            for message in _constant(name, value, known[name].type):
+            for message in _constant(name, value, known[name].type, metrics):
                 yield ("constants", name), message
     metric, unit = (shape.constants.get(name) for name in ("metric", "unit"))
-    if metric in METRICS and isinstance(unit, str) and METRICS[str(metric)].unit != unit:
-        yield ("constants", "unit"), f"{metric} comes in {METRICS[str(metric)].unit}: use that unit"
+    if metric in metrics and isinstance(unit, str) and metrics[str(metric)].unit != unit:
+        yield ("constants", "unit"), f"{metric} comes in {metrics[str(metric)].unit}: use that unit"
     yield from _time(shape.time)
 
 
-def _constant(name: str, value: object, declared: Any) -> Iterator[str]:
+def _constant(name: str, value: object, declared: Any, metrics: Metrics) -> Iterator[str]:
     try:
         msgspec.convert(plain(value), declared)
         if name == "place":
@@ -106,8 +106,8 @@ def _constant(name: str, value: object, declared: Any) -> Iterator[str]:
         yield f"no value of '{name}': {str(error)[0].lower()}{str(error)[1:]}"
     except ValueError as error:
         yield str(error)
-    if name == "metric" and value not in METRICS:
-        yield f"unknown metric '{value}'{guess(str(value), METRICS)}"
+    if name == "metric" and value not in metrics:
+        yield f"unknown metric '{value}'{guess(str(value), metrics)}"
 
 
 def plain(value: object) -> object:

@@ -8,7 +8,6 @@ from typing import Any
 
 from schemas.configuration import Configuration
 from schemas.incidents import Fact, Incident
-from schemas.metrics import METRICS
 from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
 from schemas.words import Condition, Range
 
@@ -22,7 +21,7 @@ def reference(configuration: Configuration) -> dict[str, Any]:
         "version": configuration.version,
         "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
         "incidents": [incident_object(incident) for incident in configuration.incidents],
-        "metrics": [asdict(metric) for metric in METRICS.values()],
+        "metrics": [asdict(metric) for metric in configuration.known_metrics.values()],
     }
 
 
@@ -219,6 +218,7 @@ def incident_facts(incident: Incident) -> list[tuple[str, str]]:
 def markdown(configuration: Configuration, only: str | None = None) -> str:
     """The reference page, or the part of it about one sign or incident."""
     signs, incidents = in_order(configuration.signs), configuration.incidents
+    metrics = configuration.known_metrics
     if only is not None:
         sections = [_section(sign) for sign in signs if sign.id == only]
         sections += [_incident(incident) for incident in incidents if incident.id == only]
@@ -226,7 +226,7 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
     lines = [
         f"# Catalogue {configuration.version}",
         "",
-        f"{len(signs)} signs, {len(incidents)} incidents, {len(METRICS)} metrics. "
+        f"{len(signs)} signs, {len(incidents)} incidents, {len(metrics)} metrics. "
         "Made by `cityvitals catalogue --md`.",
         "",
         "| sign | name | unit | window | levels | standing |",
@@ -255,7 +255,7 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
         lines += ["", *_incident(incident)]
     lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
     lines.append("|---|---|---|---|---|---|")
-    for metric in METRICS.values():
+    for metric in metrics.values():
         period = span(metric.period_s) if metric.period_s else "as it happens"
         bounds = f"{metric.minimum:g} to {metric.maximum:g}"
         names = f"{metric.zh} {metric.en}"

@@ -20,14 +20,17 @@ from schemas.devices import (
     Change,
     Device,
     Difference,
+    Kinds,
     Register,
     diff,
+    kinds_of,
     merge,
     ordered,
     overlaps,
     write,
 )
 from schemas.documents import ConfigurationError, Problem
+from schemas.metrics import METRICS, Metrics
 from schemas.register_columns import LONGEST_GUESS, MAKE, fault_of_kind, likely
 from schemas.relations import COLUMN, PartOf, contradictions, is_relation, path
 
@@ -88,7 +91,7 @@ def parse_register(text: str, name: str) -> Register:
     return parse_lines((line.encode(errors="surrogatepass") for line in lines), name)
 
 
-def parse_lines(lines: Iterable[bytes], name: str) -> Register:
+def parse_lines(lines: Iterable[bytes], name: str, metrics: Metrics = METRICS) -> Register:
     """As `parse_register`, of a file's lines with their ends; none is kept.
 
     Raises
@@ -96,7 +99,7 @@ def parse_lines(lines: Iterable[bytes], name: str) -> Register:
     RegisterError
         With every problem at its line and column.
     """
-    reader = _Reader(name)
+    reader = _Reader(name, kinds_of(metrics))
     for number, raw in enumerate(lines, 1):
         if not reader.take(number, raw):
             break
@@ -120,8 +123,8 @@ class _Known(dict[str, Any]):
 class _Reader:
     """Takes lines, keeps rows and problems."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, kinds: Kinds) -> None:
+        self.name, self.kinds = name, kinds
         self.problems: list[Problem] = []
         self.rows: list[Device] = []
         self.numbers = array("L")
@@ -244,7 +247,7 @@ class _Reader:
             device = self._last
         self._last = device
         value = self._values
-        usual = KINDS[topic][kind]
+        usual = self.kinds[topic][kind]
         given: float | None = value["period_s"][period]
         begin: int = value["since"][since]
         end: int | None = value["until"][until]
@@ -302,7 +305,9 @@ class _Reader:
                 values[column] = MAKE.get(column, path)(field.text)
             except ValueError as error:
                 self._tell(number, field.column, column, str(error))
-        fault = fault_of_kind(values["kind"], values.get("topic")) if "kind" in values else None
+        fault = None
+        if "kind" in values:
+            fault = fault_of_kind(values["kind"], values.get("topic"), self.kinds)
         if fault:
             self._tell(number, row["kind"].column, "kind", fault)
         begin, end = values.get("since"), values.get("until")

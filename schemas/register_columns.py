@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.devices import KINDS, NOISE_ZONES
+from schemas.devices import KINDS, NOISE_ZONES, Kinds
 from schemas.places import normalise
 from schemas.spelling import guess
 from schemas.times import epoch_ms
@@ -26,18 +26,18 @@ _SIGNED = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 _ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?[Ee]\+[0-9]+", re.ASCII)
 
 
-def fault_of_kind(kind: str, topic: str | None) -> str | None:
+def fault_of_kind(kind: str, topic: str | None, kinds: Kinds) -> str | None:
     """What is wrong with a kind, given its topic where that is known."""
-    names = [topic] if topic else list(KINDS)
-    if any(kind in KINDS[name] for name in names):
+    names = [topic] if topic else list(kinds)
+    if any(kind in kinds[name] for name in names):
         return None
     if not kind:
         return "is empty: name the metric, or the kind of observation"
-    for name, kinds in KINDS.items():
-        if kind in kinds:
+    for name, known_kinds in kinds.items():
+        if kind in known_kinds:
             return f"{kind} is of the topic {name}, not of {topic}"
     what = "kind of observation" if names == ["traffic"] else "metric"
-    known = [known for name in names for known in KINDS[name]]
+    known = [known for name in names for known in kinds[name]]
     return f"unknown {what}{likely(kind, known) or ': use one of ' + ', '.join(known)}"
 
 

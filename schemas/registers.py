@@ -9,6 +9,7 @@ from pathlib import Path
 
 from schemas.devices import lines
 from schemas.documents import Problem
+from schemas.metrics import METRICS, Metrics
 from schemas.register import Register, RegisterError, parse_lines
 
 LONGEST_LINE = 64 * 1024
@@ -17,7 +18,12 @@ LONGEST_LINE = 64 * 1024
 _BATCH = 4096
 
 
-def read_register(path: Path, progress: Callable[[int], None] | None = None) -> Register:
+def read_register(
+    path: Path,
+    progress: Callable[[int], None] | None = None,
+    *,
+    metrics: Metrics = METRICS,
+) -> Register:
     """Read a register's file.
 
     Parameters
@@ -26,6 +32,8 @@ def read_register(path: Path, progress: Callable[[int], None] | None = None) -> 
         UTF-8, with or without a byte-order mark.
     progress
         Called now and then with the bytes read since it was called before.
+    metrics
+        What sensors may measure.
 
     Raises
     ------
@@ -33,7 +41,7 @@ def read_register(path: Path, progress: Callable[[int], None] | None = None) -> 
         With every problem at its line and column.
     """
     try:
-        return parse_lines(_lines(path, progress or (lambda size: None)), str(path))
+        return parse_lines(_lines(path, progress or (lambda size: None)), str(path), metrics)
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise RegisterError([Problem(str(path), 0, 0, "", message)]) from error

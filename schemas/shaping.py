@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from schemas.diagnosis import diagnose
-from schemas.events import KINDS, LIMIT, AnyEvent, check_event, decode
+from schemas.events import CHECKS, KINDS, LIMIT, AnyEvent, Check, check_event, decode
+from schemas.metrics import METRICS, Metrics
+from schemas.reading import check as check_reading
 from schemas.record_shapes import RecordShape, TimeShape, plain
 from schemas.refusal import Refused
 from schemas.times import epoch_ms
@@ -25,9 +27,14 @@ _NAMING = ("device", "source_id", "order_id", "id")
 _BYTE = re.compile(r"byte (\d+)")
 
 
-def decoder_of(kind: str, shape: RecordShape | None) -> Decode:
+def decoder_of(kind: str, shape: RecordShape | None, metrics: Metrics = METRICS) -> Decode:
     """What reads the records of a topic: bytes to a checked event, or a refusal."""
-    return partial(decode, kind) if shape is None else Shaper(kind, shape).decode
+    check = CHECKS[kind]
+    if kind == "sensor" and metrics is not METRICS:
+        check = partial(check_reading, metrics=metrics)
+    if shape is None:
+        return partial(decode, kind, check=check)
+    return Shaper(kind, shape, check).decode
 
 
 def legible_of(kind: str, shape: RecordShape | None) -> Callable[[bytes], bytes]:
@@ -73,8 +80,9 @@ class Shaper:
     Refused: `$.speed` is a text: send a number or null
     """
 
-    def __init__(self, kind: str, shape: RecordShape) -> None:
+    def __init__(self, kind: str, shape: RecordShape, check: Check | None = None) -> None:
         self.kind, self.shape, self.event = kind, shape, KINDS[kind]
+        self._check = check or CHECKS[kind]
         self._paths = {ours: tuple(theirs.split(".")) for ours, theirs in shape.fields.items()}
         self._constants = {name: plain(value) for name, value in shape.constants.items()}
         self._theirs = {ours: f"$.{theirs}" for ours, theirs in shape.fields.items()}
@@ -96,7 +104,7 @@ class Shaper:
             refused = diagnose(error, b"", self.event)
         else:
             try:
-                check_event(self.kind, event, raw)
+                check_event(event, raw, self._check)
             except Refused as error:
                 refused = error
             else:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from schemas.durations import whole_ms
 from schemas.fields import COUNTED, fields_of
 from schemas.findings import Finding, Path
-from schemas.metrics import METRICS
+from schemas.metrics import Metrics
 from schemas.signs import EventSign, HistorySign, SampledSign, WindowSign
 from schemas.spelling import guess
 from schemas.words import TOPIC_OF, Condition, Range, Stream
@@ -19,7 +19,7 @@ _DIVIDING = ("ratio", "max", "min")
 
 
 def check_reading(
-    sign: EventSign | HistorySign, kinds: Collection[str] | None
+    sign: EventSign | HistorySign, kinds: Collection[str] | None, metrics: Metrics
 ) -> Iterator[Finding]:
     """What is wrong with what a sign reads, by paths inside the sign.
 
@@ -27,17 +27,19 @@ def check_reading(
     ----------
     kinds
         Kinds of the topics there are; None where they can not be told.
+    metrics
+        Of the configuration.
     """
     kind = TOPIC_OF[sign.topic]
     if kinds is not None and kind not in kinds:
         yield ("topic",), f"no topic of kind '{kind}' is listed under topics"
-    yield from _match(sign)
+    yield from _match(sign, metrics)
     yield from _coverage(sign)
     if isinstance(sign, HistorySign):
         yield from _repeats(sign)
         return
-    yield from _aggregate(sign)
-    yield from _unit(sign)
+    yield from _aggregate(sign, metrics)
+    yield from _unit(sign, metrics)
     if isinstance(sign, SampledSign):
         yield from _sampled(sign)
     elif sign.topic == "orders":
@@ -86,11 +88,13 @@ def _repeats(sign: HistorySign) -> Iterator[Finding]:
                 yield ("repeats", "of", i, j), message
 
 
-def _match(sign: EventSign | HistorySign) -> Iterator[Finding]:
-    yield from _conditions(sign.topic, sign.match, ("match",))
+def _match(sign: EventSign | HistorySign, metrics: Metrics) -> Iterator[Finding]:
+    yield from _conditions(sign.topic, sign.match, ("match",), metrics)
 
 
-def _conditions(topic: Stream, wanted_of: Mapping[str, Condition], at: Path) -> Iterator[Finding]:
+def _conditions(
+    topic: Stream, wanted_of: Mapping[str, Condition], at: Path, metrics: Metrics
+) -> Iterator[Finding]:
     known = fields_of(topic)
     for name, wanted in wanted_of.items():
         path: Path = (*at, name)
@@ -114,14 +118,14 @@ def _conditions(topic: Stream, wanted_of: Mapping[str, Condition], at: Path) -> 
             yield path, f"field '{name}' takes {expected[field.shape]}"
             continue
         for value in map(str, values if field.shape == "text" else ()):
-            if name == "metric" and value not in METRICS:
-                yield path, f"unknown metric '{value}'{guess(value, METRICS)}"
+            if name == "metric" and value not in metrics:
+                yield path, f"unknown metric '{value}'{guess(value, metrics)}"
             elif field.choices and value not in field.choices:
                 choices = ", ".join(field.choices)
                 yield path, f"field '{name}' is never '{value}': use one of {choices}"
 
 
-def _aggregate(sign: EventSign) -> Iterator[Finding]:
+def _aggregate(sign: EventSign, metrics: Metrics) -> Iterator[Finding]:
     aggregate, function = sign.aggregate, sign.aggregate.function
     known = fields_of(sign.topic)
     for which, name in (("of", aggregate.of), ("over", aggregate.over)):
@@ -139,7 +143,7 @@ def _aggregate(sign: EventSign) -> Iterator[Finding]:
         yield ("aggregate",), "distinct needs of: the field whose values are counted"
     elif function not in ("rate", *_CONDITIONAL) and sign.reads is None:
         yield ("aggregate",), f"{function} needs of: the field to aggregate"
-    yield from _where(sign)
+    yield from _where(sign, metrics)
     if function == "tpi" and sign.topic != "traffic":
         yield ("aggregate", "function"), "tpi reads topic: traffic"
     if function == "leq" and sign.match.get("metric") not in ("laeq", "lamax"):
@@ -154,7 +158,7 @@ def _aggregate(sign: EventSign) -> Iterator[Finding]:
         yield ("aggregate", "over"), f"is for {', '.join(_DIVIDING)} alone: remove it"
 
 
-def _where(sign: EventSign) -> Iterator[Finding]:
+def _where(sign: EventSign, metrics: Metrics) -> Iterator[Finding]:
     aggregate, function = sign.aggregate, sign.aggregate.function
     if function in _CONDITIONAL:
         if not aggregate.where:
@@ -166,10 +170,10 @@ def _where(sign: EventSign) -> Iterator[Finding]:
     if aggregate.among is not None and function != "share":
         yield ("aggregate", "among"), "is for share alone: remove it"
     for which, wanted in (("where", aggregate.where), ("among", aggregate.among)):
-        yield from _conditions(sign.topic, wanted or {}, ("aggregate", which))
+        yield from _conditions(sign.topic, wanted or {}, ("aggregate", which), metrics)
 
 
-def _unit(sign: EventSign) -> Iterator[Finding]:
+def _unit(sign: EventSign, metrics: Metrics) -> Iterator[Finding]:
     if sign.topic != "sensor" or sign.reads != "value":
         return
     wanted = sign.match.get("metric")
@@ -177,7 +181,7 @@ def _unit(sign: EventSign) -> Iterator[Finding]:
         yield ("match",), "values of different metrics do not mix: give metric"
         return
     codes = wanted if isinstance(wanted, list) else [wanted]
-    units = {METRICS[code].unit for code in codes if isinstance(code, str) and code in METRICS}
+    units = {metrics[code].unit for code in codes if isinstance(code, str) and code in metrics}
     if len(units) > 1:
         message = f"metrics of different units do not mix: {', '.join(sorted(units))}"
         yield ("match", "metric"), message

@@ -94,7 +94,7 @@ def _changed(alert: dict[str, Any], zone: str) -> str:
 def _state(alert: dict[str, Any], language: int) -> str:
     """In Chinese or in English: in a narrow terminal the one has room without the other."""
     late = (" 迟", " late")[language] if alert["late"] else ""
-    suppressed = (" 抑制", " suppressed")[language] if alert["suppressed_by"] else ""
+    suppressed = (" 抑制", " suppressed")[language] if alert.get("suppressed_by") else ""
     return f"{STATES[alert['state']].split()[language]}{late}{suppressed}"
 
 
@@ -116,7 +116,7 @@ def _second_line(columns: list[Column], name: str, parts: list[str]) -> Text:
 
 def _reasons(alert: dict[str, Any]) -> Iterator[str]:
     why = alert["why"]
-    if alert["kind"] == "incident":
+    if alert.get("kind") == "incident":
         # The event of its own words: which conditions hold, and by what.
         yield f"条件 conditions {', '.join(conditions(alert))}"
     if why["contributors"]:

@@ -35,27 +35,34 @@ _INDICES = ("city.health_index", "city.domain_index")
 _AIR = ("air.pm25_1h", "air.pm10_1h", "air.aqi")
 _AIR_DAY = ("air.pm25_24h", "air.aqi_24h", "air.aqi_day", *_INDICES)
 _RAINS = ("meteo.rain_3h", "meteo.rain_6h", "meteo.rain_12h", "meteo.rain_24h")
+_OF_STORMS = (
+    "ce.storm_mode",
+    "ce.waterlogging",
+    "ce.flooded_road_blocked",
+    "ce.gridlock",
+    "ce.citizen_hotspot",
+)
 _ROADS = ("traffic.tpi", "traffic.speed_ratio", "traffic.queue_ratio")
 
 EVIDENCE = {
     # A storm slows the traffic of its district; its water is an episode of its own.
     "storm": Evidence(
         ("meteo.rain_1h",),
-        ("meteo.official_warning", *_RAINS, *_ROADS, *_INDICES),
+        ("meteo.official_warning", *_RAINS, *_ROADS, *_INDICES, *_OF_STORMS),
     ),
     "waterlogging": Evidence(
         ("drain.depth", "drain.points", "drain.rise_rate", "drain.manhole_fill"),
-        (*_INDICES,),
+        ("ce.waterlogging", "ce.flooded_road_blocked", "ce.citizen_hotspot", *_INDICES),
     ),
-    "congestion": Evidence(_ROADS, ("traffic.incidents", *_INDICES)),
+    "congestion": Evidence(_ROADS, ("traffic.incidents", "ce.gridlock", *_INDICES)),
     "pollution": Evidence(_AIR, _AIR_DAY),
     "complaint_burst": Evidence(
         ("hotline.topic_burst", "hotline.topic_orders", "hotline.urgent"),
-        ("hotline.inflow", "hotline.repeat_rate", "city.domain_index"),
+        ("hotline.inflow", "hotline.repeat_rate", "city.domain_index", "ce.citizen_hotspot"),
     ),
     "surge": Evidence(
         ("hotline.inflow", "hotline.topic_orders", "hotline.topic_burst"),
-        ("hotline.repeat_rate", "city.domain_index"),
+        ("hotline.repeat_rate", "city.domain_index", "ce.citizen_hotspot"),
     ),
     "detour": Evidence(("traffic.flow",)),
     "sensor_death": Evidence(("iot.online_rate",), ("city.domain_index",)),
@@ -65,7 +72,8 @@ EVIDENCE = {
     "stuck air_temperature": Evidence(("meteo.temp_max",)),
     "stuck laeq": Evidence(("noise.leq_1h", "noise.day_excess", "noise.night_excess")),
     "flapping water_depth": Evidence(
-        ("drain.depth",), ("drain.rise_rate", "drain.points", *_INDICES)
+        ("drain.depth",),
+        ("drain.rise_rate", "drain.points", "ce.waterlogging", "ce.sensor_fault", *_INDICES),
     ),
     "flapping laeq": Evidence(("noise.leq_1h", "noise.day_excess")),
 }
@@ -104,6 +112,7 @@ class Matcher:
 
     def __init__(self, plan: Plan, fleet: Fleet, episodes: Iterable[Episode]) -> None:
         self._signs = {sign.id: sign for sign in plan.configuration.signs}
+        self._incidents = {one.id: one for one in plan.configuration.incidents}
         self._stands = {
             device: stand
             for table in fleet.tables
@@ -154,7 +163,10 @@ class Matcher:
         return 0 if dimension == "platform" else far
 
     def memory(self, sign: str) -> int:
-        """How long a sign still shows what is over, int64 ms: its window and a hop."""
+        """How long a sign or incident still shows what is over, int64 ms: its window and a hop."""
+        if sign in self._incidents:
+            # The rain of an hour counts on within the span.
+            return round(self._incidents[sign].within_s * 1000) + _DAY_MS // 24
         window = self._signs[sign].window
         if window.size_s is None or window.hop_s is None:
             return _DAY_MS

@@ -74,7 +74,7 @@ def test_all_signs_in_a_table() -> None:
     code, out, _ = run()
     assert code == 0
     assert "drain.depth" in out
-    assert "cityvitals catalogue SIGN" in out
+    assert "cityvitals catalogue ID" in out
 
 
 @pytest.mark.parametrize(

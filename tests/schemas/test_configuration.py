@@ -510,7 +510,10 @@ OPTIONAL = {
     "q", "scale", "blue", "yellow", "orange", "red", "rollup", "penalties", "of", "over", "hop_s",
     "size_s", "calendar", "metric", "kind", "system", "status", "urgency", "period_s",
     "registered", "past_due", "floor", "and_of", "and_at_least",
-    "at_least", "keys", "least_level",
+    "at_least", "keys", "least_level", "hidden",
+    "sign", "incident", "at", "ge", "gt", "le", "lt", "level", "anomaly", "any", "none", "all",
+    "for_s", "within_s", "every_s", "clear_s", "must", "until", "override", "conditions",
+    "standing", "suppresses", "untold",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
 PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit"}

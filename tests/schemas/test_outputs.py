@@ -70,6 +70,8 @@ ALERT: dict[str, Any] = {
     "acked": False,
     "shelved_until": None,
     "suppressed_by": None,
+    "certainty": None,
+    "suppresses": [],
     "labels": {"rule": "drain.depth"},
     "annotations": {"title_zh": "积水", "title_en": "Water on the road"},
     "why": WHY,
