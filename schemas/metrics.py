@@ -149,8 +149,8 @@ class Metrics(Mapping[str, Metric]):
         return len(self._by_code)
 
     def with_more(self, more: Iterable[Metric]) -> Metrics:
-        """These and others; the same where there are none."""
-        added = list(more)
+        """These and others of other codes; the same where there are none."""
+        added = [metric for metric in more if metric.code not in self]
         return Metrics([*self._by_code.values(), *added]) if added else self
 
 
