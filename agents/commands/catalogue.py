@@ -11,6 +11,7 @@ from agents.commands.exits import BAD, complain, guarded
 from agents.commands.options import Config, Json
 
 if TYPE_CHECKING:
+    from schemas.configuration import Configuration
     from schemas.incidents import Incident
     from schemas.signs import Sign
 
@@ -28,6 +29,10 @@ def catalogue(
     as_markdown: Annotated[
         bool, typer.Option("--md", help="A page of Markdown, as schemas/catalogue.md.")
     ] = False,
+    systems: Annotated[
+        bool,
+        typer.Option("--systems", help="The city's named systems, and what each feeds or reads."),
+    ] = False,
 ) -> None:
     """Show the signs and incidents of a catalogue: what they measure, and by which levels.
 
@@ -42,6 +47,8 @@ def catalogue(
     - `cityvitals catalogue --json | jq '.signs[].id'`
 
     - `cityvitals catalogue --md > catalogue.md`
+
+    - `cityvitals catalogue --systems --json | jq '.systems[] | select(.no == 48)'`
     """
     from schemas.loading import load
     from schemas.reference import (
@@ -59,6 +66,12 @@ def catalogue(
         complain("--json and --md exclude each other: give one of them")
         raise typer.Exit(BAD)
     found = load(config)
+    if systems:
+        if name is not None:
+            complain("--systems takes no ID: `cityvitals catalogue ID` tells of one sign")
+            raise typer.Exit(BAD)
+        _show_systems(found, as_json=as_json, as_markdown=as_markdown)
+        return
     by_id = {sign.id: sign for sign in in_order(found.signs)}
     incidents = {incident.id: incident for incident in found.incidents}
     if name is not None and name not in by_id and name not in incidents:
@@ -89,6 +102,29 @@ def catalogue(
         if incidents:
             _list_incidents(list(incidents.values()))
         print("`cityvitals catalogue ID` tells all of one")
+
+
+def _show_systems(found: Configuration, *, as_json: bool, as_markdown: bool) -> None:
+    from agents.commands.layout import column, fitting, show, table
+    from schemas.named_systems import named_systems, shown_by, system_objects, systems_markdown
+
+    if as_markdown:
+        print(systems_markdown(found), end="")
+        return
+    if as_json:
+        print(orjson.dumps({"systems": system_objects(found)}).decode())
+        return
+    listed = named_systems()
+    columns = [
+        column("号 no", (str(one.no) for one in listed), right=True),
+        column("系统", (one.zh for one in listed)),
+        column("system", (one.en for one in listed), 3),
+        column("范围 scope", (one.scope for one in listed)),
+        column("体征 signs", (", ".join(one.signs) or "–" for one in listed), 4),
+        column("见 shown by", (shown_by(one, found) for one in listed), 5),
+    ]
+    show(lambda width: table(fitting(columns, width)))
+    print(f"{len(listed)} 个系统 systems")
 
 
 def _list(signs: list[Sign]) -> None:
