@@ -115,6 +115,9 @@ class Evaluation:
             share = np.minimum(1.0, covered / window_ms)
             return share, some & (share >= rule.at_least)
         if rule.by == "samples":
+            if self._online:
+                # Of those that are silent it is known as well.
+                n, some = covered, covered > 0
             share = np.minimum(1.0, n / rule.at_least) if rule.at_least else np.ones(len(n))
             return share, n >= rule.at_least
         share = np.divide(n, covered, where=covered > 0, out=np.zeros(len(n)))

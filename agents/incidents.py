@@ -108,6 +108,8 @@ class IncidentState:
         self._episodes: dict[str, tuple[Episode, str]] = {}
         self._cleared: dict[str, int] = {}
         self._known: dict[str, tuple[str, int]] = {}
+        self._reached: dict[str, list[int]] = {}
+        """By key, since when it stands at each level or above; `AFTER_ALL` if it does not."""
         self._asks_known = self._needs_known()
 
     def _compiled(self, alternatives: list[Asked] | None, at: str, for_s: float) -> Alternatives:
@@ -176,7 +178,7 @@ class IncidentState:
     def _hear(self, source: str, said: Said, end: int) -> None:
         for atom in self._by_source[source]:
             atom.take(said, end)
-        if self._asks_known:
+        if self._asks_known and any(atom.own for atom in self._by_source[source]):
             level = self.spec.key
             self._known.update(
                 (name[1], (place, end))
@@ -217,6 +219,10 @@ class IncidentState:
         episode, place = known
         transition = advance(episode, self._rule, end, float(held.level))
         level = 0 if episode.phase == "normal" else episode.level
+        before = self._reached.get(key, [AFTER_ALL] * len(COLOURS))
+        self._reached[key] = [
+            min(since, end) if level >= n else AFTER_ALL for n, since in enumerate(before)
+        ]
         entries.append(
             Entry(self.spec.key, key, place, float(level), len(held.conditions), 1.0, None, level)
         )
@@ -227,7 +233,7 @@ class IncidentState:
             self.count += 1
             self.spans.append(Span(self._id(key, episode), key, place, end, AFTER_ALL))
         if episode.phase == "normal":
-            del self._episodes[key]
+            del self._episodes[key], self._reached[key]
         if transition == "cleared":
             self._cleared[key] = end
             for i, span in enumerate(self.spans):
@@ -251,7 +257,7 @@ class IncidentState:
         if self._must.issubset(counting):
             level = max((n for n, least in self._need if len(counting) >= least), default=0)
         for override in self._overrides:
-            over = self._overrides_at(override, key, place, end, counting, episode)
+            over = self._overrides_at(override, key, place, end, counting)
             if over is not None:
                 level = max(level, COLOURS.index(override.spec.level))
                 newest = max(newest, over)
@@ -263,13 +269,7 @@ class IncidentState:
         return _Held(level, tuple(counting), newest)
 
     def _overrides_at(
-        self,
-        override: _Override,
-        key: str,
-        place: str,
-        end: int,
-        counting: list[int],
-        episode: Episode | None,
+        self, override: _Override, key: str, place: str, end: int, counting: list[int]
     ) -> int | None:
         """Since when the newest fact of an override is met; None where it does not hold."""
         spec, since = override.spec, BEFORE_ALL
@@ -281,9 +281,9 @@ class IncidentState:
         if spec.conditions is not None and not set(spec.conditions) <= set(names):
             return None
         if spec.standing is not None:
-            least, for_ms = COLOURS.index(spec.standing.level), to_ms(spec.standing.for_s)
-            stands = episode is not None and episode.level >= least
-            if not stands or episode is None or end - episode.raised_at < for_ms:
+            reached = self._reached.get(key)
+            stood = AFTER_ALL if reached is None else reached[COLOURS.index(spec.standing.level)]
+            if end - stood < to_ms(spec.standing.for_s):
                 return None
         return since
 
@@ -452,6 +452,7 @@ class IncidentState:
             [(key, place, *e.dump()) for key, (e, place) in self._episodes.items()],
             list(self._cleared.items()),
             [(key, *known) for key, known in self._known.items()],
+            list(self._reached.items()),
             [(atom.heard, list(atom.dump())) for atom in self._atoms],
         ]
         pending = [
@@ -469,6 +470,7 @@ class IncidentState:
             episodes,
             cleared,
             known,
+            reached,
             atoms,
             pending,
         ) = decode_rows(parts["state"])
@@ -476,6 +478,7 @@ class IncidentState:
         self._episodes = {key: (Episode(*rest), place) for key, place, *rest in episodes}
         self._cleared = dict(cleared)
         self._known = {key: (place, end) for key, place, end in known}
+        self._reached = dict(reached)
         for atom, (heard, rows) in zip(self._atoms, atoms, strict=True):
             atom.heard = heard
             atom.load(rows)

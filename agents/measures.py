@@ -5,7 +5,7 @@ Formulas come from these tables only; nothing in a configuration is evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -75,8 +75,30 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if over is not None:
         return lambda e: _quotient(getattr(e, of), getattr(e, over))
     if of == "value":
-        return lambda e: (round(e.value * STEPS), 0)
+        return _EXTREMES.get(function, _of_value)
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
+
+
+def _of_value(e: Any) -> tuple[int, int] | None:
+    return round(e.value * STEPS), 0
+
+
+def _of_statistics(pick: Callable[[Iterable[float]], float]) -> Measure:
+    """The extreme that a device states of its samples, where it does: its value is their mean."""
+
+    def measure(e: Any) -> tuple[int, int] | None:
+        stat = getattr(e, "stat", None)
+        stated = () if stat is None else (stat.min, stat.max)
+        return round(pick([e.value, *(x for x in stated if x is not None)]) * STEPS), 0
+
+    return measure
+
+
+_EXTREMES: dict[str, Measure] = {
+    "max": _of_statistics(max),
+    "min": _of_statistics(min),
+    "peak": _of_statistics(lambda values: max(values, key=abs)),
+}
 
 
 def _hit(where: Mapping[str, Condition], among: Mapping[str, Condition]) -> Measure:

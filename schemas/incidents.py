@@ -92,7 +92,10 @@ class Stood(Model):
 
 
 class Override(Model):
-    """What sets a level directly, whatever `need` says; all that is given must hold now."""
+    """What sets a level directly, whatever `need` says; all that is given must hold now.
+
+    A fact of which nothing more is heard goes on to hold for the incident's `within_s`.
+    """
 
     level: LevelName
     at: KeyLevel | None = None
@@ -101,7 +104,7 @@ class Override(Model):
     conditions: list[Word] | None = None
     """Conditions that all hold."""
     standing: Stood | None = None
-    """A level at which the incident has stood so long."""
+    """A level at which, or above, the incident has stood so long."""
 
 
 class Need(Model):

@@ -19,7 +19,7 @@ from schemas.event import (
     settle,
     settle_time,
 )
-from schemas.metrics import METRICS, Metrics
+from schemas.metrics import METRICS, Metric, Metrics
 from schemas.refusal import Refused
 from schemas.times import EARLIEST, LATEST, Time
 
@@ -30,7 +30,10 @@ Statistic = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
 class Statistics(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """What the device measured over the time that its value stands for, in the metric's unit."""
+    """What the device measured over the time that its value stands for, in the metric's unit.
+
+    A sign of minima, maxima or peaks takes those that are stated here: the value is their mean.
+    """
 
     n: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     min: Statistic | None = None
@@ -113,7 +116,7 @@ def check(event: Reading, metrics: Metrics = METRICS) -> None:
     if event.conf is not None:
         event.conf += 0.0
     if event.stat is not None:
-        _check_statistics(event.stat)
+        _check_statistics(event.stat, metric)
     if event.place == name[2] and len(metrics.sound) < _KNOWN_MOST:
         metrics.sound[name] = (low, high)
 
@@ -137,8 +140,14 @@ def _is_plain(event: Reading) -> bool:
     )
 
 
-def _check_statistics(stat: Statistics) -> None:
+def _check_statistics(stat: Statistics, metric: Metric) -> None:
     drop_negative_zeros(stat, ("min", "max", "mean", "sd"))
+    low, high = metric.minimum, metric.maximum
+    for name in ("min", "max", "mean"):
+        stated = getattr(stat, name)
+        if stated is not None and not low <= stated <= high:
+            hint = f"is beyond the metric's range: send {low:g} to {high:g} {metric.unit}"
+            raise Refused("out_of_range", f"$.stat.{name}", hint)
     if stat.min is not None and stat.max is not None and stat.min > stat.max:
         raise Refused("inconsistent", "$.stat.min", "is above max: send min, mean, max in order")
     if stat.mean is None:

@@ -14,7 +14,7 @@ from agents.commands.exits import BAD, FINDING, Fault, complain, drop_stdout, gu
 from agents.commands.options import RegisterFile
 
 app = typer.Typer(
-    help="Make events of what others send: telegrams of HJ 212, warnings in CAP 1.2.",
+    help="Make events of what others send: HJ 212, CAP 1.2, windows of the edge, video events.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -59,6 +59,51 @@ def cap(files: Files) -> None:
     from schemas.adapters.cap import warnings
 
     _print(files, _wholes, warnings)
+
+
+@app.command("edge")
+@guarded
+def edge(files: Files) -> None:
+    """Windows that were aggregated at the edge, one JSON object a line, as readings.
+
+    An object has device, metric, t, n, min, max, mean and place; t_end, site, site_type, medium,
+    source and sd if they are known. The mean becomes the value; signs of minima and maxima read the
+    extremes that were stated.
+
+    **Examples**
+
+    - `cityvitals adapt edge windows.ndjson > city.sensor.v1.ndjson`
+
+    - `tail -F windows.ndjson | cityvitals adapt edge - | cityvitals send - --topic city.sensor.v1`
+    """
+    from schemas.adapters.edge import aggregate
+
+    _print(files, _lines, aggregate)
+
+
+@app.command("video")
+@guarded
+def video(files: Files) -> None:
+    """Events of video analytics, one JSON object a line, as readings of ai_event.
+
+    An object has camera, cls, t and place; conf, site and site_type if they are known. What a
+    camera sees of the same class within ten minutes is one event: repeats are left out, and how
+    many is told at the end.
+
+    **Examples**
+
+    - `cityvitals adapt video seen.ndjson > city.sensor.v1.ndjson`
+
+    - `tail -F seen.ndjson | cityvitals adapt video - | cityvitals send - --topic city.sensor.v1`
+    """
+    from schemas.adapters.edge import Seen
+
+    seen = Seen()
+    try:
+        _print(files, _lines, seen.reading)
+    finally:
+        if seen.repeats:
+            complain(f"{seen.repeats:,} repeats within ten minutes were left out")
 
 
 def _print(files: list[Path], pieces: Any, events: Any) -> None:

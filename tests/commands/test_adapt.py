@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -211,3 +212,73 @@ def test_an_area_without_a_division_is_told(tmp_path: Path) -> None:
     code, events, told = adapt(tmp_path, CAP.replace("<value>440114</value>", "<value>abc</value>"))
     assert (code, [event["place"] for event in events]) == (1, ["440111"])
     assert "bad_place: `info/area[2]` has no geocode" in told
+
+
+def adapted(name: str, tmp_path: Path, *lines: dict[str, object]) -> tuple[int, list[Any], str]:
+    written = tmp_path / "lines"
+    written.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    done = CliRunner().invoke(app, ["adapt", name, str(written)])
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+WINDOW = {
+    "device": "box-1/bin-3",
+    "metric": "heat_temperature",
+    "t": NOON_MS,
+    "t_end": NOON_MS + 60_000,
+    "n": 60,
+    "min": 21.0,
+    "max": 61.5,
+    "mean": 25.25,
+    "place": "440111004003012",
+    "site": "tower-2",
+}
+
+
+def test_a_window_of_the_edge_is_its_mean_with_the_extremes_beside(tmp_path: Path) -> None:
+    code, (event,), _ = adapted("edge", tmp_path, WINDOW)
+    assert code == 0
+    reading = decode("sensor", json.dumps(event).encode())
+    assert (reading.value, reading.unit, reading.source) == (25.25, "Cel", "edge")
+    assert reading.stat is not None
+    assert (reading.stat.n, reading.stat.min, reading.stat.max) == (60, 21.0, 61.5)
+
+
+def test_a_window_that_contradicts_itself_is_told(tmp_path: Path) -> None:
+    wrong = [WINDOW | {"mean": 70.0}, WINDOW | {"max": 900.0}, WINDOW | {"n": None}]
+    code, events, told = adapted("edge", tmp_path, *wrong, WINDOW)
+    assert (code, len(events)) == (1, 1)
+    for number, reason in enumerate(("inconsistent", "out_of_range", "missing_field"), 1):
+        assert f":{number}: {reason}: " in told
+
+
+SEEN = {"camera": "cam-7", "cls": "smoke", "conf": 0.9, "t": NOON_MS, "place": "440111004003012"}
+
+
+def test_what_a_camera_sees_again_within_ten_minutes_is_one_event(tmp_path: Path) -> None:
+    code, events, told = adapted(
+        "video",
+        tmp_path,
+        SEEN,
+        SEEN | {"t": NOON_MS + 599_999},
+        SEEN | {"t": NOON_MS + 600_000},
+        SEEN | {"t": NOON_MS + 600_000, "cls": "flame"},
+        SEEN | {"t": NOON_MS + 600_000, "camera": "cam-8"},
+    )
+    assert code == 0
+    assert [(e["device"], e["cls"], e["t"] - NOON_MS) for e in events] == [
+        ("cam-7", "smoke", 0),
+        ("cam-7", "smoke", 600_000),
+        ("cam-7", "flame", 600_000),
+        ("cam-8", "smoke", 600_000),
+    ]
+    assert "1 repeats within ten minutes were left out" in told
+    assert len({event["id"] for event in events}) == 4
+    for event in events:
+        decode("sensor", json.dumps(event).encode())
+
+
+def test_a_video_event_without_a_class_is_told(tmp_path: Path) -> None:
+    code, events, told = adapted("video", tmp_path, {**SEEN, "cls": None})
+    assert (code, events) == (1, [])
+    assert "missing_field: `$.cls` is absent" in told
