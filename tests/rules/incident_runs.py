@@ -54,22 +54,24 @@ def only(names: Collection[str], devices: Iterable[Device] = ()) -> Configuratio
     return Configuration.model_validate(content).with_register(Register(list(devices)))
 
 
-def alerts_of(configuration: Configuration, events: Iterable[Event]) -> list[Alert]:
+def alerts_of(
+    configuration: Configuration, events: Iterable[Event], step_ms: int = MINUTE
+) -> list[Alert]:
     """Every transition of alerts, in the order in which they were said.
 
-    All lanes are heard of at every minute: those without events by a tick.
+    All lanes are heard of at every minute, or at steps so long: those without events by a tick.
     """
     pipeline = Pipeline(compile_plan(configuration, SECRET))
     topics = {topic.kind: topic.name for topic in configuration.topics}
     offsets: dict[str, int] = defaultdict(int)
-    minutes: dict[int, list[Event]] = defaultdict(list)
+    steps: dict[int, list[Event]] = defaultdict(list)
     for event in events:
-        minutes[event[0] // MINUTE].append(event)
+        steps[event[0] // step_ms].append(event)
     found: list[Alert] = []
-    for minute in range(min(minutes), max(minutes) + 1):
+    for step in range(min(steps), max(steps) + 1):
         outputs = []
         now: dict[str, list[Event]] = defaultdict(list)
-        for event in sorted(minutes.get(minute, ()), key=lambda event: event[0]):
+        for event in sorted(steps.get(step, ()), key=lambda event: event[0]):
             now[event[1]].append(event)
         for kind, name in topics.items():
             records = now.get(kind, [])
@@ -80,7 +82,7 @@ def alerts_of(configuration: Configuration, events: Iterable[Event]) -> list[Ale
             if raw:
                 offs = range(first, first + len(raw))
                 outputs += pipeline.step(Chunk(name, 0, offs, times, [None] * len(raw), raw))
-            outputs += pipeline.tick(Lane(name, 0), (minute + 1) * MINUTE)
+            outputs += pipeline.tick(Lane(name, 0), (step + 1) * step_ms)
         found += [json.loads(o.value) for o in outputs if o.topic == ALERT_LOG]
     for lane in pipeline.lanes.values():
         counts = lane.accounting
