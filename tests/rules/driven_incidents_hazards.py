@@ -355,6 +355,12 @@ TOO_LITTLE = {
         events=[*gas("g0", {"06:10": 19}), *gas("g1", {"06:10": 19}), GAS_CALL]
     ),
     "one detector": FIRE._replace(events=smoke("f0", "06:10:02", "06:15:02")),
+    "smoke and a call about gas": FIRE._replace(
+        events=[
+            *smoke("f0", "06:10:02", "06:15:02"),
+            call(at("06:11:30"), "燃气异味", "a"),
+        ]
+    ),
     "heat and a call": FIRE._replace(events=[*hot("06:11:05"), call(at("06:11:30"), "火警", "a")]),
     "a hot cable alone": PRECURSOR._replace(events=CABLE),
     "dust alone": SOURCE._replace(events=dust("06:30", "07:00")),

@@ -24,7 +24,7 @@ STREET, COMMUNITY = GRID[:9], GRID[:12]
 # --- a road that is full -------------------------------------------------------------------------
 
 SLOW = drives({"05:40": 60, "06:00": 15, "06:40": 60}, "06:45", 40)
-"""A quarter of 60 km/h is an index of 8.3 when a quarter of an hour is so: at 06:15 at the latest."""
+"""A quarter of 60 km/h is an index of 8.3: at the latest at 06:15, when all readings are so."""
 ACCIDENTS = [
     observation(at("05:20"), "incident", "i0", event_id="old"),
     observation(at("06:20:30"), "incident", "i0", event_id="new"),
