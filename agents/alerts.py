@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id, state_of
 from agents.levels import COLOURS
 from agents.outputs import alert_transition
+from agents.overlays import Overlays
 from agents.said import Said
 from schemas.alert import Alert, Contributor, Kind, Transition, Why
 from schemas.configuration import Configuration
@@ -38,6 +39,17 @@ class _Told(NamedTuple):
     first_end: int
     last_end: int
     max_level: int
+
+
+class Around(NamedTuple):
+    """What incidents make of a key's alerts: the alert that suppresses them, and the overlays that
+    are on there."""
+
+    suppressed_by: str | None
+    modes: Sequence[str]
+
+
+ALONE = Around(None, ())
 
 
 class Alerts:
@@ -71,13 +83,17 @@ class Alerts:
         lateness = (topic.allowed_lateness_s for topic in configuration.topics)
         self._lateness_ms = max(map(to_ms, lateness), default=0)
         self._changed = False
+        self._overlays = Overlays(configuration)
         self._by: str | None = None
-        """What suppresses the alerts of the key that is judged."""
+        self._overlay: str | None = None
+        """What suppresses the alerts of the key that is judged, and what changes its rule."""
 
     def concerned(self, sign: str, said: Said) -> list[int]:
         """The rows of a window that may begin or change an episode of the sign, in their order."""
         told = ~np.isnan(said.values)
-        rows = set(np.flatnonzero(told & (said.levels > 0)).tolist())
+        met = said.levels > 0
+        elsewhere = self._overlays.may_meet(sign, said.values)
+        rows = set(np.flatnonzero(told & (met if elsewhere is None else met | elsewhere)).tolist())
         if sign in self._surprises:
             rows.update(said.models)
         followed = self._followed.get(sign)
@@ -86,19 +102,16 @@ class Alerts:
         return sorted(row for row in rows if told[row])
 
     def judge(
-        self, sign: str, entry: Entry, start: int, end: int, *, suppressed_by: str | None = None
+        self, sign: str, entry: Entry, start: int, end: int, around: Around = ALONE
     ) -> list[Output]:
         """Take the key's episodes on to a window of events that were on time.
 
-        Parameters
-        ----------
-        suppressed_by
-            The alert of an incident that stands at the key then.
+        ``around`` tells of the incidents that stand at the key then.
         """
         if entry.value is None:
             return []
-        self._by = suppressed_by
-        found = self._rule(sign, entry)
+        self._by = around.suppressed_by
+        found = self._rule(sign, entry, end, around)
         outputs: list[Output] = []
         if found is not None:
             outputs += self._take(*found, sign, entry, entry.value, (start, end))
@@ -107,14 +120,21 @@ class Alerts:
             outputs += self._take_surprise(*surprise, entry, entry.value, (start, end))
         return outputs
 
-    def _rule(self, sign: str, entry: Entry) -> tuple[Sign, Rule] | None:
-        """The sign's thresholds, if keys of this level raise alerts."""
+    def _rule(self, sign: str, entry: Entry, end: int, around: Around) -> tuple[Sign, Rule] | None:
+        """The sign's thresholds then and there, if keys of this level raise alerts."""
         found = self._rules.get(sign)
+        self._overlay = None
         if found is None:
             return None
         assert found[0].alert is not None
         keys = found[0].alert.keys
-        return found if keys is None or entry.level in keys else None
+        if keys is not None and entry.level not in keys:
+            return None
+        overlaid = self._overlays.find(sign, entry.place, end, around.modes)
+        if overlaid is None:
+            return found
+        self._overlay = overlaid.id
+        return found[0], overlaid.rule
 
     def _take_surprise(
         self, spec: Sign, rule: Rule, entry: Entry, value: float, window: tuple[int, int]
@@ -178,26 +198,26 @@ class Alerts:
         entry: Entry,
         start: int,
         end: int,
-        *,
-        suppressed_by: str | None = None,
+        around: Around = ALONE,
     ) -> list[Output]:
         """Judge a corrected window once: it may raise an alert marked late, never withdraw one.
 
         A late alert is over when it is sent: the windows after it were judged by themselves.  One
         is enough for a run of windows that are no farther apart than its off-delay.
         """
-        found = self._rule(sign, entry)
+        found = self._rule(sign, entry, end, around)
         if found is None or entry.value is None:
             return []
         spec, rule = found
         level = rule.scale.level(entry.value)
         if not level:
             return []
-        met_before = before is not None and (before.severity or 0) >= level
+        said = None if before is None else before.value
+        met_before = said is not None and rule.scale.level(said) >= level
         if met_before or self._is_told(sign, entry.name, rule, end, level):
             return []
         self._note(sign, entry.name, rule, _Told(end, end, level))
-        episode = Episode("normal", end, end, level, level, suppressed_by=suppressed_by)
+        episode = Episode("normal", end, end, level, level, suppressed_by=around.suppressed_by)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
@@ -254,7 +274,7 @@ class Alerts:
         # What an incident speaks for already is no alarm more for the person who reads them.
         self.count += transition == "raised" and episode.suppressed_by is None
         surprise = rule_name.endswith(ANOMALY)
-        why = _surprise(sign, entry) if surprise else _limit(rule, episode)
+        why = _surprise(sign, entry) if surprise else _limit(rule, episode, self._overlay)
         kind: Kind = "anomaly" if surprise else "threshold"
         alert = Alert(
             alert_id=episode_id(rule_name, entry.level, entry.key, episode.first_end),
@@ -339,9 +359,10 @@ def surprise_rule(model: ModelRule) -> Rule:
     return Rule.of(levels, delays)
 
 
-def _limit(rule: Rule, episode: Episode) -> dict[str, Any]:
+def _limit(rule: Rule, episode: Episode, overlay: str | None) -> dict[str, Any]:
     levels = rule.scale.levels
     return {
+        "overlay": overlay,
         "threshold": rule.scale.threshold(episode.level),
         "compare": levels.compare,
         "threshold_source": levels.source,

@@ -23,6 +23,7 @@ from agents.plan import FoldedSign, Plan, incidents_in_order
 from agents.repeats import RepeatState
 from agents.said import Said
 from agents.shards import CITY
+from schemas.overlays import by_incident
 from schemas.signs import HistorySign, Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
@@ -146,12 +147,15 @@ class Assess:
             for one in incident.suppresses:
                 suppressed.setdefault(one.sign, []).append(state)
             yield _Follower(0, plan.lanes_of(kinds[incident.id]), state)
+        changed = by_incident(plan.configuration.overlays, plan.configuration.incidents)
         for assessed in self._signs:
             sign = assessed.sign
-            states = suppressed.get(sign.id)
-            if states:
-                streams = kinds[sign.id].union(*(kinds[state.spec.id] for state in states))
-                held = HeldAlerts(sign, assessed.windows, self.alerts, states)
+            states = suppressed.get(sign.id, [])
+            modes = {name: self.incidents[id] for name, id in changed.get(sign.id, ())}
+            if states or modes:
+                awaited = (*states, *modes.values())
+                streams = kinds[sign.id].union(*(kinds[state.spec.id] for state in awaited))
+                held = HeldAlerts(sign, assessed.windows, self.alerts, states, modes)
                 self._held[sign.id] = held
                 yield _Follower(assessed.lateness_ms, plan.lanes_of(streams), held)
 
@@ -283,7 +287,7 @@ class Assess:
             self._held[sign.id].expect(end, self._of_keys(sign, said))
         said = said.where(told)
         outputs = self._results(sign, said, start, end, rev=0, newest=end <= limit)
-        if sign.id not in self.plan.suppressed:
+        if sign.id not in self.plan.configuration.held:
             for row in self.alerts.concerned(sign.id, said):
                 outputs += self.alerts.judge(sign.id, said.entry(row), start, end)
         return outputs
@@ -339,7 +343,7 @@ class Assess:
         ]
         if held is not None and pairs:
             held.expect_final(end, pairs)
-        if sign.id not in self.plan.suppressed:
+        if sign.id not in self.plan.configuration.held:
             for before, entry in pairs:
                 outputs += self.alerts.judge_final(sign.id, before, entry, start, end)
         return outputs

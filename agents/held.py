@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from agents.alerts import Alerts
+from agents.alerts import Alerts, Around
 from agents.entries import Entry
 from agents.incidents import IncidentState
 from agents.said import Said
@@ -30,13 +30,20 @@ class HeldAlerts:
     ----------
     incidents
         Those that suppress the sign.
+    modes
+        By the ids of overlays that change the sign: the incidents that switch them on.
     """
 
     def __init__(
-        self, sign: Sign, windows: Windows, alerts: Alerts, incidents: Sequence[IncidentState]
+        self,
+        sign: Sign,
+        windows: Windows,
+        alerts: Alerts,
+        incidents: Sequence[IncidentState],
+        modes: Mapping[str, IncidentState],
     ) -> None:
         self.sign, self._windows, self._alerts = sign, windows, alerts
-        self._incidents = incidents
+        self._incidents, self._modes = incidents, modes
         self._first: dict[int, Said] = {}
         self._final: dict[int, list[Pair]] = {}
 
@@ -62,23 +69,23 @@ class HeldAlerts:
         outputs: list[Output] = []
         for row in self._alerts.concerned(self.sign.id, said):
             entry = said.entry(row)
-            by = self._by(entry, end)
-            outputs += self._alerts.judge(self.sign.id, entry, start, end, suppressed_by=by)
+            outputs += self._alerts.judge(self.sign.id, entry, start, end, self._around(entry, end))
         return outputs
 
     def close_final(self, end: int) -> list[Output]:
         """Judge the corrections of a window."""
         outputs: list[Output] = []
         for before, after in self._final.pop(end):
-            window, by = (self._windows.start(end), end), self._by(after, end)
-            outputs += self._alerts.judge_final(
-                self.sign.id, before, after, *window, suppressed_by=by
-            )
+            window = self._windows.start(end), end
+            around = self._around(after, end)
+            outputs += self._alerts.judge_final(self.sign.id, before, after, *window, around)
         return outputs
 
-    def _by(self, entry: Entry, end: int) -> str | None:
+    def _around(self, entry: Entry, end: int) -> Around:
         found = (incident.suppressing(self.sign.id, entry, end) for incident in self._incidents)
-        return next((alert for alert in found if alert is not None), None)
+        by = next((alert for alert in found if alert is not None), None)
+        modes = [name for name, state in self._modes.items() if state.stands_at(entry, end)]
+        return Around(by, modes)
 
     def freeze(self) -> Frozen:
         parts: Frozen = {}

@@ -424,6 +424,13 @@ class IncidentState:
                 return span.alert_id
         return None
 
+    def stands_at(self, entry: Entry, end: int) -> bool:
+        """Whether it stands at a key, or around it, at ``end``."""
+        return any(
+            span.raised <= end < span.cleared and self._covers(span, entry, around=False)
+            for span in self.spans
+        )
+
     def _covers(self, span: Span, entry: Entry, *, around: bool) -> bool:
         if entry.level == self.spec.key:
             return entry.key == span.key

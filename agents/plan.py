@@ -138,8 +138,6 @@ class Plan:
     workdays: WorkDays
     known: KnownDevices
     hierarchies: Mapping[str, Hierarchy]
-    suppressed: frozenset[str] = frozenset()
-    """Signs whose alerts wait for incidents."""
     secret: bytes | None = None
     """Under which callers become hashes; None where they are not to be told apart."""
 
@@ -239,9 +237,6 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
         workdays=WorkDays(zone, calendar.holidays, calendar.workdays),
         known=KnownDevices(configuration.register),
         hierarchies=hierarchies_of(configuration),
-        suppressed=frozenset(
-            one.sign for incident in configuration.incidents for one in incident.suppresses
-        ),
         secret=secret,
     )
 

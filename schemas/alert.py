@@ -82,6 +82,8 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Of the judged window.
     config
         Version of the configuration that judged it.
+    overlay
+        Id of the overlay whose thresholds and delays did, where one was on.
     contributors
         Largest first.
     evidence
@@ -105,6 +107,7 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     config: str
     contributors: Annotated[list[Contributor], Meta(max_length=20)]
     evidence: list[Evidence] = []
+    overlay: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
 
 
 class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):

@@ -9,24 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from schemas.citizens import Calendar, Hotline, Orders
 from schemas.devices import Register
 from schemas.hierarchies import Hierarchy
 from schemas.incidents import Incident
+from schemas.instants import Instant, instant_ms
 from schemas.kafka import Kafka
 from schemas.metric_entries import MetricEntry
 from schemas.metrics import METRICS, Metrics
 from schemas.model import Length, Model, Seconds
+from schemas.overlays import Overlay, by_incident
 from schemas.record_shapes import RecordShape
 from schemas.relations import columns_of
 from schemas.signs import Sign
-from schemas.times import epoch_ms
 from schemas.words import Name, TopicKind
 
 
@@ -40,20 +40,6 @@ class City(Model):
     """IANA name, such as Asia/Shanghai."""
 
 
-def _instant(text: str) -> str:
-    try:
-        zoned = datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        zoned = False
-    if not zoned:
-        raise ValueError("expected a time with an offset, such as 2026-12-01T00:00:00+08:00")
-    return text
-
-
-Instant: TypeAlias = Annotated[str, AfterValidator(_instant)]
-"""RFC 3339 with an offset."""
-
-
 class Growth(Model):
     """Partitions that were added to a topic."""
 
@@ -65,7 +51,7 @@ class Growth(Model):
     @property
     def since_ms(self) -> int:
         """Int64 ms UTC."""
-        return epoch_ms(datetime.fromisoformat(self.since))
+        return instant_ms(self.since)
 
 
 class Topic(Model):
@@ -121,6 +107,8 @@ class Configuration(Model):
     """What devices measure, beside the metrics of the product."""
     incidents: Annotated[list[Incident], Field(default_factory=list)]
     """Several signs at related keys that together mean one thing."""
+    overlays: Annotated[list[Overlay], Field(default_factory=list)]
+    """How alerts are judged while something is on; of two for a sign the first counts."""
     forget_s: Length = 86_400.0
     """A key that is silent for so long is forgotten."""
     hotline: Hotline = Hotline.model_validate({})
@@ -154,6 +142,7 @@ class Configuration(Model):
             hierarchies=self.hierarchies,
             incidents=dict(enumerate(self.incidents)),
             metrics=dict(enumerate(self.metrics)),
+            overlays=dict(enumerate(self.overlays)),
         )
         if problems:
             lines = (f"{'.'.join(map(str, path))}: {message}" for path, message in problems)
@@ -193,7 +182,7 @@ class Configuration(Model):
         }
         content: dict[str, Any] = self.model_dump(mode="json", exclude=deployment)
         # A part that came later, where it is not used, leaves what a fingerprint was before it.
-        for part in ("hierarchies", "incidents", "metrics"):
+        for part in ("hierarchies", "incidents", "metrics", "overlays"):
             if not content[part]:
                 del content[part]
         for sign in content["signs"]:
@@ -226,13 +215,15 @@ class Configuration(Model):
 
     @cached_property
     def awaited(self) -> frozenset[str]:
-        """Ids of the signs that incidents read or suppress."""
-        return frozenset(
-            name
-            for incident in self.incidents
-            for name in (*incident.inputs, *(one.sign for one in incident.suppresses))
-            if name in self.sign
-        )
+        """Ids of the signs that incidents read, or whose alerts wait for them."""
+        read = {name for incident in self.incidents for name in incident.inputs}
+        return frozenset(name for name in read | self.held if name in self.sign)
+
+    @cached_property
+    def held(self) -> frozenset[str]:
+        """Ids of the signs whose alerts wait for incidents: these suppress or change them."""
+        suppressed = {one.sign for incident in self.incidents for one in incident.suppresses}
+        return frozenset(suppressed | by_incident(self.overlays, self.incidents).keys())
 
     @cached_property
     def sign(self) -> Mapping[str, Sign]:

@@ -20,6 +20,7 @@ from schemas.incidents import Incident
 from schemas.judging import Gaussian
 from schemas.metric_entries import MetricEntry
 from schemas.metrics import METRICS, Metrics
+from schemas.overlays import Overlay, check_overlays
 from schemas.places import LEVELS, level_of, normalise
 from schemas.record_shapes import check_shape
 from schemas.sign_checks import check_reading
@@ -47,6 +48,7 @@ def find_problems(
     hierarchies: Sequence[Hierarchy] | None = None,
     incidents: Mapping[int, Incident] = MappingProxyType({}),
     metrics: Mapping[int, MetricEntry] = MappingProxyType({}),
+    overlays: Mapping[int, Overlay] = MappingProxyType({}),
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -61,6 +63,8 @@ def find_problems(
     hierarchies
         Where they can be told.
     incidents
+        By their place in the configuration.
+    overlays
         By their place in the configuration.
     metrics
         Beside those that every configuration knows.
@@ -102,7 +106,9 @@ def find_problems(
         problems += [(("signs", index, *path), message) for path, message in found]
     problems += check_cycles(signs)
     problems += _hidden(signs, incidents)
-    return problems + list(check_incidents(incidents, by_id, unread, named))
+    problems += check_incidents(incidents, by_id, unread, named)
+    standing = [incident.id for incident in incidents.values()]
+    return problems + list(check_overlays(overlays, by_id, standing, unread))
 
 
 def _city(city: City) -> Iterator[Finding]:

@@ -83,7 +83,8 @@ def _shape(incident: Incident, hierarchies: Mapping[str, Hierarchy] | None) -> I
         if low >= high:
             yield ("need", level), f"must be above {milder} ({low})"
     for field in ("within_s", "cooldown_s", "clear_s", "every_s"):
-        if whole_ms(getattr(incident, field)) is None:
+        value = getattr(incident, field)
+        if value and whole_ms(value) is None:
             yield (field,), "expected a whole number of milliseconds"
     if hierarchies is not None and incident.key not in [*LEVELS_KNOWN, *hierarchies]:
         known = [*LEVELS_KNOWN, *hierarchies]

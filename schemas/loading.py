@@ -28,6 +28,7 @@ from schemas.hierarchies import Hierarchy, column_of
 from schemas.incidents import Incident
 from schemas.metric_entries import MetricEntry
 from schemas.metrics import Metrics
+from schemas.overlays import Overlay
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
 from schemas.registers import read_register
@@ -39,7 +40,7 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "metrics", "signs", "incidents", "hierarchies")
+_JOINED = ("topics", "metrics", "signs", "incidents", "overlays", "hierarchies")
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
@@ -48,6 +49,7 @@ _SHARD: TypeAdapter[Any] = TypeAdapter(Shard)
 _HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
 _INCIDENT: TypeAdapter[Any] = TypeAdapter(Incident)
 _METRIC: TypeAdapter[Any] = TypeAdapter(MetricEntry)
+_OVERLAY: TypeAdapter[Any] = TypeAdapter(Overlay)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -277,6 +279,7 @@ def _inconsistencies(
         hierarchies=None if "hierarchies" in wrong else list(hierarchies.values()),
         incidents=incidents,
         metrics=readable("metrics", _METRIC),
+        overlays=readable("overlays", _OVERLAY),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.configuration import Configuration
 from schemas.incidents import Fact, Incident
+from schemas.overlays import Overlay
 from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
 from schemas.words import Condition, Range
 
@@ -21,6 +22,9 @@ def reference(configuration: Configuration) -> dict[str, Any]:
         "version": configuration.version,
         "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
         "incidents": [incident_object(incident) for incident in configuration.incidents],
+        "overlays": [
+            overlay.model_dump(mode="json", exclude_none=True) for overlay in configuration.overlays
+        ],
         "metrics": [asdict(metric) for metric in configuration.known_metrics.values()],
     }
 
@@ -253,6 +257,10 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
         lines += ["", "## Incidents"]
     for incident in incidents:
         lines += ["", *_incident(incident)]
+    if configuration.overlays:
+        lines += ["", "## Overlays"]
+    for overlay in configuration.overlays:
+        lines += ["", *_overlay(overlay)]
     lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
     lines.append("|---|---|---|---|---|---|")
     for metric in metrics.values():
@@ -272,6 +280,25 @@ def _section(sign: Sign) -> list[str]:
 def _incident(incident: Incident) -> list[str]:
     lines = [f"### {incident.id}", "", f"{incident.name.zh} · {incident.name.en}", ""]
     return lines + [f"- {name}: {_cell(text)}" for name, text in incident_facts(incident)]
+
+
+def _overlay(overlay: Overlay) -> list[str]:
+    when = [f"while {overlay.incident} stands, in its place"] if overlay.incident else []
+    when += [f"{period.since} to {period.until}" for period in overlay.periods or ()]
+    lines = [f"### {overlay.id}", "", f"{overlay.name.zh} · {overlay.name.en}", ""]
+    lines += [f"- on: {_cell('; '.join(when))}"]
+    if overlay.places:
+        lines.append(f"- places: {', '.join(overlay.places)}")
+    for change in overlay.changes:
+        told = ["no alert"] if change.silent else []
+        if change.thresholds is not None:
+            told += [f"{level} {x:g}" for level, x in change.thresholds.given()]
+        for name, word in (("on_delay_s", "on"), ("off_delay_s", "off")):
+            value = getattr(change, name)
+            told += [] if value is None else [f"{word} {span(value) if value else 'at once'}"]
+        told += [] if change.deadband is None else [f"deadband {change.deadband:g}"]
+        lines.append(f"- {change.sign}: {', '.join(told)}")
+    return [*lines, f"- source: {_cell(overlay.source)}"]
 
 
 def _cell(text: str) -> str:

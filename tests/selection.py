@@ -14,4 +14,4 @@ def choose(content: Tree, wanted: Callable[[Tree], bool]) -> None:
     Without incidents nobody reads what is hidden, so these signs go as well.
     """
     content["signs"] = [one for one in content["signs"] if not one.get("hidden") and wanted(one)]
-    content["incidents"] = []
+    content["incidents"] = content["overlays"] = []

@@ -36,10 +36,11 @@ def check(config: Config = None, as_json: Json = False) -> None:
         signs.setdefault(sign.kind, []).append(sign.id)
     topics = {topic.name: topic.partitions for topic in found.topics}
     incidents = [incident.id for incident in found.incidents]
+    overlays = [overlay.id for overlay in found.overlays]
     if as_json:
         said = {"ok": True, "problems": [], "version": found.version}
         said |= {"fingerprint": found.fingerprint, "registered": len(found.register.devices)}
-        said |= {"topics": topics, "signs": signs, "incidents": incidents}
+        said |= {"topics": topics, "signs": signs, "incidents": incidents, "overlays": overlays}
         print(orjson.dumps(said).decode())
         return
     print(f"ok  {found.city.name.zh} {found.city.name.en}, configuration {found.label}")
@@ -48,5 +49,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
         print(f"{len(ids):4} {kind:8} {', '.join(sorted(ids))}")
     if incidents:
         print(f"{len(incidents):4} {'incident':8} {', '.join(incidents)}")
+    if overlays:
+        print(f"{len(overlays):4} {'overlay':8} {', '.join(overlays)}")
     for name, partitions in topics.items():
         print(f"{partitions:4} partitions of {name}")

@@ -67,7 +67,7 @@ def _sign(number: int) -> dict[str, Any]:
 def configured(path: Path, count: int) -> Path:
     """Write the shipped configuration with so many signs instead of its own."""
     content = load(environ={}).model_dump(mode="json", exclude_none=True)
-    content |= {"signs": signs(count), "incidents": []}
+    content |= {"signs": signs(count), "incidents": [], "overlays": []}
     path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
     return path
 

@@ -396,7 +396,7 @@ def alone(configuration: Configuration, sign: Sign, driven: Driven | None = None
             left += [by_id[name] for name in each.inputs]
     content = configuration.model_dump(mode="json")
     content["signs"] = [each.model_dump(mode="json") for each in wanted.values()]
-    content["incidents"] = []
+    content["incidents"] = content["overlays"] = []
     for topic in content["topics"]:
         topic["partitions"] = 1
     made = Configuration.model_validate(content)

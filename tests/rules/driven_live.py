@@ -114,7 +114,7 @@ def plan_of(catalogue: Configuration, sign: str) -> Plan:
     """The sign, and the one that raises alerts."""
     content = catalogue.model_dump(mode="json")
     content["signs"] = [s for s in content["signs"] if s["id"] in (sign, SMOKE)]
-    content["incidents"] = []
+    content["incidents"] = content["overlays"] = []
     for topic in content["topics"]:
         topic["partitions"] = 1
     return compile_plan(Configuration.model_validate(content))

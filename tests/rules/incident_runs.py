@@ -49,6 +49,7 @@ def only(names: Collection[str], devices: Iterable[Device] = ()) -> Configuratio
                 wanted.update(sign.inputs)
     content["incidents"] = [one for one in content["incidents"] if one["id"] in names]
     content["signs"] = [one for one in content["signs"] if one["id"] in wanted]
+    content["overlays"] = []
     for topic in content["topics"]:
         topic["partitions"] = 1
     return Configuration.model_validate(content).with_register(Register(list(devices)))
