@@ -191,6 +191,8 @@ class Configuration(Model):
         for topic in content["topics"]:
             if topic["record"] is None:
                 del topic["record"]
+            elif not topic["record"]["places"]:
+                del topic["record"]["places"]
         if self._register.devices:
             content["register"] = self._register.digest
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

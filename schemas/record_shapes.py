@@ -59,6 +59,9 @@ class RecordShape(Model):
     """Our field: how many of the key's last parts it takes, with the dividers between them."""
     constants: Annotated[dict[str, str | bool | float], Field(default_factory=dict)]
     """Our field: what every record has in it."""
+    places: Annotated[dict[str, str], Field(default_factory=dict)]
+    """Their codes of places, such as local numbers of grids: ours. A record with another is
+    refused; without a table, places are ours."""
 
 
 def check_shape(kind: str, shape: RecordShape, metrics: Metrics) -> Iterator[Finding]:
@@ -95,6 +98,11 @@ def check_shape(kind: str, shape: RecordShape, metrics: Metrics) -> Iterator[Fin
     if metric in metrics and isinstance(unit, str) and metrics[str(metric)].unit != unit:
         yield ("constants", "unit"), f"{metric} comes in {metrics[str(metric)].unit}: use that unit"
     yield from _time(shape.time)
+    for theirs, ours in shape.places.items():
+        try:
+            normalise(ours)
+        except ValueError as error:
+            yield ("places", theirs), str(error)
 
 
 def _constant(name: str, value: object, declared: Any, metrics: Metrics) -> Iterator[str]:

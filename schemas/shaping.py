@@ -139,6 +139,12 @@ class Shaper:
             if found is not None:
                 values[ours] = found
         values.update(self._parts(key))
+        if self.shape.places and "place" in values:
+            place = self.shape.places.get(str(values["place"]))
+            if place is None:
+                hint = "is not in the table of places of the topic's record: add it there"
+                raise Refused("bad_place", self._where("$.place"), hint)
+            values["place"] = place
         time = _walk(record, self._time_path)
         if time is not None:
             values["t"] = self._time(time)

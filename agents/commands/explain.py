@@ -164,10 +164,7 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
     yield "值 value", f"{amount(alert['value'], unit)}{_limit(why, unit)}"
     if why.get("overlay") is not None:
-        yield (
-            "覆盖 overlay",
-            f"{why['overlay']}: 以其阈值与延时判定 its thresholds and delays count",
-        )
+        yield "叠加 overlay", f"{why['overlay']} · 以其阈值与延时判定 by its thresholds and delays"
     yield "来源 source", sourced(why)
     if why["model"] is not None or why["expected"] is not None:
         yield "模型 model", " · ".join(_model(why, unit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,21 @@ def test_a_shape_that_is_wrong(
 ) -> None:
     found = problems(tmp_path, old, new)
     assert any(p.startswith(f"{where}:") and message in p for p in found), found
+
+
+def test_places_of_the_source_become_ours() -> None:
+    shape = RecordShape.model_validate(
+        {
+            "time": {"of": "ts"},
+            "fields": {"device": "sn", "value": "mm", "place": "grid"},
+            "constants": {"metric": "rain", "unit": "mm"},
+            "places": {"BY-0712": "440111004003012"},
+        }
+    )
+    shaper = Shaper("sensor", shape)
+    record = {"sn": "d", "mm": 1.5, "ts": 1_772_402_400_000, "grid": "BY-0712"}
+    assert shaper.decode(json.dumps(record).encode()).place == "440111004003012"
+    with pytest.raises(Refused) as refused:
+        shaper.decode(json.dumps({**record, "grid": "BY-0713"}).encode())
+    assert (refused.value.code, refused.value.where) == ("bad_place", "$.grid")
+    assert "BY-0713" not in str(refused.value)
