@@ -46,7 +46,8 @@ class Step(NamedTuple):
     level: int
     max_level: int
     onset: int
-    conditions: int = 0
+    conditions: tuple[str, ...]
+    """Those that count, by name."""
 
 
 class Span(NamedTuple):
@@ -359,11 +360,10 @@ class IncidentOracle:
         if not stood and not life.stands:
             return
         now = life.level if life.stands else 0
-        self.told.append(Row(self.spec.id, self.spec.key, key, place, t, float(level), now))
+        self.told.append(Row(self.spec.id, self.spec.key, key, place, t, float(now), now))
         if said is not None:
-            number = len(counting)
-            step = Step(t, said, life.level, life.max_level, life.onset, number)
-            self.steps[key].append(step)
+            holding = tuple(sorted(counting))
+            self.steps[key].append(Step(t, said, life.level, life.max_level, life.onset, holding))
         if said == "raised":
             self.spans.append(Span(self.spec.id, self.spec.key, key, place, t, None))
         if said == "cleared":

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.configuration import Configuration
 from schemas.metrics import METRICS
-from streams.records import Chunk
+from streams.records import Chunk, Lane, Output
+from tests.rules.city_logs import chopped
 from tests.rules.configurations import window
 from tests.rules.incident_cities import (
     MINUTE,
@@ -30,7 +32,14 @@ from tests.rules.incident_cities import (
 )
 from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import replay
-from tests.rules.test_incident_oracle import alerts_of, oracle_of, run, steps_of
+from tests.rules.test_incident_oracle import (
+    alerts_of,
+    assert_as_the_oracle,
+    marks_of,
+    oracle_of,
+    run,
+    steps_of,
+)
 from tests.rules.wide import SECRET, START
 
 GRID = PLACES[0]
@@ -108,6 +117,94 @@ def test_what_is_new_raises_it_in_the_cooldown_and_what_held_does_not() -> None:
         (27, "cleared", 2),
     ]
     assert_story(city([incident]), log, story)
+
+
+def test_what_began_at_the_moment_it_cleared_held_already() -> None:
+    incident = plain(
+        "ce.a",
+        "grid",
+        within_s=900,
+        need={"yellow": 2},
+        until=["x"],
+        cooldown_s=600,
+        conditions=[wet(), loud()],
+    )
+    # From 09:31 on: the first window of a minute and a half that holds it ends at 10.
+    again = gauge("laeq", [None] * 9 + [70] * 20)
+    late = [(t + 30_000, lane, event | {"t": t + 30_000}) for t, lane, event in again]
+    quiet = gauge("laeq", [70] * 4 + [50] * 5)
+    log = log_of(gauge("water_depth", [0] * 3 + [12] * 5 + [0] * 16), quiet, late)
+    story = [
+        (4, "raised", 2),
+        (9, "clearing", 2),
+        (10, "cleared", 2),
+        (21, "raised", 2),
+        (23, "clearing", 2),
+        (24, "cleared", 2),
+    ]
+    assert_story(city([incident]), log, story)
+
+
+def test_one_new_fact_of_several_raises_it_in_the_cooldown() -> None:
+    both = condition("x", "grid", any=[{"all": [DEPTH | {"ge": 10}, NOISE | {"gt": 50}]}])
+    incident = plain("ce.a", "grid", within_s=60, cooldown_s=600, conditions=[both])
+    depth = [0] * 3 + [12] * 2 + [0] * 5 + [12] + [0] * 4
+    log = log_of(gauge("water_depth", depth), gauge("laeq", [70] * 15))
+    once, again = [(4, "raised"), (6, "clearing"), (7, "cleared")], [(11, "raised")]
+    story = [(t, what, 2) for t, what in [*once, *again, (12, "clearing"), (13, "cleared")]]
+    assert_story(city([incident]), log, story)
+
+
+def call(minute: int, number: int, category: str) -> Events:
+    t = START + minute * MINUTE + 1000
+    event = {"kind": "order", "order_id": f"o{number}", "status": "created", "seq": 0}
+    event |= {"t": t, "t_created": t, "category": [category], "place": GRID, "source": "tests"}
+    return [(t, ("hotline", 0), event)]
+
+
+def test_calls_of_a_category_are_suppressed_around_it_too() -> None:
+    of_a = {"sign": "t.calls", "of": ["a"]}
+    incident = plain("ce.a", "grid", conditions=[wet()], suppresses=[of_a])
+    calls = [call(minute, minute, "ab"[minute % 2]) for minute in range(1, 12)]
+    log = log_of(gauge("water_depth", [12] * 15), *calls)
+    outputs = run(city([incident]), log)
+    alerts = alerts_of(outputs)
+    by_key: dict[str, set[bool]] = {}
+    for a, by in marks_of(alerts):
+        if a["rule"] == "t.calls" and a["t_update"] <= START + 12 * MINUTE:
+            by_key.setdefault(a["key"], set()).add(by is not None)
+    street = GRID[:9]
+    assert by_key == {f"a*{GRID}": {True}, f"a*{street}": {True}, f"b*{GRID}": {False}} | {
+        f"b*{street}": {False}
+    }
+    assert_as_the_oracle(city([incident]), log)
+
+
+def test_a_correction_is_marked_after_the_incident_is_over() -> None:
+    """Depths of the window that ends at 7 come at 10, and are judged at 12."""
+    incident = plain(
+        "ce.a",
+        "grid",
+        within_s=60,
+        conditions=[condition("x", "grid", any=[NOISE | {"gt": 60}])],
+        suppresses=[{"sign": "t.depth"}],
+    )
+    (_, lane, deep), *_ = gauge("water_depth", [None] * 6 + [45], device="d4")
+    events = gauge("laeq", [50] * 5 + [70] * 3 + [50] * 12) + gauge("rain", [0] * 20)
+    (log,) = log_of([*events, (START + 10 * MINUTE + 500, lane, deep)])
+    configuration = city([incident])
+    pipeline = Pipeline(compile_plan(configuration, SECRET))
+    outputs: list[Output] = []
+    for chunk in chopped(log, 1):
+        outputs += pipeline.step(chunk)
+        outputs += pipeline.tick(Lane("sensor", 1), chunk.timestamps[0])
+    alerts = alerts_of(outputs)
+    raised, _, cleared = (a for a in alerts if a["kind"] == "incident")
+    assert (raised["t_update"], cleared["t_update"]) == (START + 6 * MINUTE, START + 11 * MINUTE)
+    late = {a["key"]: a["suppressed_by"] for a in alerts if a["late"]}
+    assert late[GRID] == raised["alert_id"]
+    # The district is not in the grid.
+    assert late[GRID[:6]] is None
 
 
 @pytest.mark.xfail(strict=True, reason="counts from when the incident was raised, at any level")

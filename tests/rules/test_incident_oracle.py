@@ -56,9 +56,31 @@ def steps_of(alerts: Iterable[Alert]) -> dict[tuple[str, str], list[Step]]:
     found = defaultdict(list)
     for a in alerts:
         if a["kind"] == "incident":
-            numbers = (a["level"], a["max_level"], a["t_onset"], int(a["value"]))
-            found[a["rule"], a["key"]].append(Step(a["t_update"], a["transition"], *numbers))
+            holding = {e["condition"] for e in a["why"]["evidence"] if e["holds"]}
+            assert a["value"] == a["why"]["n"] == len(holding)
+            levels = (a["level"], a["max_level"])
+            step = Step(
+                a["t_update"], a["transition"], *levels, a["t_onset"], tuple(sorted(holding))
+            )
+            found[a["rule"], a["key"]].append(step)
     return dict(found)
+
+
+def assert_evidence(alerts: Iterable[Alert], oracle: CityOracle) -> None:
+    """What is given as evidence was said so, and all conditions are there in their order."""
+    said = {(r.source, r.level, r.key, r.t, r.value) for r in oracle.rows}
+    for a in alerts:
+        if a["kind"] == "incident":
+            evidence = a["why"]["evidence"]
+            conditions = [c.id for c in oracle.incidents[a["rule"]].spec.conditions]
+            assert list(dict.fromkeys(e["condition"] for e in evidence)) == conditions
+            holding = {e["condition"] for e in evidence if e["holds"]}
+            assert (a["certainty"] == "observed") == (len(holding) == len(conditions))
+            for e in evidence:
+                if "sign" in e:
+                    row = (e["sign"], e["key_level"], e["key"], e["t"], e["value"])
+                    assert row in said
+                    assert e["t"] <= a["t_update"]
 
 
 def marks_of(alerts: Iterable[Alert]) -> list[tuple[Alert, tuple[str, str, int] | None]]:
@@ -78,6 +100,7 @@ def assert_as_the_oracle(configuration: Configuration, log: Iterable[Chunk]) -> 
     expected = oracle.steps()
     for key in sorted({*expected, *found}):
         assert (key, found.get(key, [])) == (key, expected.get(key, []))
+    assert_evidence(alerts, oracle)
     suppressed = {rule.sign for one in configuration.incidents for rule in one.suppresses}
     told: dict[tuple[str, str, str], list[Marked]] = defaultdict(list)
     for a, by in marks_of(alerts):

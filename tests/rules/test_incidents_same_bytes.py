@@ -79,9 +79,20 @@ HOT = plain(
     suppresses=[{"sign": "t.calls"}],
     every_s=120,
 )
-RICH = city([FLOOD, BLOCKED, HOT])
-"""Incidents of a place, of places in a street, and of categories; each suppresses something."""
-HIDDEN = city([FLOOD, BLOCKED, HOT], hiding("t.calls", "category*grid", "category*street"))
+DRY = plain(
+    "ce.dry",
+    "street",
+    need={"blue": 1},
+    within_s=90,
+    conditions=[condition("dry", "street", none=[{"sign": "t.rain", "ge": 1}])],
+    every_s=30,
+)
+RICH = city([FLOOD, BLOCKED, HOT, DRY])
+"""Incidents of a place, of places in a street, and of categories, that suppress something.
+
+The last one is raised at places of which no fact speaks.
+"""
+HIDDEN = city([FLOOD, BLOCKED, HOT, DRY], hiding("t.calls", "category*grid", "category*street"))
 """The same where calls are only read, and so are known from the first one on."""
 
 CITIES = {"rich": RICH, "hidden": HIDDEN}
@@ -105,9 +116,16 @@ def test_the_logs_have_incidents_and_suppressed_children() -> None:
             counts[f"{alert['rule']} {alert['transition']}"] += 1
             counts[f"suppressed {alert['rule']}"] += alert["suppressed_by"] is not None
             counts["late suppressed"] += alert["late"] and alert["suppressed_by"] is not None
-    told = ("ce.flood cleared", "ce.blocked escalated", "ce.hot raised", "late suppressed")
+    told = (
+        "ce.flood cleared",
+        "ce.blocked escalated",
+        "ce.hot raised",
+        "ce.dry cleared",
+        "late suppressed",
+    )
     signs = ("t.depth", "t.rain", "t.noise", "t.calls")
-    assert all(counts[name] for name in (*told, *(f"suppressed {s}" for s in signs))), counts
+    assert all(counts[name] for name in [*told, *(f"suppressed {s}" for s in signs)]), counts
+    assert counts["late suppressed"]
 
 
 @pytest.mark.parametrize("seed", range(6))
