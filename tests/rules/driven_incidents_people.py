@@ -25,10 +25,7 @@ STREET, COMMUNITY = GRID[:9], GRID[:12]
 
 SLOW = drives({"05:40": 60, "06:00": 15, "06:40": 60}, "06:45", 40)
 """A quarter of 60 km/h is an index of 8.3: at the latest at 06:15, when all readings are so."""
-ACCIDENTS = [
-    observation(at("05:20"), "incident", "i0", event_id="old"),
-    observation(at("06:20:30"), "incident", "i0", event_id="new"),
-]
+ACCIDENTS = [observation(at("06:20:30"), "incident", "i0", event_id="e0")]
 FULL_HUB = [
     observation(at("06:10"), "transit_hub", "h0", persons=50, capacity=100),
     observation(at("06:25:10"), "transit_hub", "h0", persons=95, capacity=100),
@@ -41,10 +38,10 @@ GRIDLOCK = Scene(
         Step("06:21", RAISED, 2, ("congestion", "cause")),
         # Told at 06:25:30.
         Step("06:26", UP, 3, ("congestion", "cause", "venue")),
-        # Each counts for half an hour: the hub of 06:26 until 06:56, the accident of 06:35 until
-        # 07:05, and the road, which is slow until 06:40, for longer.
-        Step("07:05", CLEARING, 3),
-        Step("07:15", CLEARED, 3),
+        # Each counts for half an hour: the accident of 06:21 until 06:51, the hub of 06:26 until
+        # 06:56, and the road, which is slow until 06:40, for longer.
+        Step("06:56", CLEARING, 3),
+        Step("07:06", CLEARED, 3),
     ],
     key=STREET,
     child=("traffic.tpi", STREET),
@@ -234,6 +231,7 @@ STORM = Scene(
     ],
     key=DISTRICT,
 )
+IN_THE_CITY = [official(at("06:00:10"), "typhoon", 3, at("06:59:30"), "4401")]
 
 SCENES = {
     "gridlock": GRIDLOCK,
@@ -266,4 +264,5 @@ TOO_LITTLE = {
     "a yellow warning": STORM._replace(
         events=[official(at("06:00:10"), "typhoon", 2, at("06:59:30"))]
     ),
+    "a warning for a city of which nothing is heard": STORM._replace(events=IN_THE_CITY),
 }

@@ -12,7 +12,7 @@ from tests.rules.driven_incidents_tools import (
     says,
     sensor,
 )
-from tests.rules.incident_runs import MINUTE, Event, call, observation, reading, warning
+from tests.rules.incident_runs import GRID, MINUTE, Event, call, observation, reading, warning
 
 CLEARED = "cleared"
 CLEARING = "clearing"
@@ -97,8 +97,6 @@ BLOCKED = Scene(
     [
         *WATER,
         *drives({"06:15": 60, "06:20": 18}, "06:50"),
-        # A street's number is told when it is known for a quarter of an hour.
-        observation(at("05:40"), "incident", "i0", event_id="old"),
         observation(at("06:27:30"), "incident", "i0", event_id="e0"),
         *queue(0.8, "06:26", "06:40"),
     ],
@@ -106,10 +104,13 @@ BLOCKED = Scene(
     [
         # All five readings of five minutes are slow: four of them are 0.44.
         Step("06:25", RAISED, 3, ("water", "slow")),
+        # The first accident of the street, in the minute that ends at 06:28.
         Step("06:28", UP, 4, ("water", "slow", "report")),
+        # It counts for a quarter of an hour; ten minutes without it bring the level down.
+        Step("06:53", DOWN, 3),
         # The water counts for a quarter of an hour after 06:41; it must be.
-        Step("06:56", CLEARING, 4),
-        Step("07:06", CLEARED, 4),
+        Step("06:56", CLEARING, 3),
+        Step("07:06", CLEARED, 3),
     ],
     key="r0",
     child=("traffic.queue_ratio", "x0"),
@@ -166,14 +167,17 @@ WET_SEWER = [
 # --- a water main --------------------------------------------------------------------------------
 
 ZONE = {"medium": "water"}
+STREET = GRID[:9]
 
 
-def nodes(*nodes: str) -> list[Event]:
+def nodes(*nodes: str, **more: str) -> list[Event]:
+    """Gauges whose pressure is halved at 06:10: by 50 % against five minutes ago until 06:15."""
+    said = {**ZONE, **more}
     return [
         event
         for node in nodes
         for event in says(
-            "pipe_pressure", {"06:00": 0.3, "06:10": 0.15, "06:25": 0.3}, "06:45", 60, node, **ZONE
+            "pipe_pressure", {"06:00": 0.3, "06:10": 0.15, "06:25": 0.3}, "06:45", 60, node, **said
         )
     ]
 
@@ -185,26 +189,25 @@ USUAL = [
 ]
 """Four working days: twelve values that are at least a quarter of an hour apart are needed."""
 FLOW = says("pipe_flow", {"06:00": 100, "06:15": 200, "06:20": 100}, "06:45", 300, "f0", **ZONE)
+BURST_CALLS = [
+    call(at("06:12:10"), "水管爆裂", "a"),
+    call(at("06:13:10"), "停水", "b"),
+    call(at("06:13:20"), "水管爆裂", "b"),
+]
+"""Two callers about one of the classes from 06:14 on."""
 BURST = Scene(
     "ce.pipe_burst",
-    [
-        *USUAL,
-        *FLOW,
-        *nodes("p0", "p1"),
-        call(at("06:12:10"), "水管爆裂", "a"),
-        call(at("06:13:10"), "停水", "b"),
-        call(at("06:13:20"), "水管爆裂", "b"),
-    ],
+    [*USUAL, *FLOW, *nodes("p0", "p1"), *BURST_CALLS],
     "06:45",
     [
-        # Two callers about one of the classes, with the pressure of 06:11 to 06:15.
+        # The calls, with the pressure of 06:11 to 06:15.
         Step("06:14", RAISED, 2, ("pressure", "water_or_orders")),
         Step("06:20", UP, 3, ("pressure", "flow", "water_or_orders")),
         # Pressure counts until 06:25, the flow of 06:20 until 06:30, calls until 06:32.
         Step("06:30", CLEARING, 3),
         Step("06:40", CLEARED, 3),
     ],
-    key="s0",
+    key=STREET,
     child=("supply.pressure", "s0"),
     step_ms=HOUR,
 )
@@ -301,6 +304,8 @@ GAUGE = Scene(
     key="wg",
 )
 A_CALL = [*GAUGE.events, call(at("08:50"), "内涝积水", "a")]
+NO_WATER = [*GAUGE.events, *(call(at(t), "停水", "a") for t in ("08:55", "09:10"))]
+"""Told from 08:56 to 09:05 and from 09:11 to 09:20, and counts for half an hour."""
 
 SCENES = {
     "flood": FLOOD,
@@ -321,12 +326,27 @@ TOO_LITTLE = {
     "a standstill without water": BLOCKED._replace(events=NO_FLOOD),
     "a sewer in the rain": SEWER._replace(events=WET_SEWER),
     "two nodes alone": BURST._replace(events=[*FLOW, *nodes("p0", "p1")]),
-    "one node, and calls": BURST._replace(
-        events=[*FLOW, *nodes("p0"), *(e for e in BURST.events if e[1] == "hotline")]
+    "one node, and calls": BURST._replace(events=[*FLOW, *nodes("p0"), *BURST_CALLS]),
+    "two nodes of two streets, and calls": BURST._replace(
+        events=[*nodes("p0"), *nodes("p1", place=f"{GRID[:6]}099003012"), *BURST_CALLS]
+    ),
+    "calls from another street": BURST._replace(
+        events=[
+            *nodes("p0", "p1"),
+            *(call(at(f"06:12:{n}0"), "停水", f"c{n}", place=f"{GRID[:6]}099003") for n in (1, 2)),
+        ]
+    ),
+    "two nodes, and water on a road where it rains": BURST._replace(
+        events=[
+            *nodes("p0", "p1"),
+            *says("water_depth", {"05:50": 0, "06:00": 6}, "06:40", 30, "wg", site="road"),
+            *says("rain", {"03:00": 1.5}, "06:40", 3600, "rg", period_s=3600.0),
+        ]
     ),
     "a river without oxygen alone": RIVER._replace(
         events=[*river("02:00", 7.0, 0.1), *river("06:00", 1.5, 7.9)]
     ),
     "a wet slope": SLOPE._replace(events=RAIN),
     "a gauge when somebody calls": GAUGE._replace(events=A_CALL),
+    "a gauge when somebody has no water": GAUGE._replace(events=NO_WATER),
 }

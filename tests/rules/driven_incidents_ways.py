@@ -12,6 +12,7 @@ from tests.rules.incident_runs import DISTRICT, GRID, MINUTE, Event, call, obser
 from tests.rules.incident_runs import warning as official
 
 RAISED = "raised"
+CITY = GRID[:4]
 
 
 class Way(NamedTuple):
@@ -54,6 +55,16 @@ WAYS = {
         ("06:13:30", 2, "rain depth"),
         until="06:20",
     ),
+    "a rain warning for the city": way(
+        "ce.waterlogging",
+        "meteo.warning_rain drain.depth",
+        [
+            official(at("06:00:10"), "rain", 2, at("06:59:30"), CITY),
+            *says("water_depth", {"06:05": 0, "06:10": 16}, "06:20", 30),
+        ],
+        ("06:13:30", 2, "rain depth"),
+        until="06:20",
+    ),
     "callers of two grids": way(
         "ce.waterlogging",
         "hotline.callers_30min drain.depth",
@@ -76,26 +87,24 @@ WAYS = {
         "ce.pipe_burst",
         "supply.node_drop drain.depth meteo.rain_1h",
         [
-            *water.FLOW,
             *water.nodes("p0", "p1"),
             *says("water_depth", {"05:50": 0, "06:00": 6}, "06:20", 30, "wg", site="road"),
             *dry("03:00", "06:20"),
         ],
         ("06:11", 2, "pressure water_or_orders"),
-        key="s0",
+        key=water.STREET,
         until="06:20",
     ),
-    "callers about water of two grids": way(
+    "callers about water of two communities": way(
         "ce.pipe_burst",
         "supply.node_drop hotline.callers_10min",
         [
-            *water.FLOW,
             *water.nodes("p0", "p1"),
             call(at("06:11:10"), "停水", "a"),
-            call(at("06:11:20"), "停水", "b", place=f"{GRID[:12]}099"),
+            call(at("06:11:20"), "停水", "b", place=f"{water.STREET}099"),
         ],
         ("06:12", 2, "pressure water_or_orders"),
-        key="s0",
+        key=water.STREET,
     ),
     "smoke and a hot cable": way(
         "ce.fire_confirmed",
@@ -201,6 +210,14 @@ WAYS = {
         key=DISTRICT,
         step_ms=HOUR,
     ),
+    "a heat warning for the city": way(
+        "ce.heat_health",
+        "meteo.warning_heat care.sos",
+        [official(at("06:00:10"), "heat", 3, at("06:59:30"), CITY), *people.HELP],
+        ("06:15", 2, "heat people"),
+        key=DISTRICT,
+        until="06:20",
+    ),
     "a full emergency room": way(
         "ce.heat_health",
         "meteo.warning_heat med.er_arrivals",
@@ -253,13 +270,26 @@ WAYS = {
         ("06:01", 1, "warning"),
         key=DISTRICT,
     ),
+    "a typhoon over the city": way(
+        "ce.storm_mode",
+        "meteo.warning_typhoon meteo.rain_1h",
+        [official(at("06:00:10"), "typhoon", 3, at("06:59:30"), CITY), *dry("03:00", "06:01")],
+        ("06:01", 1, "warning"),
+        key=DISTRICT,
+    ),
+    "a rain storm over the city": way(
+        "ce.storm_mode",
+        "meteo.warning_rain meteo.rain_1h",
+        [official(at("06:00:10"), "rain", 3, at("06:59:30"), CITY), *dry("03:00", "06:01")],
+        ("06:01", 1, "warning"),
+        key=DISTRICT,
+    ),
     "an accident on a flooded road": way(
         "ce.flooded_road_blocked",
-        "ce.waterlogging traffic.incidents",
+        "ce.waterlogging traffic.incidents_1min",
         [
             *water.WATER,
             *drives({"06:00": 60}, "06:30"),
-            observation(at("05:40"), "incident", "i0", event_id="old"),
             observation(at("06:27:30"), "incident", "i0", event_id="e0"),
         ],
         ("06:28", 3, "water report"),
