@@ -16,7 +16,7 @@ from agents.derived import DerivedState
 from agents.folded import FoldedState
 from agents.held import HeldAlerts
 from agents.history import History
-from agents.incidents import IncidentState
+from agents.incidents import IncidentState, hop_ms
 from agents.judges import judges_of
 from agents.outputs import device_results, vital_results
 from agents.plan import FoldedSign, Plan, incidents_in_order
@@ -29,7 +29,7 @@ from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
 from streams.heads import Flags
 from streams.records import Lane, Output
-from streams.timeline import AFTER_ALL, BEFORE_ALL, MINUTE_MS
+from streams.timeline import AFTER_ALL, BEFORE_ALL, MINUTE_MS, to_ms
 from streams.windows import Windows
 
 
@@ -143,7 +143,12 @@ class Assess:
         suppressed: dict[str, list[IncidentState]] = {}
         for incident in incidents_in_order(plan.configuration):
             kinds[incident.id] = set().union(*(kinds[name] for name in incident.inputs))
-            state = self.incidents[incident.id] = IncidentState(incident, plan.config)
+            signs = [plan.configuration.sign.get(name) for name in incident.inputs]
+            hops = [hop_ms(sign.window) for sign in signs if sign is not None]
+            read = (self.incidents.get(name) for name in incident.inputs)
+            hops += [to_ms(other.spec.every_s) for other in read if other is not None]
+            state = IncidentState(incident, plan.config, max(hops))
+            self.incidents[incident.id] = state
             for one in incident.suppresses:
                 suppressed.setdefault(one.sign, []).append(state)
             yield _Follower(0, plan.lanes_of(kinds[incident.id]), state)

@@ -28,7 +28,8 @@ class Fact:
     """One key that said what was asked for; times are ends of windows in int64 ms UTC.
 
     ``met`` tells whether its newest value does, ``since`` when that began, ``told`` when it had its
-    newest one, and ``counted`` when it last was met for long enough, with the ``value`` of then.
+    newest one, and ``counted`` when it last was met for long enough, with the ``value`` of then and
+    ``counted_since``, when that had begun.
     """
 
     place: str
@@ -37,6 +38,7 @@ class Fact:
     counted: int
     met: bool
     value: float
+    counted_since: int
 
     def dump(self) -> tuple[Any, ...]:
         values: tuple[Any, ...] = _FIELDS(self)
@@ -104,12 +106,13 @@ class Atom:
         for name, row in met.items():
             fact = self.facts.get(name)
             if fact is None:
-                fact = self.facts[name] = Fact("", end, end, BEFORE_ALL, False, 0.0)
+                fact = self.facts[name] = Fact("", end, end, BEFORE_ALL, False, 0.0, BEFORE_ALL)
             if not fact.met:
                 fact.since, fact.met = end, True
             fact.place, fact.told = said.places[row], end
             if end - fact.since >= self._for_ms:
                 fact.counted, fact.value = end, float(said.values[row])
+                fact.counted_since = fact.since
 
     def _is(self, said: Said, row: int) -> bool:
         level, key = said.names[row]

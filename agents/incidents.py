@@ -20,11 +20,11 @@ from agents.said import Said
 from schemas.alert import Alert, Certainty, Evidence, Transition, Why
 from schemas.incidents import Fact as Asked
 from schemas.incidents import Incident, IncidentCondition, Override
-from schemas.signs import AlertRule, Levels, Thresholds
+from schemas.signs import AlertRule, Levels, Thresholds, Window
 from schemas.words import BY
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
-from streams.timeline import AFTER_ALL, BEFORE_ALL, to_ms
+from streams.timeline import AFTER_ALL, BEFORE_ALL, DAY_MS, to_ms
 
 _MOST_EVIDENCE = 5
 """Facts that are told of one condition."""
@@ -73,13 +73,16 @@ class IncidentState:
         The incident.
     config
         Version of the configuration, as it goes into every alert's ``why``.
+    longest_ms
+        From one window of a sign that it reads to the next, at most: facts last as long.
     """
 
-    def __init__(self, spec: Incident, config: str) -> None:
+    def __init__(self, spec: Incident, config: str, longest_ms: int = 0) -> None:
         self.spec, self.config = spec, config
         self.last_end = BEFORE_ALL
         self.count = 0
         self.spans: list[Span] = []
+        self._longest_ms = longest_ms
         self._step_ms, self._within_ms = to_ms(spec.every_s), to_ms(spec.within_s)
         self._cooldown_ms, self._clear_ms = to_ms(spec.cooldown_s), to_ms(spec.clear_s)
         self._rule = _rule(spec)
@@ -110,6 +113,8 @@ class IncidentState:
         self._known: dict[str, tuple[str, int]] = {}
         self._reached: dict[str, list[int]] = {}
         """By key, since when it stands at each level or above; `AFTER_ALL` if it does not."""
+        self._quiet: dict[str, list[int]] = {}
+        """By key, the conditions of none of several facts that held in its episode."""
         self._asks_known = self._needs_known()
 
     def _compiled(self, alternatives: list[Asked] | None, at: str, for_s: float) -> Alternatives:
@@ -130,10 +135,14 @@ class IncidentState:
             or any(all(not a.names for a in atoms) for atoms in condition.alternatives)
         ]
         enough = len(around) >= self._least and self._must <= set(around)
+        names = {self._conditions[i].spec.id for i in around}
         return enough or any(
-            all(not a.names for a in atoms)
+            set(override.spec.conditions or ()) <= names
+            and (
+                override.spec.any is None
+                or any(all(not a.names for a in atoms) for atoms in override.alternatives)
+            )
             for override in self._overrides
-            for atoms in override.alternatives
         )
 
     # --- what it waits for -------------------------------------------------------------------
@@ -218,6 +227,9 @@ class IncidentState:
             known = self._episodes[key] = Episode(), place
         episode, place = known
         transition = advance(episode, self._rule, end, float(held.level))
+        quiet = {i for i in held.conditions if not self._conditions[i].wanted}
+        if quiet and self._until:
+            self._quiet[key] = sorted(quiet.union(self._quiet.get(key, ())))
         level = 0 if episode.phase == "normal" else episode.level
         before = self._reached.get(key, [AFTER_ALL] * len(COLOURS))
         self._reached[key] = [
@@ -234,6 +246,7 @@ class IncidentState:
             self.spans.append(Span(self._id(key, episode), key, place, end, AFTER_ALL))
         if episode.phase == "normal":
             del self._episodes[key], self._reached[key]
+            self._quiet.pop(key, None)
         if transition == "cleared":
             self._cleared[key] = end
             for i, span in enumerate(self.spans):
@@ -262,7 +275,8 @@ class IncidentState:
                 level = max(level, COLOURS.index(override.spec.level))
                 newest = max(newest, over)
         cleared = self._cleared.get(key)
-        if episode is None and cleared is not None and newest <= cleared:
+        cooling = cleared is not None and end - cleared <= self._cooldown_ms
+        if episode is None and cleared is not None and cooling and newest <= cleared:
             level = 0
         if level and episode is not None and self._is_over(key, place, episode):
             level = 0
@@ -274,7 +288,8 @@ class IncidentState:
         """Since when the newest fact of an override is met; None where it does not hold."""
         spec, since = override.spec, BEFORE_ALL
         if spec.any is not None:
-            met, since = _met(override.alternatives, key, place, None)
+            heard = end - self._within_ms - self._longest_ms
+            met, since = _met(override.alternatives, key, place, None, heard)
             if not met:
                 return None
         names = [self._conditions[i].spec.id for i in counting]
@@ -291,12 +306,13 @@ class IncidentState:
         """Whether the conditions that end it held in it, and are told not to hold any more."""
         seen = False
         for i in self._until:
-            for atoms in self._conditions[i].alternatives:
-                for atom in atoms:
-                    for _, fact in atom.of(key, place):
-                        if fact.met:
-                            return False
-                        seen |= fact.counted >= episode.first_end
+            condition = self._conditions[i]
+            if _met(condition.alternatives, key, place, None)[0] == condition.wanted:
+                return False
+            if condition.wanted:
+                seen |= _met(condition.alternatives, key, place, episode.first_end - 1)[0]
+            else:
+                seen |= i in self._quiet.get(key, ())
         return seen
 
     def _send(
@@ -399,11 +415,11 @@ class IncidentState:
 
     def _forget(self, end: int) -> None:
         reach = max(self._clear_ms, *(c.within_ms for c in self._conditions), self._within_ms)
-        reach += self._step_ms
+        reach += self._step_ms + self._longest_ms
         for atom in self._atoms:
             atom.prune(end - reach)
         self._cleared = {k: at for k, at in self._cleared.items() if at + self._cooldown_ms > end}
-        gone = end - 86_400_000
+        gone = end - DAY_MS
         if self._known and any(at < gone for _, at in self._known.values()):
             self._known = {k: known for k, known in self._known.items() if known[1] >= gone}
 
@@ -460,6 +476,7 @@ class IncidentState:
             list(self._cleared.items()),
             [(key, *known) for key, known in self._known.items()],
             list(self._reached.items()),
+            list(self._quiet.items()),
             [(atom.heard, list(atom.dump())) for atom in self._atoms],
         ]
         pending = [
@@ -478,6 +495,7 @@ class IncidentState:
             cleared,
             known,
             reached,
+            quiet,
             atoms,
             pending,
         ) = decode_rows(parts["state"])
@@ -485,7 +503,7 @@ class IncidentState:
         self._episodes = {key: (Episode(*rest), place) for key, place, *rest in episodes}
         self._cleared = dict(cleared)
         self._known = {key: (place, end) for key, place, end in known}
-        self._reached = dict(reached)
+        self._reached, self._quiet = dict(reached), dict(quiet)
         for atom, (heard, rows) in zip(self._atoms, atoms, strict=True):
             atom.heard = heard
             atom.load(rows)
@@ -497,19 +515,26 @@ class IncidentState:
             self._pending.setdefault(end, {})[source] = said
 
 
-def _met(alternatives: Alternatives, key: str, place: str, after: int | None) -> tuple[bool, int]:
+def _met(
+    alternatives: Alternatives,
+    key: str,
+    place: str,
+    after: int | None,
+    heard: int = BEFORE_ALL,
+) -> tuple[bool, int]:
     """Whether all facts of one alternative are met, and since when the newest of them is.
 
-    Those count that were met for long enough after a time; without one, those that are met now.
+    Those count that were met for long enough after a time; without one, those that are met now and
+    were told after ``heard``.
     """
     met, newest = False, BEFORE_ALL
     for atoms in alternatives:
         since = BEFORE_ALL
         for atom in atoms:
             facts = [
-                fact.since
+                fact.since if after is None else fact.counted_since
                 for _, fact in atom.of(key, place)
-                if (fact.met if after is None else fact.counted > after)
+                if (fact.met and fact.told > heard if after is None else fact.counted > after)
             ]
             if len(facts) < atom.asked.keys:
                 break
@@ -531,3 +556,10 @@ def _rule(spec: Incident) -> Rule:
     thresholds = Thresholds(blue=1, yellow=2, orange=3, red=4)
     levels = Levels(compare="ge", thresholds=thresholds, source=spec.source, standing=spec.standing)
     return Rule.of(levels, AlertRule(off_delay_s=spec.clear_s))
+
+
+def hop_ms(window: Window) -> int:
+    """From one window to the next, int64 ms, at most; those of one night or day as they follow."""
+    if window.hop_s is not None:
+        return to_ms(window.hop_s)
+    return (32 if window.calendar == "month" else 2) * DAY_MS

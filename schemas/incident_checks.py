@@ -68,6 +68,9 @@ def _shape(incident: Incident, hierarchies: Mapping[str, Hierarchy] | None) -> I
         lists.append((("override", i, "conditions"), override.conditions or []))
         if not (override.any or override.conditions or override.standing):
             yield ("override", i), "takes any, conditions or standing: when the level is set"
+        elif override.standing and not (override.any or override.conditions):
+            message = "would hold itself up: give any or conditions beside standing"
+            yield ("override", i), message
     for path, listed in lists:
         for j, name in enumerate(listed):
             if name not in names:

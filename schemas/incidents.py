@@ -94,7 +94,8 @@ class Stood(Model):
 class Override(Model):
     """What sets a level directly, whatever `need` says; all that is given must hold now.
 
-    A fact of which nothing more is heard goes on to hold for the incident's `within_s`.
+    A fact of which nothing more is heard goes on to hold for the incident's `within_s` after its
+    next window should have told of it.
     """
 
     level: LevelName
@@ -148,7 +149,8 @@ class Incident(Model):
     domain: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
     name: Name
     key: KeyLevel
-    """What it happens at."""
+    """What it happens at: keys that its facts name, and those of which the signs that are asked at
+    this level speak."""
     within_s: Length
     """A condition counts for so long after it last held."""
     need: Need

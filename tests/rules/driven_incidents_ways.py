@@ -57,7 +57,7 @@ WAYS = {
     ),
     "a rain warning for the city": way(
         "ce.waterlogging",
-        "meteo.warning_rain drain.depth",
+        "meteo.city_warning_rain drain.depth",
         [
             official(at("06:00:10"), "rain", 2, at("06:59:30"), CITY),
             *says("water_depth", {"06:05": 0, "06:10": 16}, "06:20", 30),
@@ -212,7 +212,7 @@ WAYS = {
     ),
     "a heat warning for the city": way(
         "ce.heat_health",
-        "meteo.warning_heat care.sos",
+        "meteo.city_warning_heat care.sos",
         [official(at("06:00:10"), "heat", 3, at("06:59:30"), CITY), *people.HELP],
         ("06:15", 2, "heat people"),
         key=DISTRICT,
@@ -272,14 +272,14 @@ WAYS = {
     ),
     "a typhoon over the city": way(
         "ce.storm_mode",
-        "meteo.warning_typhoon meteo.rain_1h",
+        "meteo.city_warning_typhoon meteo.rain_1h",
         [official(at("06:00:10"), "typhoon", 3, at("06:59:30"), CITY), *dry("03:00", "06:01")],
         ("06:01", 1, "warning"),
         key=DISTRICT,
     ),
     "a rain storm over the city": way(
         "ce.storm_mode",
-        "meteo.warning_rain meteo.rain_1h",
+        "meteo.city_warning_rain meteo.rain_1h",
         [official(at("06:00:10"), "rain", 3, at("06:59:30"), CITY), *dry("03:00", "06:01")],
         ("06:01", 1, "warning"),
         key=DISTRICT,

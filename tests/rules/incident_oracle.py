@@ -157,6 +157,7 @@ class Known(NamedTuple):
     """
 
     place: str
+    told: int
     met_since: int | None
     counted: int | None
     counted_since: int | None
@@ -170,12 +171,20 @@ class FactOracle:
     """One fact at all its keys."""
 
     def __init__(
-        self, fact: Fact, level: str, for_s: float, incident: Incident, rows: Iterable[Row]
+        self,
+        fact: Fact,
+        level: str,
+        for_s: float,
+        incident: Incident,
+        rows: Iterable[Row],
+        longest: int,
     ) -> None:
         self.fact, self.level, self.incident = fact, level, incident
         self.step = ms(incident.every_s)
         withins = [ms(c.within_s) for c in incident.conditions if c.within_s is not None]
-        self.reach = max(ms(incident.clear_s), ms(incident.within_s), *withins, 0) + self.step
+        self.reach = max(ms(incident.clear_s), ms(incident.within_s), *withins, 0)
+        self.reach += self.step + longest
+
         self.lines: dict[str, Line] = defaultdict(list)
         for row in rows:
             if row.source != fact.source or row.level != level or row.value is None:
@@ -225,6 +234,7 @@ class FactOracle:
         counted = [one for one in said if one.counts]
         return Known(
             said[-1].place,
+            said[-1].t,
             said[-1].since if said[-1].met else None,
             counted[-1].t if counted else None,
             counted[-1].since if counted else None,
@@ -275,13 +285,11 @@ def newest(
     place: str,
     t: int,
     after: int | None,
-    *,
-    blips: bool = False,
+    heard: int | None = None,
 ) -> int | None:
     """Since when the newest of the facts is met that count after a time; None where none does.
 
-    Without a time, it is those that are met now.  With ``blips`` it is since when it is met that
-    was not met for long enough yet, where it counts from before.
+    Without a time, it is those that are met now, and were told of after ``heard``.
     """
     found: list[int] = []
     for together in alternatives:
@@ -289,11 +297,11 @@ def newest(
         for one in together:
             known = one.related(key, place, t)
             if after is None:
-                times = [k.met_since for k in known if k.met_since is not None]
+                heard_of = [k for k in known if heard is None or k.told > heard]
+                times = [k.met_since for k in heard_of if k.met_since is not None]
             else:
                 counting = [k for k in known if k.counted is not None and k.counted > after]
-                sinces = [k.newest_since if blips else k.counted_since for k in counting]
-                times = [each for each in sinces if each is not None]
+                times = [k.counted_since for k in counting if k.counted_since is not None]
             if len(times) < one.fact.keys:
                 break
             since += times
@@ -306,9 +314,9 @@ class IncidentOracle:
     """One incident at all its keys, from the rows of what it reads."""
 
     def __init__(
-        self, incident: Incident, rows: Sequence[Row], until: int, *, blips: bool = False
+        self, incident: Incident, rows: Sequence[Row], until: int, longest: int = 0
     ) -> None:
-        self.spec, self.until, self.blips = incident, until, blips
+        self.spec, self.until, self.longest = incident, until, longest
         self.rows = [row for row in rows if row.source in incident.inputs]
         self.steps: dict[str, list[Step]] = defaultdict(list)
         self.spans: list[Span] = []
@@ -330,7 +338,9 @@ class IncidentOracle:
         found: Alternatives = []
         for one in facts or []:
             together = [one] if one.all is None else one.all
-            found.append([FactOracle(f, f.at or at, for_s, self.spec, self.rows) for f in together])
+            named = [(f, f.at or at) for f in together]
+            of = [FactOracle(*each, for_s, self.spec, self.rows, self.longest) for each in named]
+            found.append(of)
             self.facts += found[-1]
         return found
 
@@ -344,11 +354,14 @@ class IncidentOracle:
                 self.judge(key, place, t)
 
     def candidates(self, t: int) -> dict[str, str]:
-        found = {r.key: r.place for r in self.rows if r.level == self.spec.key and r.t <= t}
+        asked = {fact.fact.source for fact in self.facts if fact.level == self.spec.key}
+        known = [r for r in self.rows if r.source in asked and r.level == self.spec.key]
+        found = {r.key: r.place for r in known if r.t <= t}
         for fact in self.facts:
             found |= dict(fact.names(t))
         for span in self.spans:
-            found[span.key] = span.place
+            if span.cleared is None:
+                found[span.key] = span.place
         return found
 
     def judge(self, key: str, place: str, t: int) -> None:
@@ -377,7 +390,7 @@ class IncidentOracle:
         counting: set[str] = set()
         for condition, alternatives in self.conditions:
             within = spec.within_s if condition.within_s is None else condition.within_s
-            held = newest(alternatives, key, place, t, t - ms(within), blips=self.blips)
+            held = newest(alternatives, key, place, t, t - ms(within))
             if (held is not None) == (condition.any is not None):
                 counting.add(condition.id)
                 since += [] if held is None else [held]
@@ -387,7 +400,8 @@ class IncidentOracle:
                 if len(counting) >= least:
                     level = max(level, COLOURS.index(name))
         for override, alternatives in self.overrides:
-            met = newest(alternatives, key, place, t, None) if override.any else t
+            heard = t - ms(self.spec.within_s) - self.longest
+            met = newest(alternatives, key, place, t, None, heard) if override.any else t
             holds = met is not None and set(override.conditions or ()) <= counting
             if override.standing is not None:
                 least = COLOURS.index(override.standing.level)
@@ -425,9 +439,6 @@ class CityOracle:
     ----------
     until
         Up to when every lane was heard, int64 ms UTC.
-    blips
-        Whether, after an incident cleared, what counted then raises it again at the begin of
-        something that was not met for long enough yet.  By the rule it does not.
     """
 
     def __init__(
@@ -435,8 +446,6 @@ class CityOracle:
         configuration: Configuration,
         rows: Iterable[Row],
         until: int,
-        *,
-        blips: bool = False,
     ) -> None:
         self.configuration = configuration
         self.rows = sorted(rows, key=lambda row: row.t)
@@ -447,10 +456,16 @@ class CityOracle:
                 break
             ready = [one for one in waiting.values() if not set(one.inputs) & set(waiting)]
             for one in ready:
-                oracle = IncidentOracle(one, self.rows, until, blips=blips)
+                oracle = IncidentOracle(one, self.rows, until, self.longest(one))
                 self.incidents[one.id] = oracle
                 self.rows = sorted(self.rows + oracle.told, key=lambda row: row.t)
                 del waiting[one.id]
+
+    def longest(self, incident: Incident) -> int:
+        """From one window of a sign that it reads to the next, or one judgement of an incident."""
+        hops = [s.window.hop_s or 0.0 for s in self.configuration.signs if s.id in incident.inputs]
+        hops += [one.every_s for one in self.configuration.incidents if one.id in incident.inputs]
+        return ms(max(hops))
 
     def steps(self) -> dict[tuple[str, str], list[Step]]:
         """Transitions by incident and key."""

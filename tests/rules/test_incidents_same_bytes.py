@@ -64,7 +64,9 @@ BLOCKED = plain(
         condition("flood", "grid", any=[{"incident": "ce.flood", "level": "yellow"}]),
         condition("noise", "device", any=[{"sign": "t.noise", "anomaly": True}]),
     ],
-    override=[{"level": "orange", "standing": {"level": "blue", "for_s": 240}}],
+    override=[
+        {"level": "orange", "conditions": ["flood"], "standing": {"level": "blue", "for_s": 240}}
+    ],
     suppresses=[{"sign": "t.rain"}, {"sign": "t.noise"}],
 )
 HOT = plain(
