@@ -38,6 +38,7 @@ def test_it_has_signs_of_every_kind_over_three_topics(catalogue):
         "water_class",
         "news2",
         "combine",
+        "lag",
         "ratio_to_baseline",
     }
 
