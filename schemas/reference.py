@@ -10,6 +10,7 @@ from schemas.configuration import Configuration
 from schemas.incidents import Fact, Incident
 from schemas.overlays import Overlay
 from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
+from schemas.standards.dated import tables_of
 from schemas.words import Condition, Range
 
 _COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -22,6 +23,7 @@ def reference(configuration: Configuration) -> dict[str, Any]:
         "version": configuration.version,
         "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
         "incidents": [incident_object(incident) for incident in configuration.incidents],
+        "tables": tables_of(configuration.signs),
         "overlays": [
             overlay.model_dump(mode="json", exclude_none=True) for overlay in configuration.overlays
         ],
@@ -261,6 +263,12 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
         lines += ["", "## Overlays"]
     for overlay in configuration.overlays:
         lines += ["", *_overlay(overlay)]
+    lines += ["", "## Tables of standards", "", "| table | valid | standing | source | signs |"]
+    lines.append("|---|---|---|---|---|")
+    for dated in tables_of(configuration.signs):
+        valid = f"{dated['valid_from'] or '…'} to {dated['valid_to'] or '…'}"
+        facts = (dated["label"], valid, dated["standing"], dated["source"])
+        lines.append("| " + " | ".join(map(_cell, (*facts, ", ".join(dated["signs"])))) + " |")
     lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
     lines.append("|---|---|---|---|---|---|")
     for metric in metrics.values():
