@@ -21,6 +21,7 @@ from schemas.configuration import Configuration
 from schemas.judging import ModelRule
 from schemas.signs import AlertRule, Levels, Sign, Thresholds
 from streams.frozen import Frozen, decode_rows, encode_rows
+from streams.heads import Flags
 from streams.records import Output
 from streams.timeline import to_ms
 
@@ -91,15 +92,40 @@ class Alerts:
     def concerned(self, sign: str, said: Said) -> list[int]:
         """The rows of a window that may begin or change an episode of the sign, in their order."""
         told = ~np.isnan(said.values)
-        met = said.levels > 0
-        elsewhere = self._overlays.may_meet(sign, said.values)
-        rows = set(np.flatnonzero(told & (met if elsewhere is None else met | elsewhere)).tolist())
+        rows = set(np.flatnonzero(told & self.may_meet(sign, said)).tolist())
         if sign in self._surprises:
             rows.update(said.models)
         followed = self._followed.get(sign)
         if followed:
             rows.update(row for row, name in enumerate(said.names) if name in followed)
         return sorted(row for row in rows if told[row])
+
+    def may_meet(self, sign: str, said: Said) -> Flags:
+        """Which rows meet a threshold of the sign, or of an overlay, be it on or not."""
+        elsewhere = self._overlays.may_meet(sign, said.values)
+        met: Flags = said.levels > 0
+        return met if elsewhere is None else met | elsewhere
+
+    def standing(self, sign: str, said: Said) -> list[int]:
+        """The rows without a value of keys that have an episode."""
+        followed = self._followed.get(sign)
+        if not followed:
+            return []
+        silent = np.flatnonzero(np.isnan(said.values)).tolist()
+        return [row for row in silent if said.names[row] in followed]
+
+    def mark(self, sign: str, entry: Entry, start: int, end: int, around: Around) -> list[Output]:
+        """Tell of a standing alert whose key says nothing that it is suppressed, or no more."""
+        episode = self._episodes.get((sign, entry.name))
+        if episode is None or episode.phase not in ("raised", "clearing"):
+            return []
+        found = self._rule(sign, entry, end, around)
+        if found is None or episode.suppressed_by == around.suppressed_by:
+            return []
+        episode.suppressed_by = around.suppressed_by
+        self._changed = True
+        transition: Transition = "suppressed" if around.suppressed_by else "unsuppressed"
+        return self._send(*found, sign, entry, episode, transition, (start, end))
 
     def judge(
         self, sign: str, entry: Entry, start: int, end: int, around: Around = ALONE
@@ -116,7 +142,9 @@ class Alerts:
         if found is not None:
             outputs += self._take(*found, sign, entry, entry.value, (start, end))
         surprise = self._surprises.get(sign)
-        if surprise is not None and entry.model is not None and entry.model["score"] is not None:
+        silent = found is not None and not found[1].scale.levels.thresholds.given()
+        known = entry.model is not None and entry.model["score"] is not None
+        if surprise is not None and known and not silent:
             outputs += self._take_surprise(*surprise, entry, entry.value, (start, end))
         return outputs
 
@@ -269,7 +297,6 @@ class Alerts:
         transition: Transition,
         window: tuple[int, int],
     ) -> list[Output]:
-        assert entry.value is not None
         _, end = window
         # What an incident speaks for already is no alarm more for the person who reads them.
         self.count += transition == "raised" and episode.suppressed_by is None

@@ -147,7 +147,8 @@ class Assess:
             hops = [hop_ms(sign.window) for sign in signs if sign is not None]
             read = (self.incidents.get(name) for name in incident.inputs)
             hops += [to_ms(other.spec.every_s) for other in read if other is not None]
-            state = IncidentState(incident, plan.config, max(hops))
+            hidden = [sign.id for sign in signs if sign is not None and sign.hidden]
+            state = IncidentState(incident, plan.config, hidden, max(hops))
             self.incidents[incident.id] = state
             for one in incident.suppresses:
                 suppressed.setdefault(one.sign, []).append(state)
@@ -342,9 +343,10 @@ class Assess:
         held = self._held.get(sign.id)
         if held is not None:
             rows = np.flatnonzero(self._has_key(sign, after))
+        meets = self.alerts.may_meet(sign.id, after)
         pairs = [
             (correction.before.entry(row) if correction.told[row] else None, after.entry(row))
-            for row in rows[after.levels[rows] > 0].tolist()
+            for row in rows[meets[rows]].tolist()
         ]
         if held is not None and pairs:
             held.expect_final(end, pairs)

@@ -24,6 +24,7 @@ from agents.registered import Registered
 from agents.rollups import RollUp
 from agents.said import Correction, Said, named
 from ext.cells import Cells
+from schemas.signs import COUNTS
 from streams.cuts import Key, Partial
 from streams.frozen import Frozen, grouped, under
 from streams.heads import Ints, heads_of
@@ -52,7 +53,7 @@ class FoldedState:
         self.over = plan.sign.rollup not in ("merge", "none")
         self.zero = plan.sign.empty == "zero"
         hidden = set(plan.sign.keys) <= set(plan.sign.hidden)
-        self.at_once = hidden and plan.sign.aggregate.function in ("count", "distinct", "hits")
+        self.at_once = hidden and plan.sign.aggregate.function in COUNTS
         self._levels = tuple(plan.sign.keys)
         self._roll_up = RollUp(plan.sign.rollup, self._levels)
         self._scale = scale_of(plan.sign.levels)

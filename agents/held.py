@@ -70,6 +70,10 @@ class HeldAlerts:
         for row in self._alerts.concerned(self.sign.id, said):
             entry = said.entry(row)
             outputs += self._alerts.judge(self.sign.id, entry, start, end, self._around(entry, end))
+        # An incident that is over suppresses no alert of a key that has fallen silent.
+        for row in self._alerts.standing(self.sign.id, said):
+            entry = said.entry(row)
+            outputs += self._alerts.mark(self.sign.id, entry, start, end, self._around(entry, end))
         return outputs
 
     def close_final(self, end: int) -> list[Output]:

@@ -7,8 +7,9 @@ first (``rev 0``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from agents.entries import Entry, KeyName
@@ -21,16 +22,21 @@ from schemas.alert import Alert, Certainty, Evidence, Transition, Why
 from schemas.incidents import Fact as Asked
 from schemas.incidents import Incident, IncidentCondition, Override
 from schemas.signs import AlertRule, Levels, Thresholds, Window
-from schemas.words import BY
+from schemas.words import BY, split_level
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL, DAY_MS, to_ms
 
+_DISTRICT = len("440111")
+"""Digits: what is said of the whole city is not about one place of it."""
 _MOST_EVIDENCE = 5
 """Facts that are told of one condition."""
 
 Alternatives = list[list[Atom]]
 """Of one of these lists all must be met."""
+
+
+_Found = tuple[Atom, KeyName, Fact]
 
 
 class _Condition(NamedTuple):
@@ -47,11 +53,13 @@ class _Override(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """How a key stands at one moment: its level, the conditions that count, and the newest fact."""
+    """How a key stands at one moment: its level, that which ``need`` alone gives, and the
+    conditions and overrides that hold."""
 
     level: int
+    needed: int
     conditions: tuple[int, ...]
-    since: int
+    overrides: tuple[int, ...]
 
 
 class Span(NamedTuple):
@@ -73,16 +81,20 @@ class IncidentState:
         The incident.
     config
         Version of the configuration, as it goes into every alert's ``why``.
+    hidden
+        Signs whose results are not sent.
     longest_ms
         From one window of a sign that it reads to the next, at most: facts last as long.
     """
 
-    def __init__(self, spec: Incident, config: str, longest_ms: int = 0) -> None:
+    def __init__(
+        self, spec: Incident, config: str, hidden: Collection[str] = (), longest_ms: int = 0
+    ) -> None:
         self.spec, self.config = spec, config
         self.last_end = BEFORE_ALL
         self.count = 0
         self.spans: list[Span] = []
-        self._longest_ms = longest_ms
+        self._hidden, self._longest_ms = frozenset(hidden), longest_ms
         self._step_ms, self._within_ms = to_ms(spec.every_s), to_ms(spec.within_s)
         self._cooldown_ms, self._clear_ms = to_ms(spec.cooldown_s), to_ms(spec.clear_s)
         self._rule = _rule(spec)
@@ -175,7 +187,7 @@ class IncidentState:
         """Judge all keys at a moment: transitions, and how each key stands."""
         self.last_end = end
         for at in sorted(at for at in self._pending if at <= end):
-            for source, said in self._pending.pop(at).items():
+            for source, said in sorted(self._pending.pop(at).items(), key=itemgetter(0)):
                 self._hear(source, said, at)
         outputs: list[Output] = []
         entries: list[Entry] = []
@@ -266,12 +278,14 @@ class IncidentState:
             if met == condition.wanted:
                 counting.append(i)
                 newest = max(newest, since)
-        level = 0
+        needed = 0
         if self._must.issubset(counting):
-            level = max((n for n, least in self._need if len(counting) >= least), default=0)
-        for override in self._overrides:
+            needed = max((n for n, least in self._need if len(counting) >= least), default=0)
+        level, holding = needed, list[int]()
+        for i, override in enumerate(self._overrides):
             over = self._overrides_at(override, key, place, end, counting)
             if over is not None:
+                holding.append(i)
                 level = max(level, COLOURS.index(override.spec.level))
                 newest = max(newest, over)
         cleared = self._cleared.get(key)
@@ -280,7 +294,7 @@ class IncidentState:
             level = 0
         if level and episode is not None and self._is_over(key, place, episode):
             level = 0
-        return _Held(level, tuple(counting), newest)
+        return _Held(level, needed, tuple(counting), tuple(holding))
 
     def _overrides_at(
         self, override: _Override, key: str, place: str, end: int, counting: list[int]
@@ -367,7 +381,7 @@ class IncidentState:
                 t_end=end,
                 n=len(held.conditions),
                 value=float(len(held.conditions)),
-                threshold=self._threshold(episode.level),
+                threshold=self._threshold(episode.level) if held.needed == episode.level else None,
                 compare="ge",
                 threshold_source=spec.source,
                 standing=spec.standing,
@@ -389,29 +403,31 @@ class IncidentState:
         return any(atom.heard > end - max(self._within_ms, 3_600_000) for atom in atoms)
 
     def _evidence(self, key: str, place: str, end: int, held: _Held) -> Iterator[Evidence]:
-        """The facts behind each condition, those of the greatest value first."""
+        """The facts behind each condition, and behind the overrides that hold."""
         for i, condition in enumerate(self._conditions):
-            found: list[tuple[float, str, KeyName, Fact]] = [
-                (-abs(fact.value), atom.asked.source, name, fact)
-                for atoms in condition.alternatives
-                for atom in atoms
-                for name, fact in atom.of(key, place)
-                if fact.counted > end - condition.within_ms
-            ]
-            found.sort(key=lambda each: each[:3])
-            holds = i in held.conditions
-            if not found:
-                yield Evidence(condition=condition.spec.id, holds=holds)
-            for _, source, (level, of), fact in found[:_MOST_EVIDENCE]:
-                yield Evidence(
-                    condition=condition.spec.id,
-                    holds=holds,
-                    sign=source,
-                    key_level=level,
-                    key=of,
-                    value=fact.value,
-                    t=fact.counted,
-                )
+            found = _facts(condition.alternatives, key, place, end - condition.within_ms)
+            yield from self._told(condition.spec.id, i in held.conditions, found)
+        for i in held.overrides:
+            found = _facts(self._overrides[i].alternatives, key, place, None)
+            if found:
+                yield from self._told(f"override:{self._overrides[i].spec.level}", True, found)
+
+    def _told(self, name: str, holds: bool, found: list[_Found]) -> Iterator[Evidence]:
+        """Facts of one condition, those of the greatest value first."""
+        if not found:
+            yield Evidence(condition=name, holds=holds)
+        for atom, (level, key), fact in found[:_MOST_EVIDENCE]:
+            # Who calls from where about what is not told of single citizens.
+            single = atom.asked.source in self._hidden and split_level(level)[0] is not None
+            yield Evidence(
+                condition=name,
+                holds=holds,
+                sign=atom.asked.source,
+                key_level=None if single else level,
+                key=None if single else key,
+                value=fact.value,
+                t=fact.counted,
+            )
 
     def _forget(self, end: int) -> None:
         reach = max(self._clear_ms, *(c.within_ms for c in self._conditions), self._within_ms)
@@ -455,7 +471,7 @@ class IncidentState:
             if not entry.key.startswith(f"{value}{BY}"):
                 return False
             around = True
-        if around and span.place.startswith(entry.place):
+        if around and len(entry.place) >= _DISTRICT and span.place.startswith(entry.place):
             return True
         return entry.place.startswith(span.place)
 
@@ -513,6 +529,19 @@ class IncidentState:
             said.names = [(level, key) for level, key in said.names]
             said.models.update(models)
             self._pending.setdefault(end, {})[source] = said
+
+
+def _facts(alternatives: Alternatives, key: str, place: str, after: int | None) -> list[_Found]:
+    """The related facts that count after a time, or that are met now; the greatest value first."""
+    found = [
+        (atom, name, fact)
+        for atoms in alternatives
+        for atom in atoms
+        for name, fact in atom.of(key, place)
+        if (fact.met if after is None else fact.counted > after)
+    ]
+    found.sort(key=lambda each: (-abs(each[2].value), each[0].asked.source, each[1]))
+    return found
 
 
 def _met(

@@ -11,6 +11,7 @@ from agents.episodes import Rule
 from schemas.configuration import Configuration
 from schemas.instants import instant_ms
 from schemas.overlays import Change
+from schemas.places import normalise
 from schemas.signs import Levels, Sign, Thresholds
 from streams.heads import Flags, Floats
 
@@ -44,7 +45,7 @@ class Overlays:
                 (instant_ms(period.since), instant_ms(period.until))
                 for period in overlay.periods or ()
             )
-            places = tuple(overlay.places or ())
+            places = tuple(map(normalise, overlay.places or ()))
             for change in overlay.changes:
                 sign = configuration.sign.get(change.sign)
                 if sign is None or sign.levels is None:

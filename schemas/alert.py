@@ -43,7 +43,7 @@ class Evidence(msgspec.Struct, kw_only=True, gc=False, frozen=True, omit_default
     Parameters
     ----------
     condition
-        Its id.
+        Its id; ``override:red`` for what sets the level red directly.
     holds
         Whether it counts.
     sign, key_level, key, value, t

@@ -10,7 +10,8 @@ from schemas.durations import whole_ms
 from schemas.findings import Finding, Path
 from schemas.hierarchies import Hierarchy
 from schemas.incidents import COMPARISONS, Fact, Incident
-from schemas.signs import LiveSign, Sign
+from schemas.places import LEVELS
+from schemas.signs import COUNTS, LiveSign, Sign
 from schemas.spelling import guess
 from schemas.words import LEVELS_KNOWN, split_level
 
@@ -55,8 +56,10 @@ def _shape(incident: Incident, hierarchies: Mapping[str, Hierarchy] | None) -> I
     for i, condition in enumerate(incident.conditions):
         if condition.id in names[:i]:
             yield ("conditions", i, "id"), f"'{condition.id}' is there twice: rename one"
-        if condition.within_s is not None and whole_ms(condition.within_s) is None:
-            yield ("conditions", i, "within_s"), "expected a whole number of milliseconds"
+        for field in ("within_s", "for_s"):
+            value = getattr(condition, field)
+            if value and whole_ms(value) is None:
+                yield ("conditions", i, field), "expected a whole number of milliseconds"
         given = [part for part in (condition.any, condition.none) if part is not None]
         if len(given) != 1 or not given[0]:
             yield ("conditions", i), "takes any or none: a list of facts"
@@ -66,6 +69,10 @@ def _shape(incident: Incident, hierarchies: Mapping[str, Hierarchy] | None) -> I
     ]
     for i, override in enumerate(incident.override):
         lists.append((("override", i, "conditions"), override.conditions or []))
+        if override.any == []:
+            yield ("override", i, "any"), "is empty: give at least one fact, or remove it"
+        if override.standing is not None and whole_ms(override.standing.for_s) is None:
+            yield ("override", i, "standing", "for_s"), "expected a whole number of milliseconds"
         if not (override.any or override.conditions or override.standing):
             yield ("override", i), "takes any, conditions or standing: when the level is set"
         elif override.standing and not (override.any or override.conditions):
@@ -114,6 +121,10 @@ def _facts(
             yield path, "takes one of ge, gt, le, lt, level and anomaly"
         if fact.of is not None and split_level(level)[0] is None:
             yield (*path, "of"), f"'{level}' has no dimension: remove of"
+        if fact.of == []:
+            yield (*path, "of"), "is empty: name at least one, or remove it for any"
+        if fact.keys > 1 and not _has_many(incident, level):
+            yield (*path, "keys"), f"there is one {level} for an incident at {incident.key}"
         if fact.deadband and fact.comparison is None:
             yield (*path, "deadband"), "is for ge, gt, le and lt: remove it"
         if fact.incident is not None:
@@ -140,11 +151,31 @@ def _together(incident: Incident) -> Iterator[Finding]:
                 yield (*path, i), "takes all with two facts or more, and nothing beside it"
 
 
+def _has_many(incident: Incident, level: str) -> bool:
+    """Whether several keys of a level can be related to one of the incident's."""
+    dimension, base = split_level(level)
+    own = split_level(incident.key)[1]
+    if level == incident.key:
+        return False
+    around = base in LEVELS and (own not in LEVELS or LEVELS.index(base) <= LEVELS.index(own))
+    return dimension is not None or not around
+
+
 def _of_sign(fact: Fact, level: str, sign: Sign) -> Iterator[str]:
     if isinstance(sign, LiveSign):
         yield f"'{sign.id}' is live: it is no function of the log, and no incident may read it"
     elif level not in sign.keys:
         yield f"'{sign.id}' has no key {level}: give at, one of {', '.join(sign.keys)}"
+    dimension = split_level(level)[0]
+    named = None if dimension is None else getattr(sign, "match", {}).get(dimension)
+    for value in fact.of or ():
+        known = [named] if isinstance(named, str) else named
+        if isinstance(known, list) and value not in known:
+            yield f"'{sign.id}' takes no {dimension} '{value}'{guess(value, known)}"
+    function = getattr(getattr(sign, "aggregate", None), "function", "")
+    below = fact.le is not None or fact.lt is not None
+    if below and function in COUNTS and set(sign.keys) <= set(sign.hidden):
+        yield f"'{sign.id}' is a hidden count, known from its first event on: ask for ge or gt"
     if fact.level is not None and sign.levels is None:
         yield f"'{sign.id}' has no levels"
     if fact.anomaly and sign.model is None:
@@ -171,6 +202,8 @@ def _suppressed(
                 yield path, f"unknown sign '{one.sign}'{guess(one.sign, signs)}"
         elif isinstance(sign, LiveSign) or (sign.alert is None and sign.model is None):
             yield path, f"'{one.sign}' raises no alert that could be suppressed"
+        elif one.of is not None and all(split_level(key)[0] is None for key in sign.keys):
+            yield ("suppresses", i, "of"), f"'{one.sign}' has no key with a dimension: remove of"
 
 
 def _cycles(incidents: Mapping[int, Incident]) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ class IncidentCondition(Model):
     none: list[Fact] | None = None
     """It holds where none of these is met."""
     for_s: Seconds = 0.0
-    """How long a fact must be met without a break until it counts."""
+    """How long a fact must be met until it counts; that nothing is said is no break."""
     within_s: Length | None = None
     """How long it counts after it last held; as the incident says if not given. A number of orders
     in half an hour remembers by itself: it counts as long as it holds."""

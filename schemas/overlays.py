@@ -81,6 +81,9 @@ def check_overlays(
 def _when(overlay: Overlay, incidents: Collection[str]) -> Iterator[Finding]:
     if (overlay.incident is None) == (overlay.periods is None):
         yield (), "takes incident or periods: when it is on"
+    for field in ("periods", "places"):
+        if getattr(overlay, field) == []:
+            yield (field,), "is empty: give at least one, or remove it"
     if overlay.incident is not None:
         if overlay.incident not in incidents:
             name = overlay.incident
@@ -114,6 +117,10 @@ def _changes(
         path, sign = ("changes", i), signs.get(change.sign)
         if change.sign in [other.sign for other in overlay.changes[:i]]:
             yield (*path, "sign"), f"'{change.sign}' is changed twice: remove one"
+        if change == Change(sign=change.sign):
+            yield path, "changes nothing: give thresholds, delays, or silent"
+        if change.silent and change != Change(sign=change.sign, silent=True):
+            yield (*path, "silent"), "raises no alert: what stands beside it has no effect"
         if sign is None:
             if change.sign not in unread:
                 yield (*path, "sign"), f"unknown sign '{change.sign}'{guess(change.sign, signs)}"

@@ -31,6 +31,9 @@ from schemas.words import (
     Stream,
 )
 
+COUNTS = ("count", "distinct", "hits")
+"""Aggregates of which a part of a window is a lower bound."""
+
 
 class Window(Model):
     """A size and a hop that start at multiples of the hop, or a period of the local calendar."""

@@ -152,7 +152,8 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     begin, end = _second(why["t_start"], zone), _second(why["t_end"], zone)
     yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
     if alert["kind"] == "incident":
-        of = len({fact["condition"] for fact in why["evidence"]})
+        names = {fact["condition"] for fact in why["evidence"]}
+        of = sum(not name.startswith("override:") for name in names)
         heard = f"{why['coverage']:.0%} 有数据 of them heard"
         yield "条件 conditions", f"{why['n']} / {of} · {heard} · {alert['certainty']}"
         yield "来源 source", sourced(why)

@@ -63,8 +63,8 @@ class Seen:
     def reading(self, line: bytes) -> Iterator[dict[str, Any]]:
         """A reading of an event: ``camera``, ``cls``, ``t`` and ``place``, and ``conf`` if known.
 
-        It is a repeat where one of the camera and class was taken less than ten minutes before or
-        after it; a repeat is left out and counted.
+        It is a repeat where the newest one of the camera and class that was taken is less than
+        ten minutes away; a repeat is left out and counted.
 
         Yields
         ------

@@ -37,6 +37,8 @@ def with_overlay(overlay: dict[str, Any], *incidents: str) -> Configuration:
     content = only({"ce.waterlogging", *incidents}).model_dump(mode="json")
     content["incidents"] = [one for one in content["incidents"] if one["id"] in incidents]
     kept = {"drain.depth", "meteo.rain_1h", "meteo.warning_rain", "meteo.warning_typhoon"}
+    if incidents:
+        kept |= {"meteo.city_warning_rain", "meteo.city_warning_typhoon"}
     content["signs"] = [one for one in content["signs"] if one["id"] in kept]
     filled = {"name": {"zh": "x", "en": "x"}, "source": "tests"}
     content["overlays"] = [{**filled, **overlay}]

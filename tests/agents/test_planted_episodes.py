@@ -115,7 +115,8 @@ def test_an_alert_begins_within_the_episode_or_the_memory_of_its_sign(
 
 
 def test_every_sign_of_the_table_is_in_the_catalogue() -> None:
-    signs = {sign.id for sign in load(environ={}).signs}
+    configuration = load(environ={})
+    signs = {one.id for one in (*configuration.signs, *configuration.incidents)}
     named = {rule for evidence in EVIDENCE.values() for group in evidence for rule in group}
     assert named <= signs
 

@@ -179,7 +179,6 @@ BURST = Scene(
         Step("1 06:25", CLEARED, 1),
     ],
     key=f"占道经营*{COMMUNITY}",
-    child=("hotline.topic_burst", f"占道经营*{DISTRICT}"),
     step_ms=HOUR,
 )
 

@@ -97,11 +97,17 @@ def story_of(alerts: list[Alert], incident: str, key: str | None = None) -> list
     ]
 
 
+def conditions_of(alert: Alert) -> list[dict[str, Any]]:
+    """The evidence of conditions; that of overrides stands beside it."""
+    evidence: list[dict[str, Any]] = alert["why"]["evidence"]
+    return [e for e in evidence if not e["condition"].startswith("override:")]
+
+
 def holding_of(alert: Alert) -> tuple[str, ...] | None:
     """The conditions that count; None where the alert does not go up."""
     if alert["transition"] not in ("raised", "escalated"):
         return None
-    found = [e["condition"] for e in alert["why"]["evidence"] if e["holds"]]
+    found = [e["condition"] for e in conditions_of(alert) if e["holds"]]
     return tuple(dict.fromkeys(found))
 
 

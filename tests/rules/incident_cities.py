@@ -171,7 +171,9 @@ class CityWriter:
             fields["override"] = [self.override(positive)]
         if rng.randrange(2):
             fields["suppresses"] = [self.suppressed() for _ in range(rng.randrange(1, 3))]
-        return plain(name, rng.choice(KEYS), **fields)
+        key = rng.choice(KEYS)
+        single_where_there_is_one(fields, key)
+        return plain(name, key, **fields)
 
     def condition(self, name: str) -> dict[str, Any]:
         rng = self.rng
@@ -287,3 +289,23 @@ def chunks(log: dict[LaneName, list[Record]]) -> list[Chunk]:
         if raw:
             found.append(Chunk(name, partition, range(len(raw)), times, [None] * len(raw), raw))
     return found
+
+
+_OF_PLACES = ("city", "district", "street", "community", "grid")
+
+
+def single_where_there_is_one(tree: Any, key: str) -> None:
+    """Ask for one key where only one can be related to the incident's: two are refused."""
+    if isinstance(tree, list):
+        for each in tree:
+            single_where_there_is_one(each, key)
+    elif isinstance(tree, dict):
+        for each in tree.values():
+            single_where_there_is_one(each, key)
+        at, own = tree.get("at"), key.rpartition("*")[2]
+        if "keys" in tree and at is not None:
+            around = at in _OF_PLACES and (
+                own not in _OF_PLACES or _OF_PLACES.index(at) <= _OF_PLACES.index(own)
+            )
+            if at == key or around:
+                tree["keys"] = 1

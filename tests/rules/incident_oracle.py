@@ -494,7 +494,7 @@ class CityOracle:
         found: dict[tuple[str, str, str], list[Marked]] = defaultdict(list)
         lives: dict[tuple[str, str, str], tuple[Life, list[tuple[str, str, int] | None]]] = {}
         for row in self.rows:
-            if row.source not in names or row.value is None:
+            if row.source not in names:
                 continue
             alert = self.configuration.sign[row.source].alert
             if alert is None:
@@ -502,8 +502,11 @@ class CityOracle:
             assert not alert.deadband
             assert not alert.on_delay_s
             name = (row.source, row.level, row.key)
+            if row.value is None and name not in lives:
+                continue
             life, marks = lives.setdefault(name, (Life(ms(alert.off_delay_s)), []))
-            said = life.step(row.t, row.severity)
+            # A key that has fallen silent is told of incidents all the same.
+            said = None if row.value is None else life.step(row.t, row.severity)
             by = self.by(row)
             if said is None and life.stands and by != marks[-1]:
                 said = "unsuppressed" if by is None else "suppressed"
@@ -534,7 +537,8 @@ def covers(span: Span, row: Row, of: Sequence[str] | None) -> bool:
         if not (divided and value == span.key.partition("*")[0]):
             return False
         around = True
-    return row.place.startswith(span.place) or (around and span.place.startswith(row.place))
+    holds = around and len(row.place) >= 6 and span.place.startswith(row.place)
+    return row.place.startswith(span.place) or holds
 
 
 def read(results: Iterable[Mapping[str, object]]) -> list[Row]:

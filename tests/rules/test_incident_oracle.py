@@ -18,6 +18,7 @@ from agents.plan import compile_plan
 from schemas.configuration import Configuration
 from streams.records import Chunk, Output
 from streams.timeline import to_ms
+from tests.rules.driven_incidents_tools import conditions_of
 from tests.rules.incident_cities import LENGTH, MINUTE, CityWriter, chunks
 from tests.rules.incident_oracle import CityOracle, Marked, Row, Step, read
 from tests.rules.logs import told_by
@@ -54,7 +55,7 @@ def steps_of(alerts: Iterable[Alert]) -> dict[tuple[str, str], list[Step]]:
     found = defaultdict(list)
     for a in alerts:
         if a["kind"] == "incident":
-            holding = {e["condition"] for e in a["why"]["evidence"] if e["holds"]}
+            holding = {e["condition"] for e in conditions_of(a) if e["holds"]}
             assert a["value"] == a["why"]["n"] == len(holding)
             levels = (a["level"], a["max_level"])
             step = Step(
@@ -69,7 +70,7 @@ def assert_evidence(alerts: Iterable[Alert], oracle: CityOracle) -> None:
     said = {(r.source, r.level, r.key, r.t, r.value) for r in oracle.rows}
     for a in alerts:
         if a["kind"] == "incident":
-            evidence = a["why"]["evidence"]
+            evidence = conditions_of(a)
             conditions = [c.id for c in oracle.incidents[a["rule"]].spec.conditions]
             assert list(dict.fromkeys(e["condition"] for e in evidence)) == conditions
             holding = {e["condition"] for e in evidence if e["holds"]}
