@@ -7,59 +7,29 @@ first (``rev 0``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from agents.entries import Entry, KeyName
+from agents.entries import Entry
 from agents.episodes import Episode, Rule, advance, episode_id, state_of
-from agents.incident_facts import Atom, Fact
+from agents.incident_conditions import Conditions, Held
 from agents.levels import COLOURS
 from agents.outputs import alert_transition
 from agents.said import Said
-from schemas.alert import Alert, Certainty, Evidence, Transition, Why
-from schemas.incidents import Fact as Asked
-from schemas.incidents import Incident, IncidentCondition, Override
+from schemas.alert import Alert, Certainty, Transition, Why
+from schemas.incidents import Incident
 from schemas.signs import AlertRule, Levels, Thresholds, Window
-from schemas.words import BY, split_level
+from schemas.words import BY
 from streams.frozen import Frozen, decode_rows, encode_rows
 from streams.records import Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL, DAY_MS, to_ms
 
+_NEVER = (AFTER_ALL,) * len(COLOURS)
+"""Since when a key stands at each level that does not stand."""
 _DISTRICT = len("440111")
 """Digits: what is said of the whole city is not about one place of it."""
-_MOST_EVIDENCE = 5
-"""Facts that are told of one condition."""
-
-Alternatives = list[list[Atom]]
-"""Of one of these lists all must be met."""
-
-
-_Found = tuple[Atom, KeyName, Fact]
-
-
-class _Condition(NamedTuple):
-    spec: IncidentCondition
-    alternatives: Alternatives
-    wanted: bool
-    """Whether one must be met, or none."""
-    within_ms: int
-
-
-class _Override(NamedTuple):
-    spec: Override
-    alternatives: Alternatives
-
-
-class _Held(NamedTuple):
-    """How a key stands at one moment: its level, that which ``need`` alone gives, and the
-    conditions and overrides that hold."""
-
-    level: int
-    needed: int
-    conditions: tuple[int, ...]
-    overrides: tuple[int, ...]
 
 
 class Span(NamedTuple):
@@ -94,68 +64,19 @@ class IncidentState:
         self.last_end = BEFORE_ALL
         self.count = 0
         self.spans: list[Span] = []
-        self._hidden, self._longest_ms = frozenset(hidden), longest_ms
+        self._conditions = Conditions(spec, hidden, longest_ms)
         self._step_ms, self._within_ms = to_ms(spec.every_s), to_ms(spec.within_s)
-        self._cooldown_ms, self._clear_ms = to_ms(spec.cooldown_s), to_ms(spec.clear_s)
+        self._cooldown_ms = to_ms(spec.cooldown_s)
         self._rule = _rule(spec)
-        self._atoms: list[Atom] = []
-        self._conditions = [
-            _Condition(
-                c,
-                self._compiled(c.any or c.none, c.at, c.for_s),
-                c.any is not None,
-                self._within_ms if c.within_s is None else to_ms(c.within_s),
-            )
-            for c in spec.conditions
-        ]
-        self._overrides = [
-            _Override(o, self._compiled(o.any, o.at or spec.key, 0.0)) for o in spec.override
-        ]
-        self._by_source: dict[str, list[Atom]] = {}
-        for atom in self._atoms:
-            self._by_source.setdefault(atom.asked.source, []).append(atom)
-        names = [c.id for c in spec.conditions]
-        self._must = frozenset(names.index(name) for name in spec.must)
-        self._until = [names.index(name) for name in spec.until]
-        self._need = [(COLOURS.index(level), n) for level, n in spec.need.given()]
-        self._least = min(n for _, n in self._need)
         self._pending: dict[int, dict[str, Said]] = {}
         self._episodes: dict[str, tuple[Episode, str]] = {}
         self._cleared: dict[str, int] = {}
         self._known: dict[str, tuple[str, int]] = {}
-        self._reached: dict[str, list[int]] = {}
+        self._reached: dict[str, Sequence[int]] = {}
         """By key, since when it stands at each level or above; `AFTER_ALL` if it does not."""
         self._quiet: dict[str, list[int]] = {}
         """By key, the conditions of none of several facts that held in its episode."""
-        self._asks_known = self._needs_known()
-
-    def _compiled(self, alternatives: list[Asked] | None, at: str, for_s: float) -> Alternatives:
-        found: Alternatives = []
-        for one in alternatives or ():
-            facts = [one] if one.all is None else one.all
-            atoms = [Atom(fact, fact.at or at, for_s, self.spec.key) for fact in facts]
-            self._atoms += atoms
-            found.append(atoms)
-        return found
-
-    def _needs_known(self) -> bool:
-        """Whether what is said around a key can raise an incident there that no fact names."""
-        around = [
-            i
-            for i, condition in enumerate(self._conditions)
-            if not condition.wanted
-            or any(all(not a.names for a in atoms) for atoms in condition.alternatives)
-        ]
-        enough = len(around) >= self._least and self._must <= set(around)
-        names = {self._conditions[i].spec.id for i in around}
-        return enough or any(
-            set(override.spec.conditions or ()) <= names
-            and (
-                override.spec.any is None
-                or any(all(not a.names for a in atoms) for atoms in override.alternatives)
-            )
-            for override in self._overrides
-        )
+        self._asks_known = self._conditions.needs_known()
 
     # --- what it waits for -------------------------------------------------------------------
 
@@ -173,7 +94,7 @@ class IncidentState:
         end = AFTER_ALL
         if self._pending:
             end = -(-min(self._pending) // self._step_ms) * self._step_ms
-        if self._episodes or any(atom.facts for atom in self._atoms):
+        if self._episodes or any(atom.facts for atom in self._conditions.atoms):
             end = min(end, self.last_end + self._step_ms)
         return end if end - self._step_ms < limit else AFTER_ALL
 
@@ -197,9 +118,8 @@ class IncidentState:
         return outputs, Said.of(entries)
 
     def _hear(self, source: str, said: Said, end: int) -> None:
-        for atom in self._by_source[source]:
-            atom.take(said, end)
-        if self._asks_known and any(atom.own for atom in self._by_source[source]):
+        self._conditions.hear(source, said, end)
+        if self._asks_known and self._conditions.names_keys(source):
             level = self.spec.key
             self._known.update(
                 (name[1], (place, end))
@@ -209,26 +129,14 @@ class IncidentState:
 
     def _candidates(self) -> set[tuple[str, str]]:
         found: dict[str, str] = {key: place for key, (_, place) in self._episodes.items()}
-        if self._is_idle():
+        if self._conditions.is_idle():
             return set(found.items())
         if self._asks_known:
             found = {key: place for key, (place, _) in self._known.items()} | found
-        for atom in self._atoms:
+        for atom in self._conditions.atoms:
             for key, place in atom.named():
                 found.setdefault(key, place)
         return set(found.items())
-
-    def _is_idle(self) -> bool:
-        """Whether nothing at all is said of a condition without which there is no incident."""
-        missing = {
-            self._conditions[i].spec.id
-            for i in self._must
-            if self._conditions[i].wanted
-            and not any(atom.facts for atoms in self._conditions[i].alternatives for atom in atoms)
-        }
-        return bool(missing) and all(
-            missing.intersection(override.spec.conditions or ()) for override in self._overrides
-        )
 
     def _judge(self, key: str, place: str, end: int, entries: list[Entry]) -> list[Output]:
         known = self._episodes.get(key)
@@ -239,11 +147,12 @@ class IncidentState:
             known = self._episodes[key] = Episode(), place
         episode, place = known
         transition = advance(episode, self._rule, end, float(held.level))
-        quiet = {i for i in held.conditions if not self._conditions[i].wanted}
-        if quiet and self._until:
+        conditions = self._conditions.conditions
+        quiet = {i for i in held.conditions if not conditions[i].wanted}
+        if quiet and self._conditions.until:
             self._quiet[key] = sorted(quiet.union(self._quiet.get(key, ())))
         level = 0 if episode.phase == "normal" else episode.level
-        before = self._reached.get(key, [AFTER_ALL] * len(COLOURS))
+        before = self._reached.get(key, _NEVER)
         self._reached[key] = [
             min(since, end) if level >= n else AFTER_ALL for n, since in enumerate(before)
         ]
@@ -269,65 +178,17 @@ class IncidentState:
     def _id(self, key: str, episode: Episode) -> str:
         return episode_id(self.spec.id, self.spec.key, key, episode.first_end)
 
-    def _held(self, key: str, place: str, end: int, episode: Episode | None) -> _Held:
-        """The level that conditions and overrides make, and what it rests on."""
-        counting: list[int] = []
-        newest = BEFORE_ALL
-        for i, condition in enumerate(self._conditions):
-            met, since = _met(condition.alternatives, key, place, end - condition.within_ms)
-            if met == condition.wanted:
-                counting.append(i)
-                newest = max(newest, since)
-        needed = 0
-        if self._must.issubset(counting):
-            needed = max((n for n, least in self._need if len(counting) >= least), default=0)
-        level, holding = needed, list[int]()
-        for i, override in enumerate(self._overrides):
-            over = self._overrides_at(override, key, place, end, counting)
-            if over is not None:
-                holding.append(i)
-                level = max(level, COLOURS.index(override.spec.level))
-                newest = max(newest, over)
-        cleared = self._cleared.get(key)
-        cooling = cleared is not None and end - cleared <= self._cooldown_ms
-        if episode is None and cleared is not None and cooling and newest <= cleared:
-            level = 0
-        if level and episode is not None and self._is_over(key, place, episode):
-            level = 0
-        return _Held(level, needed, tuple(counting), tuple(holding))
-
-    def _overrides_at(
-        self, override: _Override, key: str, place: str, end: int, counting: list[int]
-    ) -> int | None:
-        """Since when the newest fact of an override is met; None where it does not hold."""
-        spec, since = override.spec, BEFORE_ALL
-        if spec.any is not None:
-            heard = end - self._within_ms - self._longest_ms
-            met, since = _met(override.alternatives, key, place, None, heard)
-            if not met:
-                return None
-        names = [self._conditions[i].spec.id for i in counting]
-        if spec.conditions is not None and not set(spec.conditions) <= set(names):
-            return None
-        if spec.standing is not None:
-            reached = self._reached.get(key)
-            stood = AFTER_ALL if reached is None else reached[COLOURS.index(spec.standing.level)]
-            if end - stood < to_ms(spec.standing.for_s):
-                return None
-        return since
-
-    def _is_over(self, key: str, place: str, episode: Episode) -> bool:
-        """Whether the conditions that end it held in it, and are told not to hold any more."""
-        seen = False
-        for i in self._until:
-            condition = self._conditions[i]
-            if _met(condition.alternatives, key, place, None)[0] == condition.wanted:
-                return False
-            if condition.wanted:
-                seen |= _met(condition.alternatives, key, place, episode.first_end - 1)[0]
-            else:
-                seen |= i in self._quiet.get(key, ())
-        return seen
+    def _held(self, key: str, place: str, end: int, episode: Episode | None) -> Held:
+        """How a key stands: without a level if it is over, or nothing is new in the cool-down."""
+        held = self._conditions.held(key, place, end, self._reached.get(key, _NEVER))
+        if episode is None:
+            cleared = self._cleared.get(key)
+            cooling = cleared is not None and end - cleared <= self._cooldown_ms
+            over = cleared is not None and cooling and held.since <= cleared
+        else:
+            since, quiet = episode.first_end, self._quiet.get(key, ())
+            over = held.level > 0 and self._conditions.is_over(key, place, since, quiet)
+        return held._replace(level=0) if over else held
 
     def _send(
         self,
@@ -335,12 +196,13 @@ class IncidentState:
         place: str,
         episode: Episode,
         transition: Transition,
-        held: _Held,
+        held: Held,
         end: int,
     ) -> list[Output]:
         spec = self.spec
-        told = [self._conditions[i].spec.name for i in held.conditions]
-        heard = [self._is_heard(condition, end) for condition in self._conditions]
+        conditions = self._conditions
+        told = [conditions.conditions[i].spec.name for i in held.conditions]
+        needed = conditions.threshold(episode.level) if held.needed == episode.level else None
         alert = Alert(
             alert_id=self._id(key, episode),
             rule=spec.id,
@@ -359,7 +221,7 @@ class IncidentState:
             late=False,
             value=float(len(held.conditions)),
             unit="conditions",
-            certainty=_certainty(len(held.conditions), len(self._conditions)),
+            certainty=_certainty(len(held.conditions), len(conditions.conditions)),
             suppresses=[one.sign for one in spec.suppresses],
             labels={
                 "alertname": spec.id,
@@ -381,59 +243,21 @@ class IncidentState:
                 t_end=end,
                 n=len(held.conditions),
                 value=float(len(held.conditions)),
-                threshold=self._threshold(episode.level) if held.needed == episode.level else None,
+                threshold=needed,
                 compare="ge",
                 threshold_source=spec.source,
                 standing=spec.standing,
-                coverage=sum(heard) / len(heard),
+                coverage=conditions.heard(end),
                 config=self.config,
                 contributors=[],
-                evidence=list(self._evidence(key, place, end, held)),
+                evidence=list(conditions.evidence(key, place, end, held)),
             ),
         )
         episode.number += 1
         return alert_transition(alert, episode.number)
 
-    def _threshold(self, level: int) -> float | None:
-        return next((float(least) for n, least in self._need if n == level), None)
-
-    def _is_heard(self, condition: _Condition, end: int) -> bool:
-        """Whether the signs of a condition say anything anywhere."""
-        atoms = [atom for atoms in condition.alternatives for atom in atoms]
-        return any(atom.heard > end - max(self._within_ms, 3_600_000) for atom in atoms)
-
-    def _evidence(self, key: str, place: str, end: int, held: _Held) -> Iterator[Evidence]:
-        """The facts behind each condition, and behind the overrides that hold."""
-        for i, condition in enumerate(self._conditions):
-            found = _facts(condition.alternatives, key, place, end - condition.within_ms)
-            yield from self._told(condition.spec.id, i in held.conditions, found)
-        for i in held.overrides:
-            found = _facts(self._overrides[i].alternatives, key, place, None)
-            if found:
-                yield from self._told(f"override:{self._overrides[i].spec.level}", True, found)
-
-    def _told(self, name: str, holds: bool, found: list[_Found]) -> Iterator[Evidence]:
-        """Facts of one condition, those of the greatest value first."""
-        if not found:
-            yield Evidence(condition=name, holds=holds)
-        for atom, (level, key), fact in found[:_MOST_EVIDENCE]:
-            # Who calls from where about what is not told of single citizens.
-            single = atom.asked.source in self._hidden and split_level(level)[0] is not None
-            yield Evidence(
-                condition=name,
-                holds=holds,
-                sign=atom.asked.source,
-                key_level=None if single else level,
-                key=None if single else key,
-                value=fact.value,
-                t=fact.counted,
-            )
-
     def _forget(self, end: int) -> None:
-        reach = max(self._clear_ms, *(c.within_ms for c in self._conditions), self._within_ms)
-        reach += self._step_ms + self._longest_ms
-        for atom in self._atoms:
-            atom.prune(end - reach)
+        self._conditions.forget(end)
         self._cleared = {k: at for k, at in self._cleared.items() if at + self._cooldown_ms > end}
         gone = end - DAY_MS
         if self._known and any(at < gone for _, at in self._known.values()):
@@ -493,7 +317,7 @@ class IncidentState:
             [(key, *known) for key, known in self._known.items()],
             list(self._reached.items()),
             list(self._quiet.items()),
-            [(atom.heard, list(atom.dump())) for atom in self._atoms],
+            [(atom.heard, list(atom.dump())) for atom in self._conditions.atoms],
         ]
         pending = [
             (end, source, said.dump(), list(said.models.items()))
@@ -520,7 +344,7 @@ class IncidentState:
         self._cleared = dict(cleared)
         self._known = {key: (place, end) for key, place, end in known}
         self._reached, self._quiet = dict(reached), dict(quiet)
-        for atom, (heard, rows) in zip(self._atoms, atoms, strict=True):
+        for atom, (heard, rows) in zip(self._conditions.atoms, atoms, strict=True):
             atom.heard = heard
             atom.load(rows)
         self._pending = {}
@@ -529,48 +353,6 @@ class IncidentState:
             said.names = [(level, key) for level, key in said.names]
             said.models.update(models)
             self._pending.setdefault(end, {})[source] = said
-
-
-def _facts(alternatives: Alternatives, key: str, place: str, after: int | None) -> list[_Found]:
-    """The related facts that count after a time, or that are met now; the greatest value first."""
-    found = [
-        (atom, name, fact)
-        for atoms in alternatives
-        for atom in atoms
-        for name, fact in atom.of(key, place)
-        if (fact.met if after is None else fact.counted > after)
-    ]
-    found.sort(key=lambda each: (-abs(each[2].value), each[0].asked.source, each[1]))
-    return found
-
-
-def _met(
-    alternatives: Alternatives,
-    key: str,
-    place: str,
-    after: int | None,
-    heard: int = BEFORE_ALL,
-) -> tuple[bool, int]:
-    """Whether all facts of one alternative are met, and since when the newest of them is.
-
-    Those count that were met for long enough after a time; without one, those that are met now and
-    were told after ``heard``.
-    """
-    met, newest = False, BEFORE_ALL
-    for atoms in alternatives:
-        since = BEFORE_ALL
-        for atom in atoms:
-            facts = [
-                fact.since if after is None else fact.counted_since
-                for _, fact in atom.of(key, place)
-                if (fact.met and fact.told > heard if after is None else fact.counted > after)
-            ]
-            if len(facts) < atom.asked.keys:
-                break
-            since = max(since, *facts)
-        else:
-            met, newest = True, max(newest, since)
-    return met, newest
 
 
 def _certainty(holding: int, of: int) -> Certainty:
