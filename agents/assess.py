@@ -437,6 +437,17 @@ class Assess:
         """Alerts and incidents that stand."""
         return self.alerts.raised() + sum(one.raised() for one in self.incidents.values())
 
+    def settled_by(self, lane: Lane, farthest: int) -> int:
+        """How far a lane must come, int64 ms, until all is said that waits for it of what was heard
+        up to ``farthest``: incidents, and alerts that they suppress, with their corrections.
+        """
+        ends = [
+            one.state.settles(farthest) + one.lateness_ms
+            for one in self._waiting
+            if isinstance(one, _Follower) and lane in one.lanes
+        ]
+        return max(ends, default=farthest)
+
     def open_windows(self) -> int:
         """Number of panes that windows still wait for or may be corrected in."""
         return sum(state.open_windows() for state in self._folded.values())

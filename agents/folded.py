@@ -155,8 +155,14 @@ class FoldedState:
         """End of the next window with corrections, or `AFTER_ALL`."""
         if not self._late_starts:
             return AFTER_ALL
-        after = max(self.last_final, self._late_starts[0])
-        return self.plan.windows.first_end_after(after)
+        windows = self.plan.windows
+        end = windows.first_end_after(max(self.last_final, self._late_starts[0]))
+        # Windows between two late panes have nothing to correct.
+        first = bisect_left(self._late_starts, windows.start(end))
+        if first == len(self._late_starts):
+            return AFTER_ALL
+        late = self._late_starts[first]
+        return end if late < end else windows.first_end_after(late)
 
     def close(self, end: int) -> Said:
         """Rows of the window that ends at ``end``, of the events that were on time."""

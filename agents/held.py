@@ -55,6 +55,10 @@ class HeldAlerts:
         """Rows that late events changed, and that have a level."""
         self._final[end] = pairs
 
+    def settles(self, farthest: int) -> int:
+        """The end of the last window that holds a time, int64 ms."""
+        return self._windows.last_end_with(farthest)
+
     def next_end(self, limit: int = AFTER_ALL) -> int:
         """The next window that waits, by its end in int64 ms, or `AFTER_ALL`."""
         return min(self._first, default=AFTER_ALL)

@@ -89,6 +89,10 @@ class IncidentState:
         if end > self.last_end:
             self._pending.setdefault(end, {})[source] = said
 
+    def settles(self, farthest: int) -> int:
+        """The moment after a time at which it is judged, int64 ms."""
+        return farthest + self._step_ms
+
     def next_end(self, limit: int = AFTER_ALL) -> int:
         """When it is judged next, int64 ms, or `AFTER_ALL`; not beyond the end of a log."""
         end = AFTER_ALL

@@ -18,7 +18,7 @@ from streams.accounting import Accounting
 from streams.frozen import Frozen
 from streams.frozen import SnapshotError as SnapshotError
 from streams.records import Chunk, Lane, Output
-from streams.timeline import BEFORE_ALL, to_ms
+from streams.timeline import BEFORE_ALL
 
 _ASSESS = "assess/"
 
@@ -95,17 +95,13 @@ class Pipeline:
         farthest = max(i.watermark.value + i.watermark.disorder_ms for i in self.lanes.values())
         if farthest < BEFORE_ALL // 2:
             return []
-        # The same for all: alerts that incidents suppress wait for the lanes of several topics.
-        ends = [
-            s.windows.last_end_with(farthest) + s.lateness_ms
-            for intake in self.lanes.values()
-            for s in intake.plan.signs
-        ]
-        last = max(ends, default=farthest)
-        last += max((to_ms(one.every_s) for one in self.plan.configuration.incidents), default=0)
         outputs = []
         for lane, intake in self.lanes.items():
-            outputs += self.tick(lane, last + intake.plan.disorder_ms, ends=True)
+            ends = [s.windows.last_end_with(farthest) + s.lateness_ms for s in intake.plan.signs]
+            # Alerts that incidents suppress wait for the lanes of several topics.
+            ends += [shard.settled_by(lane, farthest) for shard in self.shards]
+            t = max(ends, default=farthest) + intake.plan.disorder_ms
+            outputs += self.tick(lane, t, ends=True)
         return outputs
 
     def total(self) -> Accounting:
