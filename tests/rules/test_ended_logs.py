@@ -91,7 +91,8 @@ def reads(sign: Sign, topic: str) -> bool:
 def test_a_topic_without_signs_forgets_too() -> None:
     """Ten days of official warnings once stood in memory, all of them."""
     signs = [s for s in PLAN.configuration.signs if not reads(s, "external")]
-    pipeline = Pipeline(compile_plan(PLAN.configuration.model_copy(update={"signs": signs})))
+    parts = {"signs": signs, "incidents": [], "overlays": []}
+    pipeline = Pipeline(compile_plan(PLAN.configuration.model_copy(update=parts)))
     lane, start = Lane("city.external.v1", 0), 1_772_402_400_000
     values = [
         b'{"kind":"warning","warning_id":"w%d","id":"%d","issuer":"x","event":"rain","level":1,'

@@ -84,7 +84,7 @@ def _tree(sign: Folded, **changed: Any) -> dict[str, Any]:
 
 def _plan(sign: Folded, signs: list[dict[str, Any]]) -> Plan:
     content = CATALOGUE.model_dump(mode="json")
-    content |= {"signs": signs, "incidents": [], "shards": []}
+    content |= {"signs": signs, "incidents": [], "overlays": [], "shards": []}
     (topic,) = (t for t in content["topics"] if t["kind"] == TOPIC_OF[sign.topic])
     content["topics"] = [topic | {"partitions": 2, "allowed_lateness_s": lateness_s(sign)}]
     configuration = Configuration.model_validate(content).with_register(register_of(sign))
