@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from schemas.configuration import Configuration
+from schemas.incidents import Incident
 from schemas.signs import LiveSign, Sign, Window
 from schemas.words import TOPIC_OF
-from tests.oracle.signs import inputs_of, streams_of
+from tests.oracle.signs import inputs_of, lateness_of, streams_of
 
 _DAY = timedelta(days=1)
 
@@ -37,7 +38,8 @@ def make_closing(database: duckdb.DuckDBPyConnection, configuration: Configurati
     """Fill the table ``closing`` with what `Closing` says, by topic.
 
     A replay ends with a tick in every lane: of each sign of the lane's topic it closes the last
-    window that could hold the newest event of all lanes, and takes corrections of it.
+    window that could hold the newest event of all lanes, and takes corrections of it; so it does of
+    signs whose alerts wait for incidents that read the topic, and incidents are judged once more.
     """
     database.execute(
         "CREATE TABLE closing (topic VARCHAR, family VARCHAR, reached BIGINT, mark BIGINT)"
@@ -51,15 +53,49 @@ def make_closing(database: duckdb.DuckDBPyConnection, configuration: Configurati
         mark = None
         if farthest is not None:
             lateness = round(topic.allowed_lateness_s * 1000)
-            ends = (
+            ends = [
                 last_end_with(sign.window, zone, farthest) + lateness
                 for sign in configuration.signs
                 if topic.kind in _kinds_read(sign)
-            )
+            ]
+            ends += _awaited(configuration, topic.kind, zone, farthest)
             mark = max(ends, default=farthest)
         database.execute(
             "INSERT INTO closing VALUES (?, ?, ?, ?)", [name, topic.kind, said and said[0], mark]
         )
+
+
+def _awaited(
+    configuration: Configuration, kind: str, zone: ZoneInfo, farthest: int
+) -> Iterator[int]:
+    """How far a topic must come for incidents, and for alerts that wait for them."""
+    read = {one.id: _kinds_of_incident(configuration, one) for one in configuration.incidents}
+    waited: dict[str, set[str]] = {}
+    for one in configuration.incidents:
+        if kind in read[one.id]:
+            yield farthest + round(one.every_s * 1000)
+        for suppressed in one.suppresses:
+            waited.setdefault(suppressed.sign, set()).update(read[one.id])
+    for overlay in configuration.overlays:
+        for change in overlay.changes:
+            if overlay.incident is not None:
+                waited.setdefault(change.sign, set()).update(read[overlay.incident])
+    for name, kinds in waited.items():
+        sign = configuration.sign[name]
+        own = {TOPIC_OF[stream] for stream in streams_of(configuration, sign)}
+        if kind in kinds | own:
+            yield last_end_with(sign.window, zone, farthest) + lateness_of(configuration, sign)
+
+
+def _kinds_of_incident(configuration: Configuration, incident: Incident) -> set[str]:
+    incidents = {one.id: one for one in configuration.incidents}
+    kinds: set[str] = set()
+    for name in incident.inputs:
+        if name in incidents:
+            kinds |= _kinds_of_incident(configuration, incidents[name])
+        else:
+            kinds |= {TOPIC_OF[s] for s in streams_of(configuration, configuration.sign[name])}
+    return kinds
 
 
 def _kinds_read(sign: Sign) -> set[str]:

@@ -516,7 +516,7 @@ OPTIONAL = {
     "standing", "suppresses", "untold",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
-PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit"}
+PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit", "overlays"}
 """Parts in which, and without which, a configuration is complete."""
 
 

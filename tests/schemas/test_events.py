@@ -132,13 +132,21 @@ def test_a_record_of_64_kib_passes_and_one_byte_more_does_not() -> None:
 @pytest.mark.parametrize("code", METRICS)
 def test_the_range_of_each_metric_includes_its_ends(code: str) -> None:
     metric = METRICS[code]
+    said = {"metric": code, "unit": metric.unit, "stat": {"n": 5}}
     for value in (metric.minimum, metric.maximum):
-        event = decode("sensor", changed(READING, metric=code, unit=metric.unit, value=value))
+        event = decode("sensor", changed(READING, value=value, **said))
         assert event.value == value
     for value in (metric.minimum - 1e-3, metric.maximum + 1e-3):
-        refused = refusal("sensor", changed(READING, metric=code, unit=metric.unit, value=value))
+        refused = refusal("sensor", changed(READING, value=value, **said))
         assert (refused.code, refused.where) == ("out_of_range", "$.value")
         assert metric.unit in refused.hint
+
+
+@pytest.mark.parametrize("name", ["min", "max", "mean"])
+def test_what_a_reading_states_of_its_samples_is_in_range_too(name: str) -> None:
+    said = {"metric": "pump_state", "unit": "1", "value": 1.0, "stat": {name: 2.5}}
+    refused = refusal("sensor", changed(READING, **said))
+    assert (refused.code, refused.where) == ("out_of_range", f"$.stat.{name}")
 
 
 END = len(minimal())
