@@ -80,7 +80,7 @@ def shown_by(system: NamedSystem, configuration: Configuration) -> str:
     told = [_DRIVEN_SIGNS] if any(not isinstance(sign, LiveSign) for sign in rated) else []
     told += [_DRIVEN_LIVE] if any(isinstance(sign, LiveSign) for sign in rated) else []
     told += [_DRIVEN_INCIDENTS] if system.incidents else []
-    return ", ".join(told) or "tests/oracle"
+    return ", ".join(told)
 
 
 def system_objects(configuration: Configuration) -> list[dict[str, Any]]:
