@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.approach import Approach
+from agents.dated import Labels
 from agents.detectors.protocol import ALARM
+from agents.early import early_of, told_early, words_of
 from agents.entries import Entry, KeyName
 from agents.episodes import Episode, Rule, advance, episode_id, state_of
 from agents.levels import COLOURS
-from agents.outputs import alert_transition
-from agents.overlays import Overlays
+from agents.marks import OVER, Mark, is_over, logged, put
+from agents.outputs import table_of
+from agents.overlays import Overlays, rules_of
 from agents.said import Said
 from schemas.alert import Alert, Contributor, Kind, Transition, Why
 from schemas.configuration import Configuration
@@ -43,14 +47,28 @@ class _Told(NamedTuple):
 
 
 class Around(NamedTuple):
-    """What incidents make of a key's alerts: the alert that suppresses them, and the overlays that
-    are on there."""
+    """What incidents and other signs make of a key's alerts.
 
-    suppressed_by: str | None
+    Attributes
+    ----------
+    incidents
+        The alerts of incidents that suppress them, each with its level.
+    modes
+        The overlays that are on there.
+    rate
+        Change of the value a minute, where a sign tells it.
+    """
+
+    incidents: Sequence[tuple[str, int]]
     modes: Sequence[str]
+    rate: float | None = None
+
+    def suppressor(self, level: int) -> str | None:
+        """What suppresses an alert of a level: an incident that is as grave, or graver."""
+        return next((alert for alert, most in self.incidents if most >= level), None)
 
 
-ALONE = Around(None, ())
+ALONE = Around((), ())
 
 
 class Alerts:
@@ -65,8 +83,10 @@ class Alerts:
     def __init__(self, configuration: Configuration, config: str) -> None:
         self.config = config
         self.count = 0
+        zone = configuration.city.time_zone
+        self.labels = {sign.id: Labels(sign, zone) for sign in configuration.signs}
         self._rules = {
-            sign.id: (sign, Rule.of(sign.levels, sign.alert))
+            sign.id: (sign, rules_of(sign.levels, sign.alert, zone))
             for sign in configuration.signs
             if sign.levels is not None and sign.alert is not None
         }
@@ -83,16 +103,22 @@ class Alerts:
         # No correction comes later than that after its window.
         lateness = (topic.allowed_lateness_s for topic in configuration.topics)
         self._lateness_ms = max(map(to_ms, lateness), default=0)
-        self._changed = False
+        self._changed = self._resaid = False
+        """Whether episodes are others than at the last freeze, and what was said of them."""
+        self._said = False
+        """Whether there was anything said of them then."""
+        self.judged: dict[str, int] = {}
+        """The end of the last window that each sign was judged by, int64 ms."""
+        self._shelved: dict[str, set[tuple[str, KeyName]]] = {}
         self._overlays = Overlays(configuration)
-        self._by: str | None = None
+        self._around = ALONE
         self._overlay: str | None = None
-        """What suppresses the alerts of the key that is judged, and what changes its rule."""
+        """What may suppress the alerts of the key that is judged, and what changes its rule."""
 
-    def concerned(self, sign: str, said: Said) -> list[int]:
+    def concerned(self, sign: str, said: Said, end: int) -> list[int]:
         """The rows of a window that may begin or change an episode of the sign, in their order."""
         told = ~np.isnan(said.values)
-        rows = set(np.flatnonzero(told & self.may_meet(sign, said)).tolist())
+        rows = set(np.flatnonzero(told & self.may_meet(sign, said, end)).tolist())
         if sign in self._surprises:
             rows.update(said.models)
         followed = self._followed.get(sign)
@@ -100,9 +126,9 @@ class Alerts:
             rows.update(row for row, name in enumerate(said.names) if name in followed)
         return sorted(row for row in rows if told[row])
 
-    def may_meet(self, sign: str, said: Said) -> Flags:
+    def may_meet(self, sign: str, said: Said, end: int) -> Flags:
         """Which rows meet a threshold of the sign, or of an overlay, be it on or not."""
-        elsewhere = self._overlays.may_meet(sign, said.values)
+        elsewhere = self._overlays.may_meet(sign, said.values, end)
         met: Flags = said.levels > 0
         return met if elsewhere is None else met | elsewhere
 
@@ -114,18 +140,71 @@ class Alerts:
         silent = np.flatnonzero(np.isnan(said.values)).tolist()
         return [row for row in silent if said.names[row] in followed]
 
-    def mark(self, sign: str, entry: Entry, start: int, end: int, around: Around) -> list[Output]:
+    def look_again(
+        self, sign: str, entry: Entry, start: int, end: int, around: Around
+    ) -> list[Output]:
         """Tell of a standing alert whose key says nothing that it is suppressed, or no more."""
         episode = self._episodes.get((sign, entry.name))
         if episode is None or episode.phase not in ("raised", "clearing"):
             return []
         found = self._rule(sign, entry, end, around)
-        if found is None or episode.suppressed_by == around.suppressed_by:
+        by = around.suppressor(episode.level)
+        if found is None or episode.suppressed_by == by:
             return []
-        episode.suppressed_by = around.suppressed_by
+        episode.suppressed_by = by
         self._changed = True
-        transition: Transition = "suppressed" if around.suppressed_by else "unsuppressed"
+        transition: Transition = "suppressed" if by else "unsuppressed"
         return self._send(*found, sign, entry, episode, transition, (start, end))
+
+    def unshelve(self, sign: str, end: int) -> list[Output]:
+        """End the shelves that have come to their limit by a window, before it is judged."""
+        outputs: list[Output] = []
+        for name in sorted(self._shelved.get(sign, ())):
+            if is_over(self._episodes[name], end):
+                outputs += self._put(sign, name, OVER, end)
+        return outputs
+
+    def note_judged(self, sign: str, end: int) -> None:
+        """A window of the sign was judged."""
+        if sign in self._rules or sign in self._surprises:
+            self.judged[sign] = end
+
+    def mark(self, sign: str, alert_id: str, mark: Mark, number: int | None = None) -> list[Output]:
+        """Mark the alert of a sign after the last window that was judged, if it stands.
+
+        Parameters
+        ----------
+        number
+            The transition that this must be, where it was written before.
+
+        Raises
+        ------
+        Refused
+            The mark can not be put any more.
+        """
+        for name, episode in self._episodes.items():
+            if (
+                name[0].removesuffix(ANOMALY) == sign
+                and episode.phase in ("raised", "clearing")
+                and episode_id(name[0], *name[1], episode.first_end) == alert_id
+            ):
+                if number not in (None, episode.number + 1):
+                    return []
+                return self._put(sign, name, mark, self.judged[sign])
+        return []
+
+    def _put(self, sign: str, name: tuple[str, KeyName], mark: Mark, end: int) -> list[Output]:
+        episode = self._episodes[name]
+        outputs = put(episode, mark, end)
+        self._changed = self._resaid = True
+        self._note_shelved(sign, name, episode)
+        return outputs
+
+    def _note_shelved(self, sign: str, name: tuple[str, KeyName], episode: Episode) -> None:
+        if episode.shelved_until is not None:
+            self._shelved.setdefault(sign, set()).add(name)
+        else:
+            self._shelved.get(sign, set()).discard(name)
 
     def judge(
         self, sign: str, entry: Entry, start: int, end: int, around: Around = ALONE
@@ -136,11 +215,12 @@ class Alerts:
         """
         if entry.value is None:
             return []
-        self._by = around.suppressed_by
+        self._around = around
         found = self._rule(sign, entry, end, around)
         outputs: list[Output] = []
         if found is not None:
-            outputs += self._take(*found, sign, entry, entry.value, (start, end))
+            early = early_of(found[1], entry.value, around.rate)
+            outputs += self._take(*found, sign, entry, entry.value, (start, end), early)
         surprise = self._surprises.get(sign)
         silent = found is not None and not found[1].scale.levels.thresholds.given()
         known = entry.model is not None and entry.model["score"] is not None
@@ -159,10 +239,12 @@ class Alerts:
         if keys is not None and entry.level not in keys:
             return None
         overlaid = self._overlays.find(sign, entry.place, end, around.modes)
-        if overlaid is None:
-            return found
-        self._overlay = overlaid.id
-        return found[0], overlaid.rule
+        rules = found[1] if overlaid is None else overlaid.rules
+        rule = rules.at(end)
+        if rule is None:
+            return None
+        self._overlay = None if overlaid is None else overlaid.id
+        return found[0], rule
 
     def _take_surprise(
         self, spec: Sign, rule: Rule, entry: Entry, value: float, window: tuple[int, int]
@@ -171,8 +253,9 @@ class Alerts:
         assert entry.model is not None
         name = f"{spec.id}{ANOMALY}"
         known = self._episodes.get((name, entry.name))
-        limits = self._rules.get(spec.id)
-        met = entry.severity if limits is None else limits[1].scale.level(value)
+        rules = self._rules.get(spec.id)
+        limits = None if rules is None else rules[1].at(window[1])
+        met = entry.severity if limits is None else limits.scale.level(value)
         if met and (known is None or known.phase in ("normal", "pending")):
             return []
         return self._take(spec, rule, name, entry, entry.model["score"], window)
@@ -185,25 +268,29 @@ class Alerts:
         entry: Entry,
         value: float,
         window: tuple[int, int],
+        early: Approach | None = None,
     ) -> list[Output]:
         name = (rule_name, entry.name)
         episode = self._episodes.get(name)
         if episode is None:
-            if rule.scale.level(value) == 0:
+            if rule.scale.level(value) == 0 and early is None:
                 return []
             episode = self._episodes[name] = Episode()
             self._followed.setdefault(spec.id, Counter())[entry.name] += 1
         self._changed = True
-        transition: Transition | None = advance(episode, rule, window[1], value)
+        transition: Transition | None = advance(
+            episode, rule, window[1], value, 0 if early is None else early.level
+        )
         if episode.phase == "normal" and transition is None:
             self._drop(spec.id, name)
         stands = episode.phase in ("raised", "clearing")
-        if stands and transition is None and episode.suppressed_by != self._by:
-            transition = "unsuppressed" if self._by is None else "suppressed"
-        episode.suppressed_by = self._by
+        by = self._around.suppressor(episode.level)
+        if stands and transition is None and episode.suppressed_by != by:
+            transition = "unsuppressed" if by is None else "suppressed"
+        episode.suppressed_by = by
         if transition is None:
             return []
-        outputs = self._send(spec, rule, rule_name, entry, episode, transition, window)
+        outputs = self._send(spec, rule, rule_name, entry, episode, transition, window, early)
         if transition == "cleared":
             self._drop(spec.id, name)
             if rule_name == spec.id:
@@ -214,6 +301,7 @@ class Alerts:
     def _drop(self, sign: str, name: tuple[str, KeyName]) -> None:
         """An episode is over."""
         del self._episodes[name]
+        self._shelved.get(sign, set()).discard(name)
         followed = self._followed[sign]
         followed[name[1]] -= 1
         if not followed[name[1]]:
@@ -245,7 +333,8 @@ class Alerts:
         if met_before or self._is_told(sign, entry.name, rule, end, level):
             return []
         self._note(sign, entry.name, rule, _Told(end, end, level))
-        episode = Episode("normal", end, end, level, level, suppressed_by=around.suppressed_by)
+        episode = Episode("normal", end, end, level, level)
+        episode.suppressed_by = around.suppressor(level)
         window, name = (start, end), f"{sign}{LATE}"
         outputs = self._send(spec, rule, name, entry, episode, "raised", window)
         return outputs + self._send(spec, rule, name, entry, episode, "cleared", window)
@@ -296,13 +385,16 @@ class Alerts:
         episode: Episode,
         transition: Transition,
         window: tuple[int, int],
+        early: Approach | None = None,
     ) -> list[Output]:
         _, end = window
         # What an incident speaks for already is no alarm more for the person who reads them.
         self.count += transition == "raised" and episode.suppressed_by is None
         surprise = rule_name.endswith(ANOMALY)
         why = _surprise(sign, entry) if surprise else _limit(rule, episode, self._overlay)
-        kind: Kind = "anomaly" if surprise else "threshold"
+        plain: Kind = "live" if sign.kind == "live" else "threshold"
+        kind: Kind = "anomaly" if surprise else plain
+        told = told_early(sign, episode, early)
         alert = Alert(
             alert_id=episode_id(rule_name, entry.level, entry.key, episode.first_end),
             rule=sign.id,
@@ -321,6 +413,8 @@ class Alerts:
             late=rule_name.endswith(LATE),
             value=entry.value,
             unit=sign.unit,
+            acked=episode.acked_level > 0,
+            shelved_until=episode.shelved_until,
             suppressed_by=episode.suppressed_by,
             labels={
                 "alertname": sign.id,
@@ -330,7 +424,11 @@ class Alerts:
                 "key_level": entry.level,
                 "key": entry.key,
             },
-            annotations={"title_zh": sign.name.zh, "title_en": sign.name.en},
+            annotations={
+                "title_zh": sign.name.zh,
+                "title_en": sign.name.en,
+                **words_of(told, sign.unit),
+            },
             why=Why(
                 t_start=window[0],
                 t_end=end,
@@ -338,12 +436,14 @@ class Alerts:
                 value=entry.value,
                 coverage=entry.coverage,
                 config=self.config,
+                table=table_of(self.labels[sign.id].at(end), entry.detail),
                 contributors=_contributors(entry),
+                early=told,
                 **why,
             ),
         )
-        episode.number += 1
-        return alert_transition(alert, episode.number)
+        self._resaid = True
+        return logged(episode, alert)
 
     def raised(self) -> int:
         """Number of alerts that stand."""
@@ -351,13 +451,18 @@ class Alerts:
         return sum(e.phase in ("raised", "clearing") for e in tuple(self._episodes.values()))
 
     def freeze(self, *, whole: bool = False) -> Frozen:
-        changed = whole or self._changed
-        self._changed = False
+        changed, resaid = whole or self._changed, whole or self._resaid
+        self._changed = self._resaid = False
         parts: Frozen = {}
         if self._episodes:
             # Copied here: an episode changes in place.
             rows = ((*name, *episode.dump()) for name, episode in self._episodes.items())
             parts["episodes"] = partial(encode_rows, list(rows)) if changed else None
+        if resaid:
+            said = [(*name, e.message) for name, e in self._episodes.items() if e.message]
+            self._said = bool(said)
+        if self._said:
+            parts["messages"] = partial(encode_rows, said) if resaid else None
         if self._told:
             told = [(sign, key, v) for sign, keys in self._told.items() for key, v in keys.items()]
             parts["told"] = partial(encode_rows, told) if changed else None
@@ -368,10 +473,14 @@ class Alerts:
         self._episodes = {
             (sign, (level, key)): Episode(*rest) for sign, (level, key), *rest in rows
         }
-        self._followed = {}
-        for rule, key in self._episodes:
-            sign = rule.removesuffix(ANOMALY)
-            self._followed.setdefault(sign, Counter())[key] += 1
+        self._said = "messages" in parts
+        for rule, (level, key), message in decode_rows(parts["messages"]) if self._said else ():
+            self._episodes[rule, (level, key)].message = message
+        self._followed, self._shelved = {}, {}
+        for name, episode in self._episodes.items():
+            sign = name[0].removesuffix(ANOMALY)
+            self._followed.setdefault(sign, Counter())[name[1]] += 1
+            self._note_shelved(sign, name, episode)
         self._told = {}
         for sign, (level, key), told in decode_rows(parts["told"]) if "told" in parts else ():
             keys = self._told.setdefault(sign, {})

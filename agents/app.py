@@ -14,6 +14,7 @@ from faust.tables.manager import TableManager
 from faust.types import StreamT
 
 from agents.engine import CONSUMER, Engine
+from agents.outputs import CONTROL
 from agents.plan import Plan
 from streams.records import Chunk
 from streams.transports.local import Transport, broker_url
@@ -34,7 +35,7 @@ class NoTables(TableManager):
 
 
 def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
-    """A Faust app whose agents hand the chunks of each input topic to the engine.
+    """A Faust app whose agents hand the chunks of each input topic, and commands, to the engine.
 
     Faust's own state stands beside the log.  Its acknowledgements are off: offsets belong to the
     engine, which saves them with the state they lead to.
@@ -53,7 +54,7 @@ def build_app(plan: Plan, engine: Engine, folder: Path) -> faust.App:
     transport = app.transport
     assert isinstance(transport, Transport)
     transport.adopt(engine.store)
-    for topic in plan.topics:
+    for topic in (*plan.topics, CONTROL):
         inputs = app.topic(topic, acks=False, key_type=bytes, value_serializer="raw")
         app.agent(inputs, name=f"intake.{topic}")(_agent_body(app, engine))
     return app

@@ -6,24 +6,28 @@ the topics its sign reads.  So what is said does not depend on how the lanes wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents.alerts import Alerts
+from agents.dated import scales_of
 from agents.derived import DerivedState
 from agents.folded import FoldedState
 from agents.held import HeldAlerts
 from agents.history import History
+from agents.hops import Hops
 from agents.incidents import IncidentState, hop_ms
 from agents.judges import judges_of
+from agents.marks import Mark, Schedule, WrittenMark
 from agents.outputs import device_results, vital_results
-from agents.plan import FoldedSign, Plan, incidents_in_order
+from agents.plan import FoldedSign, Plan, incidents_in_order, streams_of
+from agents.related import Register
 from agents.repeats import RepeatState
 from agents.said import Said
 from agents.shards import CITY
-from schemas.overlays import by_incident
+from schemas.overlays import by_incident, hops_of, switched_by
 from schemas.signs import HistorySign, Sign
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import HEAD, Frozen, SnapshotError, grouped, head, read_head, uncollected, under
@@ -84,28 +88,29 @@ class Assess:
         self.judges = judges_of(plan)
         self.results = 0
         self.forgiven: set[Lane] = set()
+        self._written = Schedule()
         self._heard = {
             lane: _Heard(BEGINNING, plan.since.get(lane, BEFORE_ALL), 0, None)
             for lane in plan.lanes
         }
         self._signs: list[_Assessed] = []
         self._folded: dict[str, FoldedState] = {}
-        kinds: dict[str, set[str]] = {}
+        kinds = streams_of(plan.configuration)
         lateness: dict[str, int] = {}
         for folded in plan.folded:
             name, state = folded.sign.id, _folded_state(folded)
-            kinds[name], lateness[name] = {folded.sign.topic}, state.lateness_ms
+            lateness[name] = state.lateness_ms
             lanes = plan.lanes_of(kinds[name])
             self._folded[name] = state
             self._signs.append(_Assessed(folded.sign, folded.windows, lateness[name], lanes, state))
         self._histories = {n: History() for sign, _ in plan.derived for n in sign.inputs}
         for sign, windows in plan.derived:
             inputs = sign.inputs
-            kinds[sign.id] = set().union(*(kinds[name] for name in inputs))
             lateness[sign.id] = max(lateness[name] for name in inputs)
             zone = plan.configuration.city.time_zone
+            scales = {n: scales_of(plan.configuration.sign[n].levels, zone) for n in inputs}
             derived = DerivedState(
-                sign, windows, zone, lateness[sign.id], self._histories, plan.hierarchies
+                sign, windows, zone, lateness[sign.id], self._histories, plan.hierarchies, scales
             )
             lanes = plan.lanes_of(kinds[sign.id])
             self._signs.append(_Assessed(sign, windows, lateness[sign.id], lanes, derived))
@@ -123,7 +128,9 @@ class Assess:
         }
         self.incidents: dict[str, IncidentState] = {}
         self._held: dict[str, HeldAlerts] = {}
+        self._rate_readers: dict[str, list[HeldAlerts]] = {}
         self._waiting: list[_Assessed | _Follower] = [*self._signs, *self._followers(kinds)]
+        self._unread = {rank for rank, one in enumerate(self._signs) if self._is_unread(one.sign)}
         self._by_lanes: dict[tuple[Lane, ...], list[int]] = {}
         for rank, one in enumerate(self._waiting):
             self._by_lanes.setdefault(one.lanes, []).append(rank)
@@ -131,6 +138,16 @@ class Assess:
         self._marks = [BEFORE_ALL] * len(self._waiting)
         self._limits = [AFTER_ALL] * len(self._waiting)
         self._read_by = self._readings()
+        overlays = plan.configuration.overlays
+        self._hops = {
+            assessed.sign.id: Hops(assessed.sign, overlays, self.incidents)
+            for assessed in self._signs
+            if hops_of(assessed.sign, overlays)
+        }
+        self._of_city = {
+            name for name in self._hops if switched_by(plan.configuration.sign[name], overlays)
+        }
+        """Signs that the city's shard tells of all places: the others know no incidents."""
 
     def _followers(self, kinds: dict[str, set[str]]) -> Iterator[_Follower]:
         """Incidents in the order in which they read each other, then the alerts they suppress.
@@ -140,15 +157,15 @@ class Assess:
         if self.shard != CITY or self.lane is not None:
             return
         plan = self.plan
+        register = Register(plan.configuration.relations)
         suppressed: dict[str, list[IncidentState]] = {}
         for incident in incidents_in_order(plan.configuration):
-            kinds[incident.id] = set().union(*(kinds[name] for name in incident.inputs))
             signs = [plan.configuration.sign.get(name) for name in incident.inputs]
             hops = [hop_ms(sign.window) for sign in signs if sign is not None]
             read = (self.incidents.get(name) for name in incident.inputs)
             hops += [to_ms(other.spec.every_s) for other in read if other is not None]
             hidden = [sign.id for sign in signs if sign is not None and sign.hidden]
-            state = IncidentState(incident, plan.config, hidden, max(hops))
+            state = IncidentState(incident, plan.config, hidden, max(hops), register)
             self.incidents[incident.id] = state
             for one in incident.suppresses:
                 suppressed.setdefault(one.sign, []).append(state)
@@ -158,12 +175,23 @@ class Assess:
             sign = assessed.sign
             states = suppressed.get(sign.id, [])
             modes = {name: self.incidents[id] for name, id in changed.get(sign.id, ())}
-            if states or modes:
-                awaited = (*states, *modes.values())
-                streams = kinds[sign.id].union(*(kinds[state.spec.id] for state in awaited))
-                held = HeldAlerts(sign, assessed.windows, self.alerts, states, modes)
+            early = None if sign.alert is None else sign.alert.early
+            if states or modes or early:
+                awaited = [state.spec.id for state in (*states, *modes.values())]
+                awaited += [early.rate] if early else []
+                streams = kinds[sign.id].union(*(kinds[name] for name in awaited))
+                rate_hop_ms = hop_ms(plan.configuration.sign[early.rate].window) if early else 0
+                held = HeldAlerts(sign, assessed.windows, self.alerts, states, modes, rate_hop_ms)
                 self._held[sign.id] = held
+                if early:
+                    self._rate_readers.setdefault(early.rate, []).append(held)
                 yield _Follower(assessed.lateness_ms, plan.lanes_of(streams), held)
+
+    def _is_unread(self, sign: Sign) -> bool:
+        """Whether corrections of a sign are for nobody: it is not told, and only incidents read it,
+        which judge what was said first.
+        """
+        return set(sign.keys) <= set(sign.hidden) and sign.id not in self._histories
 
     def _readings(self) -> list[list[int]]:
         """By rank, the ranks of what may fall due when that has said something."""
@@ -273,7 +301,8 @@ class Assess:
     def _due(self, rank: int, mark: int, limit: int) -> tuple[int, int, bool]:
         """When a sign is due next, its rank, and whether for a correction; else `AFTER_ALL`."""
         state, lateness_ms = self._waiting[rank].state, self._waiting[rank].lateness_ms
-        end, final = state.next_end(limit), state.next_final() + lateness_ms
+        end = state.next_end(limit)
+        final = AFTER_ALL if rank in self._unread else state.next_final() + lateness_ms
         first = min((end, rank, False), (final, rank, True))
         return first if first[0] <= mark else (AFTER_ALL, rank, False)
 
@@ -282,6 +311,9 @@ class Assess:
 
         Such a window holds a part of what a whole one would.
         """
+        hops = self._hops.get(assessed.sign.id)
+        if hops is not None and not hops.is_regular(end):
+            return self._close_between(assessed, hops, end, limit)
         said = assessed.state.close(end)
         if not len(said):
             return []
@@ -289,24 +321,76 @@ class Assess:
         told = self._told(sign, said)
         self._take_models(sign.id, said, told, end)
         self._remember(assessed, end, said, final=False)
+        for held in self._rate_readers.get(sign.id, ()):
+            held.expect_rates(end, said)
         if sign.id in self._held:
             self._held[sign.id].expect(end, self._of_keys(sign, said))
-        said = said.where(told)
+        return self._say(sign, said.where(told), start, end, limit)
+
+    def _say(self, sign: Sign, said: Said, start: int, end: int, limit: int) -> list[Output]:
+        """The results of a window, and its alerts, if they wait for nothing."""
         outputs = self._results(sign, said, start, end, rev=0, newest=end <= limit)
         if sign.id not in self.plan.configuration.held:
-            for row in self.alerts.concerned(sign.id, said):
+            outputs += self.alerts.unshelve(sign.id, end)
+            for row in self.alerts.concerned(sign.id, said, end):
                 outputs += self.alerts.judge(sign.id, said.entry(row), start, end)
+            outputs += self._note_judged(sign.id, end)
         return outputs
+
+    def _close_between(self, assessed: _Assessed, hops: Hops, end: int, limit: int) -> list[Output]:
+        """Say a window that is not of the regular hop, where an overlay is on.
+
+        Models do not learn it, and neither incidents nor other signs hear of it: what they say is
+        then that of the regular hop, and what switches a hop can not depend on it.
+        """
+        state, sign = assessed.state, assessed.sign
+        assert isinstance(state, FoldedState)
+        if not hops.may_say(end):
+            state.pass_over(end)
+            return []
+        said = state.close(end)
+        said = said.where(hops.says(said, end))
+        if not len(said):
+            return []
+        if sign.id in self._held:
+            self._held[sign.id].expect(end, self._of_keys(sign, said))
+        said = said.where(self._told(sign, said))
+        return self._say(sign, said, assessed.windows.start(end), end, limit)
 
     def _follow(self, one: _Follower, due: int, *, final: bool) -> list[Output]:
         """Judge an incident at a moment, or the alerts of a window that waited for it."""
         if isinstance(one.state, HeldAlerts):
             if final:
                 return one.state.close_final(due - one.lateness_ms)
-            return one.state.close(due)
+            return one.state.close(due) + self._note_judged(one.state.sign.id, due)
         outputs, said = one.state.close(due)
         for reader in self._incident_readers[one.state.spec.id]:
             reader.expect(one.state.spec.id, due, said)
+        return outputs + self._note_judged(one.state.spec.id, due)
+
+    def schedule(self, marks: Iterable[WrittenMark]) -> None:
+        """Obey written marks where they stand, those already obeyed left out."""
+        self._written.note(marks)
+
+    def mark(self, rule: str, alert_id: str, mark: Mark, number: int | None = None) -> list[Output]:
+        """Mark an alert of a sign or incident; nothing where none of that id stands here.
+
+        Raises
+        ------
+        Refused
+            The mark can not be put any more.
+        """
+        incident = self.incidents.get(rule)
+        if incident is not None:
+            return incident.mark(alert_id, mark, number)
+        return self.alerts.mark(rule, alert_id, mark, number)
+
+    def _note_judged(self, rule: str, end: int) -> list[Output]:
+        """A window was judged: the marks that were put after it."""
+        self.alerts.note_judged(rule, end)
+        outputs: list[Output] = []
+        for one in self._written.due(rule, end):
+            outputs += self.mark(rule, one.alert_id, one.mark, one.number)
         return outputs
 
     def _take_models(self, sign: str, said: Said, told: Flags, end: int) -> None:
@@ -325,25 +409,36 @@ class Assess:
                 said.models[row] = model
 
     def _close_final(self, assessed: _Assessed, end: int, limit: int) -> list[Output]:
-        sign, correction = assessed.sign, assessed.state.close_final(end)
+        hops, state = self._hops.get(assessed.sign.id), assessed.state
+        between = hops is not None and not hops.is_regular(end)
+        if hops is not None and between and not hops.may_say(end):
+            assert isinstance(state, FoldedState)
+            state.pass_over_final(end)
+            return []
+        sign, correction = assessed.sign, state.close_final(end)
+        if hops is not None and between:
+            correction = correction.take(np.flatnonzero(hops.says(correction.after, end)))
         after = correction.after
-        if sign.id in self.judges:
+        if sign.id in self.judges and not between:
             # A correction says what the model said of the window when it was closed.
             first = self._histories[sign.id].at(end, final=False)
             for row, name in enumerate(after.names):
                 model = first[name].model if name in first else None
                 if model is not None:
                     after.models[row] = model
-        self._remember(assessed, end, after, final=True)
+        if not between:
+            self._remember(assessed, end, after, final=True)
         start = assessed.windows.start(end)
-        later = assessed.windows.first_end_after(end)
-        newest = end <= limit and later > min(assessed.state.last_end, limit)
-        rows = np.flatnonzero(self._told(sign, after))
-        outputs = self._results(sign, after.take(rows), start, end, rev=1, newest=newest)
+        told, newest = self._told(sign, after), self._newest(assessed, after, end, limit)
+        outputs: list[Output] = []
+        for flags, value in ((told & newest, True), (told & ~newest, False)):
+            changed = after.where(flags)
+            outputs += self._results(sign, changed, start, end, rev=1, newest=value)
+        rows = np.flatnonzero(told)
         held = self._held.get(sign.id)
         if held is not None:
             rows = np.flatnonzero(self._has_key(sign, after))
-        meets = self.alerts.may_meet(sign.id, after)
+        meets = self.alerts.may_meet(sign.id, after, end)
         pairs = [
             (correction.before.entry(row) if correction.told[row] else None, after.entry(row))
             for row in rows[meets[rows]].tolist()
@@ -355,11 +450,26 @@ class Assess:
                 outputs += self.alerts.judge_final(sign.id, before, entry, start, end)
         return outputs
 
+    def _newest(self, assessed: _Assessed, said: Said, end: int, limit: int) -> Flags:
+        """Of which rows no later window was said, in a log that goes to ``limit``."""
+        newest = np.full(len(said), end <= limit)
+        hops, bound = self._hops.get(assessed.sign.id), min(assessed.state.last_end, limit)
+        later = assessed.windows.first_end_after(end)
+        while later <= bound and newest.any():
+            if hops is None or hops.is_regular(later):
+                return np.zeros(len(said), np.bool_)
+            if hops.may_say(later):
+                newest &= ~hops.says(said, later)
+            later = assessed.windows.first_end_after(later)
+        return newest
+
     def _told(self, sign: Sign, said: Said) -> Flags:
         """Which rows this shard tells: of the sign's key levels, at its own places."""
         if self.lane is not None:
             return np.ones(len(said), np.bool_)
         flags = self._has_key(sign, said)
+        if sign.id in self._of_city:
+            return flags & (self.shard == CITY)
         return flags if self.plan.shards.count == 1 else flags & self._owned(said)
 
     def _has_key(self, sign: Sign, said: Said) -> Flags:
@@ -378,13 +488,11 @@ class Assess:
         self, sign: Sign, said: Said, start: int, end: int, *, rev: int, newest: bool
     ) -> list[Output]:
         self.results += len(said)
-        config = self.plan.config
+        config, table = self.plan.config, self.alerts.labels[sign.id].at(end)
+        where = (sign.id, sign.unit, said, start, end)
         if self.lane is not None:
-            where = (sign.id, sign.unit, said, start, end)
-            return device_results(*where, rev=rev, config=config, lane=self.lane)
-        return vital_results(
-            sign.id, sign.unit, said, start, end, rev=rev, config=config, newest=newest
-        )
+            return device_results(*where, rev=rev, config=config, lane=self.lane, table=table)
+        return vital_results(*where, rev=rev, config=config, newest=newest, table=table)
 
     def _remember(self, assessed: _Assessed, end: int, said: Said, *, final: bool) -> None:
         if not final and len(said):
@@ -397,7 +505,7 @@ class Assess:
         if readers:
             history.note(end, said, final=final)
             for reader in readers:
-                reader.expect(end, final=final)
+                reader.expect(end, final=final, data=bool(said.n.any()))
         elif not final and said.models:
             history.note(end, map(said.entry, sorted(said.models)))
 
@@ -439,12 +547,13 @@ class Assess:
 
     def settled_by(self, lane: Lane, farthest: int) -> int:
         """How far a lane must come, int64 ms, until all is said that waits for it of what was heard
-        up to ``farthest``: incidents, and alerts that they suppress, with their corrections.
+        up to ``farthest``: incidents, alerts that they suppress, and days of derived signs, with
+        their corrections.
         """
         ends = [
             one.state.settles(farthest) + one.lateness_ms
             for one in self._waiting
-            if isinstance(one, _Follower) and lane in one.lanes
+            if lane in one.lanes and not isinstance(one.state, FoldedState)
         ]
         return max(ends, default=farthest)
 
@@ -458,6 +567,7 @@ class Assess:
             "places": self.plan.shards.places,
             "results": self.results,
             "alerts": self.alerts.count,
+            "judged": self.alerts.judged,
             "heard": [(*lane, *heard) for lane, heard in self._heard.items()],
             "folded": {name: folded.dump() for name, folded in self._folded.items()},
             "derived": {name: derived.dump() for name, derived in self._derived()},
@@ -471,9 +581,9 @@ class Assess:
             parts.update(under(f"judge/{name}", judge.judge.freeze(whole=whole)))
         parts.update(under("alerts", self.alerts.freeze(whole=whole)))
         for name, incident in self.incidents.items():
-            parts.update(under(f"incident/{name}", incident.freeze()))
+            parts.update(under(f"incident/{name}", incident.freeze(whole=whole)))
         for name, held in self._held.items():
-            parts.update(under(f"held/{name}", held.freeze()))
+            parts.update(under(f"held/{name}", held.freeze(whole=whole)))
         return parts
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -496,6 +606,7 @@ class Assess:
 
     def _load(self, state: dict[str, Any], groups: dict[str, dict[str, bytes]]) -> None:
         self.results, self.alerts.count = state["results"], state["alerts"]
+        self.alerts.judged = state["judged"]
         for topic, partition, (offset, tick), *rest in state["heard"]:
             self._heard[Lane(topic, partition)] = _Heard((offset, tick), *rest)
         for name, folded in self._folded.items():

@@ -19,7 +19,7 @@ from agents.metrics import Metrics
 from agents.outputs import PARTIALS, VITALS, claim_record, newest_of_compacted, tick_record
 from agents.owned import FrozenTask, Group, Owned, listed
 from agents.plan import Plan
-from agents.tasks import AssessTask, IntakeTask, task_of
+from agents.tasks import AnyTask, AssessTask, IntakeTask, task_of
 from agents.turns import Turns
 from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
@@ -29,6 +29,8 @@ from streams.snapshots import Restored, SnapshotWriter
 from streams.timeline import BEFORE_ALL, HOUR_MS, MINUTE_MS
 
 _CITY = Lane(PARTIALS, 0)
+_OWN_ALERTS = "live"
+"""Where the snapshot of the city has the engine's own alerts that stand."""
 """Whose owner says how the engine does."""
 _REVOKE_S = 20.0
 """A rebalance waits so long for a snapshot; without it the next owner begins a little earlier."""
@@ -36,6 +38,8 @@ _STRIDE_MS = 2 * MINUTE_MS
 """A silent lane is ticked on by so much at once: each window that closes says something."""
 _LONG_MS = HOUR_MS
 """A lane further behind the clock than this may hold recorded events: the operator is told."""
+_PAUSES, _LONGEST_S = 10, 30.0
+"""From one snapshot to the next with much unread: so many of its pauses, or seconds, at most."""
 
 _SHOWN_S = 0.25
 """Between two results of a key in the compacted topic, at least: a backlog has many a second."""
@@ -122,7 +126,7 @@ class Cluster(Owned):
         self._shown = -float("inf")
         # Recorded events have no time of day to be late against.
         self._live = self._begin_live()
-        self._last = time.monotonic()
+        self._last, self._paused = time.monotonic(), 0.0
         self._turns = Turns()
         self._saving, self._asking = asyncio.Lock(), asyncio.Lock()
         self._lost: int | None = None
@@ -173,10 +177,8 @@ class Cluster(Owned):
                 self._silent_from.pop(chunk.lane, None)
                 await self._send(chunk.lane, outputs)
 
-    async def _step(
-        self, task: IntakeTask | AssessTask, chunk: Chunk, quarantine: frozenset[int]
-    ) -> list[Output]:
-        if len(chunk) < _LARGE and isinstance(task, IntakeTask):
+    async def _step(self, task: AnyTask, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        if len(chunk) < _LARGE and not isinstance(task, AssessTask):
             return task.step(chunk, quarantine)
         # Beside the event loop, for most of it is done without the interpreter.
         return await asyncio.to_thread(task.step, chunk, quarantine)
@@ -235,7 +237,7 @@ class Cluster(Owned):
             if shard is not None and await self._is_member(shard):
                 await self.outbox.send(newest.values(), self.kafka.prefix)
 
-    async def _note_crash(self, task: IntakeTask | AssessTask, offset: int) -> None:
+    async def _note_crash(self, task: AnyTask, offset: int) -> None:
         counts = self._crashes.setdefault(task.lane, {})
         counts[offset] = counts.get(offset, 0) + 1
         await self.snapshots.note_crash(self.saving, task.name, offset, counts[offset])
@@ -378,9 +380,7 @@ class Cluster(Owned):
         for task in tasks:
             await self._begin(task, restored.get(task.name), first[task.lane])
 
-    async def _begin(
-        self, task: IntakeTask | AssessTask, restored: Restored | None, first: int
-    ) -> None:
+    async def _begin(self, task: AnyTask, restored: Restored | None, first: int) -> None:
         writer = SnapshotWriter(task.name, uuid.uuid4().hex)
         if restored is not None:
             for problem in restored.problems:
@@ -388,10 +388,12 @@ class Cluster(Owned):
             self._crashes[task.lane] = dict(restored.crashes)
             writer.forget(restored.others)
             if restored.parts:
-                task.load(restored.parts)
+                task.load({name: p for name, p in restored.parts.items() if name != _OWN_ALERTS})
         if task.lane == _CITY:
             # What was counted before another owner had the city is no part of what follows.
             self._live = self._begin_live()
+            if self._live is not None and restored is not None:
+                self._live.load(restored.parts.get(_OWN_ALERTS))
         self.tasks[task.lane], self._writers[task.lane] = task, writer
         self._saved[task.lane] = task.next_offset
         if task.next_offset >= first:
@@ -417,8 +419,11 @@ class Cluster(Owned):
     # -- what is saved
 
     async def checkpoint_if_due(self) -> None:
-        """Save where it is time."""
-        if time.monotonic() - self._last >= self.kafka.checkpoint_s and not self._suspended:
+        """Save where it is time; with much unread, pauses take a tenth of the time at most."""
+        wait = self.kafka.checkpoint_s
+        if self.lag() > 0:
+            wait = max(wait, min(_PAUSES * self._paused, _LONGEST_S))
+        if time.monotonic() - self._last >= wait and not self._suspended:
             # A run that ends waits for it: half of a snapshot would break the engine.
             await asyncio.shield(asyncio.ensure_future(self._checkpoint()))
 
@@ -437,10 +442,14 @@ class Cluster(Owned):
                     if self.broken or not self._dirty:
                         return
                     frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
+                    changed = self.lanes.keys() & self._dirty
+                    accounts = [self.lanes[lane].accounts() for lane in sorted(changed)]
                     paused = time.monotonic() - began
+                    self._paused = paused
                     self._dirty.clear()
                     outputs, self._sent = self._sent, []
                     await self._show()
+                await self.outbox.send(accounts, self.kafka.prefix)
                 await self.outbox.flush()
                 self.publish(outputs)
                 sizes = await self._save(frozen)
@@ -454,6 +463,9 @@ class Cluster(Owned):
     def _freeze(self, lane: Lane) -> FrozenTask:
         task, writer = self.tasks[lane], self._writers[lane]
         parts = task.freeze(whole=writer.number == 0)
+        if lane == _CITY and self._live is not None:
+            own = self._live.dump()
+            parts = {**parts, _OWN_ALERTS: lambda: own}
         return FrozenTask(task, writer, parts, task.progress, task.next_offset)
 
     async def _save(self, frozen: Iterable[FrozenTask]) -> dict[str, int]:

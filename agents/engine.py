@@ -16,11 +16,13 @@ import orjson
 import zstandard
 
 from agents.caller_keys import with_key
+from agents.control import CONTROL_LANE
 from agents.intake import Intake, StepError
 from agents.judge import Judge
 from agents.live import Live
+from agents.marks import WrittenMark
 from agents.metrics import Metrics
-from agents.outputs import COMPACTED, LOGS, TICKS, newest_of_compacted
+from agents.outputs import COMPACTED, CONTROL, LOGS, TICKS, newest_of_compacted
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from schemas.tick import Tick
@@ -34,9 +36,14 @@ from streams.timeline import DAY_MS
 CONSUMER = "cityvitals"
 """Name under which the engine's offsets stand in the log."""
 
+MARKS = "marks"
+"""Name under which the log of a replay keeps what people decided in the run that it replays."""
+
 CHECKPOINT_S = 1.0
 
 _CRASHES = "crashes"
+_LIVE = "live"
+"""Names under which the log keeps what stopped the engine, and its own alerts that stand."""
 _FIRST_PIECE, _LARGEST_PIECE = 250, 1 << 20
 """Records that are applied at once: at first, and at the most."""
 _PENDING = 100_000  # outputs that wait for a checkpoint: about 150 MB
@@ -102,6 +109,7 @@ class Engine:
             Seconds of the city that pass in one of the engine's.
         """
         self._clock, self._live = clock, Live(self.plan, pace)
+        self._live.load(self.store.meta(_LIVE))
 
     def open(self) -> None:
         """Create the topics, take over the snapshot and the ticks that stand after it.
@@ -113,6 +121,7 @@ class Engine:
         """
         for topic in self.plan.topics.values():
             self.store.create_topic(topic.topic.name, topic.topic.partitions)
+        self.store.create_topic(CONTROL, 1)
         for name in LOGS:
             keep = None if name in ("city.vitals-log.v1", TICKS) else _LETTERS_MS
             self.store.create_topic(name, 1, retain_ms=keep)
@@ -126,6 +135,8 @@ class Engine:
             }
         )
         self.pipeline.schedule(self._ticks())
+        marks = self.store.meta(MARKS) or b"[]"
+        self.pipeline.schedule_marks(msgspec.json.decode(marks, type=list[WrittenMark]))
         self._pending += self.pipeline.settle()
         self.began = self.pipeline.total()
         self._quarantine = self._crashed_twice()
@@ -137,6 +148,8 @@ class Engine:
 
     def position(self, lane: Lane) -> int:
         """The next offset the engine will apply."""
+        if lane == CONTROL_LANE:
+            return self.pipeline.taken.next_offset
         return self.pipeline.lanes[lane].next_offset
 
     def caught_up(self, lane: Lane) -> bool:
@@ -144,7 +157,7 @@ class Engine:
         return self.position(lane) >= self.store.end_offset(*lane)
 
     async def take(self, chunk: Chunk) -> None:
-        """Apply a chunk, and checkpoint when it is time."""
+        """Apply a chunk of events, or of commands, and checkpoint when it is time."""
         async with self._lock:
             if self.broken:
                 return
@@ -170,6 +183,9 @@ class Engine:
 
         Few records may lie far apart in time, and every window between them says something.
         """
+        if chunk.lane == CONTROL_LANE:
+            self._pending += self.pipeline.command(chunk, quarantine)
+            return
         rest: Chunk | None = chunk
         while rest is not None:
             piece, rest = split(rest, self._piece) if len(rest) > self._piece else (rest, None)
@@ -236,15 +252,19 @@ class Engine:
         if not self._dirty:
             return
         outputs, self._pending = self._pending, []
+        watched = self._clock is not None
         if self._clock is not None:
             outputs += self._live.take(outputs, self._clock())
         try:
+            accounts = self.pipeline.accounts()
             tasks = {task: self._encoded(f) for task, f in self.pipeline.freeze().items()}
             self._dump_s = time.monotonic() - self._last
             with self.store.transaction() as tx:
-                tx.send(newest_of_compacted(outputs))
+                tx.send(newest_of_compacted(outputs) + accounts)
                 sizes = {task: tx.save_task(task, parts) for task, parts in tasks.items()}
                 tx.commit(CONSUMER, self.pipeline.positions())
+                if watched:
+                    tx.set_meta(_LIVE, self._live.dump())
         except BaseException:
             self.broken = True
             raise
@@ -272,7 +292,7 @@ class Engine:
         crashes = self._crashes()
         return {
             lane: frozenset(int(o) for o, n in crashes.get(str(lane), {}).items() if n >= 2)
-            for lane in self.plan.lanes
+            for lane in (*self.plan.lanes, CONTROL_LANE)
         }
 
     def trim(self, retain_ms: int, retain_bytes: int) -> None:
@@ -280,7 +300,8 @@ class Engine:
         trim(self.store, self.store.now_ms(), retain_ms, retain_bytes, self._needed())
 
     def _needed(self) -> dict[Lane, int]:
-        committed = {lane: self.store.committed(CONSUMER, lane) for lane in self.plan.lanes}
+        lanes = (*self.plan.lanes, CONTROL_LANE)
+        committed = {lane: self.store.committed(CONSUMER, lane) for lane in lanes}
         return {lane: offset or 0 for lane, offset in committed.items()}
 
     @property

@@ -29,7 +29,8 @@ class Episode:
     """One key under one rule; times are ends of windows in int64 ms UTC.
 
     ``number`` counts the transitions sent, so that each has an id of its own; ``suppressed_by`` is
-    the alert of an incident that stands in the same place.
+    the alert of an incident that stands in the same place.  ``acked_level`` is the level at which
+    somebody acknowledged it, 0 if nobody did; ``message`` the last transition as it was sent.
     """
 
     phase: str = "normal"
@@ -42,14 +43,17 @@ class Episode:
     quiet_since: int | None = None
     number: int = 0
     suppressed_by: str | None = None
+    acked_level: int = 0
+    shelved_until: int | None = None
+    message: bytes = b""
 
     def dump(self) -> tuple[Any, ...]:
-        """The fields in their order, as plain data."""
+        """The fields in their order, as plain data; without the message, which is long."""
         values: tuple[Any, ...] = _FIELDS(self)
         return values
 
 
-_FIELDS = attrgetter(*(field.name for field in fields(Episode)))
+_FIELDS = attrgetter(*(field.name for field in fields(Episode) if field.name != "message"))
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Rule:
     deadband: float
     on_delay_ms: int
     off_delay_ms: int
+    early_min: float = 0.0
+    """Within so many minutes of its next level an alert has that level already."""
 
     @classmethod
     def of(cls, levels: Levels, alert: AlertRule) -> Rule:
@@ -69,6 +75,7 @@ class Rule:
             alert.deadband,
             to_ms(alert.on_delay_s),
             to_ms(alert.off_delay_s),
+            0.0 if alert.early is None else alert.early.within_min,
         )
 
 
@@ -79,8 +86,15 @@ def state_of(episode: Episode, transition: Transition) -> State:
     return "clearing" if episode.phase == "clearing" else "raised"
 
 
-def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Transition | None:
+def advance(
+    episode: Episode, rule: Rule, end: int, value: float | None, early: int = 0
+) -> Transition | None:
     """Take the episode on to the window that ends at ``end`` and has ``value``.
+
+    Parameters
+    ----------
+    early
+        The level to which the value comes soon, 0 if to none.
 
     Returns
     -------
@@ -90,14 +104,16 @@ def advance(episode: Episode, rule: Rule, end: int, value: float | None) -> Tran
     """
     if value is None:
         return None
-    level = rule.scale.level(value)
+    level = max(early, rule.scale.level(value))
     if episode.phase in ("normal", "pending"):
         return _approach(episode, rule, end, level)
     if level > episode.level:
         episode.level, episode.max_level = level, max(level, episode.max_level)
+        if level > episode.acked_level:
+            episode.acked_level = 0  # what is worse than what was acknowledged is news
         _settle(episode)
         return "escalated"
-    return _leave(episode, rule, end, rule.scale.level(value, rule.deadband))
+    return _leave(episode, rule, end, max(early, rule.scale.level(value, rule.deadband)))
 
 
 def _approach(episode: Episode, rule: Rule, end: int, level: int) -> Transition | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from agents.entries import KeyName
-from agents.levels import Scale
 from agents.plan import FoldedSign
 from agents.said import NO_LIMIT, NONE, UNCOVERED, UNDEFINED, WARMING, Said
 from ext.cells import Cells
@@ -22,13 +21,10 @@ class Evaluation:
     ----------
     plan
         The compiled sign.
-    scale
-        Its thresholds, if it has any.
     """
 
-    def __init__(self, plan: FoldedSign, scale: Scale | None) -> None:
+    def __init__(self, plan: FoldedSign) -> None:
         self.plan, self.sign = plan, plan.sign
-        self._scale = scale
         self._limit = plan.sign.limit if isinstance(plan.sign, WindowSign) else None
         self._zero = plan.sign.empty == "zero"
         self._sampled = plan.sign.kind == "sampled"
@@ -88,13 +84,19 @@ class Evaluation:
             values[rows] = share * self.sign.aggregate.scale
         else:
             values[rows] = self.plan.values(cells, index[rows], end - start)
+        marks = None
+        if self.plan.signals is not None:
+            values, marks = self.plan.signals.read(values)
         reasons[rows[np.isnan(values[rows])]] = UNDEFINED
         if self._limit is not None:
             against = _AGAINST[self._limit.how](values, limits)
             values = np.where(np.isnan(values), values, against * self._limit.scale)
         levels = np.full(len(names), NONE, np.int8)
         said = Said(names, places, values, n, coverage, reasons, levels)
-        said.judge(self._scale)
+        if marks is not None and self.plan.signals is not None:
+            for row in np.flatnonzero(marks).tolist():
+                said.details[row] = {"table": self.plan.signals.label(int(marks[row]))}
+        said.judge(self.plan.scales.at(end))
         return said
 
     def _coverage(self, n: Ints, covered: Ints, window_ms: int) -> tuple[Floats, Flags]:

@@ -17,10 +17,13 @@ from operator import attrgetter
 import msgspec
 
 from agents.city import START_MS, City, Emission
-from agents.engine import CONSUMER, Engine
-from agents.outputs import TICKS
+from agents.engine import CONSUMER, MARKS, Engine
+from agents.marks import written_marks
+from agents.outputs import ALERT_LOG, TICKS
 from agents.recordings import (
     BATCH,
+    PACE,
+    POSITION,
     REPLAYED,
     SEED,
     Emitted,
@@ -50,9 +53,6 @@ SILENCE_MS = 10 * SECOND_MS
 """A lane that was silent for so long is ticked."""
 BACKLOG_MS = 2 * HOUR_MS
 """Simulated time that lies in the past when a city starts: made at full speed."""
-
-POSITION = "city.position"
-"""Name under which the log keeps the simulated city's clock, int ms UTC."""
 
 CARRIED = ("secret", "crashes")
 """Names under which a folder keeps what decides results beside its records: the key that callers
@@ -172,6 +172,7 @@ class CityFeed:
         with self.engine.store.transaction() as tx:
             append(tx, records)
             tx.set_meta(POSITION, str(target).encode())
+            tx.set_meta(PACE, str(self.speed).encode())
         self.now = target
 
 
@@ -323,6 +324,8 @@ class PastFeed:
 def claim_past(store: LogStore, source: LogStore, past: Past) -> None:
     """Make an empty data folder ready for the past of another: beside records, what decides.
 
+    That is ticks, and what people decided about alerts, as the alert log has it.
+
     Raises
     ------
     FeedError
@@ -335,8 +338,10 @@ def claim_past(store: LogStore, source: LogStore, past: Past) -> None:
         Output(TICKS, record.key or b"", record.value, record.headers, record.timestamp)
         for record in source.every_record(TICKS)
     ]
+    marks = list(written_marks(source.every_record(ALERT_LOG)))
     with store.transaction() as tx:
         tx.send(ticks)
+        tx.set_meta(MARKS, msgspec.json.encode(marks))
         for name in CARRIED:
             value = source.meta(name)
             if value is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from agents.evaluation import Evaluation
 from agents.expected import names_of
 from agents.islands import Island, lengthened, reaching
 from agents.key_table import KeyTable, PlaceCodes
-from agents.levels import scale_of
 from agents.numbered_keys import NumberedKeys
 from agents.plan import FoldedSign
 from agents.registered import Registered
@@ -56,13 +56,12 @@ class FoldedState:
         self.at_once = hidden and plan.sign.aggregate.function in COUNTS
         self._levels = tuple(plan.sign.keys)
         self._roll_up = RollUp(plan.sign.rollup, self._levels)
-        self._scale = scale_of(plan.sign.levels)
-        self._evaluation = Evaluation(plan, self._scale)
+        self._evaluation = Evaluation(plan)
         self._codes = PlaceCodes()
         self._keys = KeyTable(self._codes, plan.windows.pane_ms, plan.forget_ms)
         self._registered = Registered(plan.expected, self._keys)
-        self._targets: dict[Key, tuple[tuple[int, int], ...]] = {}
-        self._maps: dict[Lane | None, NumberedKeys] = {}
+        self._maps: dict[Lane, NumberedKeys] = {}
+        self._forget_rows()
         self._said: dict[int, Said] = {}
         self.last_end = self.last_final = BEFORE_ALL
         self.observed_from = AFTER_ALL
@@ -104,28 +103,36 @@ class FoldedState:
 
     def _numbered(self, partial: Partial, lane: Lane | None) -> list[tuple[Ints, Ints]]:
         """The numbers and places of a partial's keys, as often as the most numbered one has."""
+        if lane is None:
+            return self._numbered_by_name(partial)
         known = self._maps.get(lane)
         if known is None or known.keys is not partial.keys or len(partial.keys) < known.count:
-            known = NumberedKeys(partial.keys)
-            if lane is not None:
-                # The keys of a lane of this process: more come at their end.
-                self._maps[lane] = known
+            # The keys of a lane of this process: more come at their end.
+            known = self._maps[lane] = NumberedKeys(partial.keys)
         if known.count < len(partial.keys):
             ids = range(known.count, len(partial.keys))
-            find = self._targets_of if lane is None else self._find_targets
-            known.extend([find(partial.keys[id]) for id in ids])
-        for id in known.lost(heads_of(partial.cells).id):
-            known.find_again(id, self._find_targets(partial.keys[id]))
+            known.extend([self._find_targets(partial.keys[id]) for id in ids])
+        self._find_lost(known, heads_of(partial.cells).id)
         return known.columns
 
-    def _targets_of(self, key: Key) -> tuple[tuple[int, int], ...]:
-        """The keys a row counts for: its own, and the places above where states merge up."""
-        targets = self._targets.get(key)
-        if targets is None:
-            targets = self._targets[key] = self._find_targets(key)
-        return targets
+    def _numbered_by_name(self, partial: Partial) -> list[tuple[Ints, Ints]]:
+        """As `_numbered`, of keys that come anew with each partial."""
+        rows, named = self._rows, self._named
+        new = [key for key in dict.fromkeys(partial.keys) if key not in rows]
+        if new:
+            rows.update(zip(new, count(len(rows))))
+            self._row_keys += new
+            named.extend([self._find_targets(key) for key in new])
+        found = np.fromiter(map(rows.__getitem__, partial.keys), np.int64, len(partial.keys))
+        self._find_lost(named, found[heads_of(partial.cells).id])
+        return [(numbers[found], places[found]) for numbers, places in named.columns]
+
+    def _find_lost(self, known: NumberedKeys, ids: Ints) -> None:
+        for id in known.lost(ids):
+            known.find_again(id, self._find_targets(known.keys[id]))
 
     def _find_targets(self, key: Key) -> tuple[tuple[int, int], ...]:
+        """The keys a row counts for: its own, and the places above where states merge up."""
         names = names_of(key, self._levels, self.sign.rollup)
         return tuple((self._keys.number(name), self._codes.of(place)) for name, place in names)
 
@@ -187,7 +194,16 @@ class FoldedState:
             return said
         self._said[end] = said
         self._changed.add(("said", end))
-        return said.and_then(self._parents(said))
+        return said.and_then(self._parents(said, end))
+
+    def pass_over(self, end: int) -> None:
+        """Leave a window unsaid: what started before its end is known, as if it were said."""
+        self._enter(end)
+        self.last_end = end
+
+    def pass_over_final(self, end: int) -> None:
+        """Leave the corrections of a window unsaid."""
+        self.last_final = end
 
     def _say(
         self,
@@ -287,9 +303,9 @@ class FoldedState:
             cells.merge(self._panes[at], kept)
         return cells
 
-    def _parents(self, children: Said, only: set[KeyName] | None = None) -> Said:
+    def _parents(self, children: Said, end: int, only: set[KeyName] | None = None) -> Said:
         parents = self._roll_up.of(children, only)
-        parents.judge(self._scale)
+        parents.judge(self.plan.scales.at(end))
         return parents
 
     def close_final(self, end: int) -> Correction:
@@ -304,8 +320,7 @@ class FoldedState:
         correction = self._corrected(numbers, on_time, late, start, end)
         changed = ~correction.told | correction.before.differs(correction.after)
         rows = np.flatnonzero(changed)
-        before, told, after = correction
-        changes = Correction(before.take(rows), told[rows], after.take(rows))
+        changes = correction.take(rows)
         return self._with_parents(changes, end) if self.over else changes
 
     def _corrected(
@@ -354,8 +369,8 @@ class FoldedState:
         children = self._said.get(end, Said.of([]))
         replaced = set(changes.after.names)
         kept = np.array([name not in replaced for name in children.names], np.bool_)
-        before = self._parents(children, touched)
-        after = self._parents(children.where(kept).and_then(changes.after), touched)
+        before = self._parents(children, end, touched)
+        after = self._parents(children.where(kept).and_then(changes.after), end, touched)
         was = named(before)
         first = Said.of([was.get(entry.name, entry) for entry in after])
         parents_told = np.array([name in was for name in after.names], np.bool_)
@@ -406,7 +421,7 @@ class FoldedState:
         if not gone.any() or 4 * int(gone.sum()) < len(gone):
             return
         renamed = self._keys.drop(gone)
-        self._targets.clear()
+        self._forget_rows()
         for numbered in self._maps.values():
             numbered.rename(renamed)
         self._registered.forget_numbers()
@@ -416,6 +431,12 @@ class FoldedState:
                 panes[start] = known.fresh()
                 panes[start].merge(known, renamed)
                 self._changed.add((kind, start))
+
+    def _forget_rows(self) -> None:
+        self._rows: dict[Key, int] = {}
+        """Where each key that came with its name stands in `_named`."""
+        self._row_keys: list[Key] = []
+        self._named = NumberedKeys(self._row_keys)
 
     def open_windows(self) -> int:
         """Number of panes held."""

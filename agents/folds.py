@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,8 +13,9 @@ import numpy as np
 
 from agents.heard import Heard
 from agents.plan import FoldedSign, StreamPlan
-from agents.readers import base_key
+from agents.readers import base_key, samples_of
 from schemas.signs import SampledSign
+from schemas.words import BY
 from streams.cuts import Key, Partial
 from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
 from streams.heads import Flags, heads_of
@@ -25,6 +27,16 @@ _keys = msgspec.msgpack.Decoder(tuple[list[Key]]).decode
 
 
 _MOST_KINDS = 1 << 12
+
+
+def _shared_out(covered: int, samples: int) -> Sequence[int]:
+    """The ms of each of many samples: their mean counts as each of them would.
+
+    >>> _shared_out(1000, 3)
+    [333, 333, 334]
+    """
+    cuts = (covered * i // samples for i in range(samples + 1))
+    return [end - start for start, end in pairwise(cuts)]
 
 
 class Taker(NamedTuple):
@@ -41,6 +53,18 @@ class Taker(NamedTuple):
 
 
 Route = list[Taker]
+
+
+def thing_of(key: Key, device: str) -> str:
+    """What is at one place at a time: a device, or what it says of one thing that divides keys.
+
+    >>> thing_of(Key("grid", "440111001001001", "440111001001001"), "bus-7")
+    'bus-7'
+    >>> thing_of(Key("cls*street", "smoke*440111001", "440111001"), "camera-9")
+    'smoke*camera-9'
+    """
+    divided = key.key.rpartition(BY)[0] if BY in key.level else ""
+    return f"{divided}{BY}{device}" if divided else device
 
 
 class Room:
@@ -88,6 +112,8 @@ class Fold:
         self._key_of = array("q")
         """The number of each slot's key: a key is sampled from several devices."""
         self._numbers: dict[Key, int] = {}
+        self._things: dict[str, int] = {}
+        """The numbers of what moves, and so has several slots."""
         self._devices: list[str] = []
         self._heard: Heard | None = None
         self._blocks = (Blocks(), Blocks(), Blocks())
@@ -105,6 +131,7 @@ class Fold:
             if self.by_device:
                 self._devices.append(device)
                 self._key_of.append(self._number(key))
+                self._note_thing(key, device)
             else:
                 self.keys.append(key)
         return slot
@@ -119,6 +146,20 @@ class Fold:
             number = self._numbers[key] = len(self.keys)
             self.keys.append(key)
         return number
+
+    def _note_thing(self, key: Key, device: str) -> None:
+        """Tell the store what the newest slot is of, if it may be elsewhere next."""
+        if isinstance(self.store, SampledStore) and self.store.things is not None:
+            name = thing_of(key, device)
+            self.store.things.append(self._things.setdefault(name, len(self._things)))
+
+    def _note_things(self) -> None:
+        """Tell the store anew what its slots are of."""
+        if isinstance(self.store, SampledStore) and self.store.things is not None:
+            self.store.things = array("q")
+            self._things.clear()
+            for number, device in zip(self._key_of, self._devices, strict=True):
+                self._note_thing(self.keys[number], device)
 
     def close_until(self, watermark: int, *, ending: bool) -> list[Partial]:
         """Partials of the panes that no later row of the lane can change."""
@@ -168,6 +209,7 @@ class Fold:
             self._key_of = array("q", of_kept.astype(np.int64).tobytes())
             self.keys = [self.keys[number] for number in numbers.tolist()]
             self._numbers = {key: number for number, key in enumerate(self.keys)}
+            self._note_things()
         else:
             self.keys = [self.keys[slot] for slot in slots]
             if self._heard is not None:
@@ -212,6 +254,7 @@ class Fold:
             self._numbers = {key: number for number, key in enumerate(self.keys)}
             pairs = zip(self._key_of, self._devices, strict=True)
             names = ((*self.keys[number], device) for number, device in pairs)
+            self._note_things()
         self.room.left += len(self.slots)
         self.slots = {name: slot for slot, name in enumerate(names)}
         self.room.left -= len(self.slots)
@@ -308,11 +351,13 @@ class Router:
         watermark
             The lane's, before the event: some signs count what is late when it comes.
         """
-        taken = False
+        taken, samples = False, samples_of(event)
+        parts = (covered,) if samples == 1 else _shared_out(covered, samples)
         for add, slot, measure, at_arrival, _ in self.takers(event) if route is None else route:
             pair = measure(event)
             if pair is not None:
                 at = watermark if at_arrival and t < watermark else t
-                add((at, slot, pair[0], pair[1], covered))
+                for part in parts:
+                    add((at, slot, pair[0], pair[1], part))
                 taken = True
         return taken

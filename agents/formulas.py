@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import fsum
-from typing import Protocol
+from typing import Any, Protocol
 
 from agents.entries import (
     UNCOVERED,
@@ -17,13 +17,9 @@ from agents.entries import (
 from agents.levels import COLOURS
 from schemas.derivations import (
     ChildrenAtLevel,
-    DomainIndex,
-    DomainSigns,
     LevelIndex,
     PastMean,
-    Penalties,
 )
-from schemas.words import BY, split_level
 from streams.timeline import to_ms
 
 SHOWN = 5
@@ -147,40 +143,18 @@ class LevelIndexFormula:
         self, name: KeyName, views: list[tuple[str, float, Mapping[KeyName, Entry]]]
     ) -> Entry:
         said = [(sign, weight, view.get(name)) for sign, weight, view in views]
-        known = [(s, w, e.severity) for s, w, e in said if e is not None and e.severity is not None]
+        least = self.formula.least_coverage
+        rated = [(s, w, e) for s, w, e in said if e is not None and e.severity is not None]
+        known = [(s, w, e.severity or 0) for s, w, e in rated if e.coverage >= least]
+        scant = {s: e.severity for s, _, e in rated if e.coverage < least}
         coverage, (level, key) = len(known) / len(said), name
+        detail: dict[str, Any] = {"levels": {sign: severity for sign, _, severity in known}}
+        if scant:
+            detail["uncovered"] = scant
         if len(known) < self.formula.at_least:
             present = [e for _, _, e in said if e is not None]
-            return Entry(level, key, key, None, len(known), coverage, missing_reason(present))
+            entry = Entry(level, key, key, None, len(known), coverage, missing_reason(present))
+            return entry._replace(detail=detail) if scant else entry
         lost = fsum(w * self.penalties[severity] for _, w, severity in known)
         value = 100 - lost / fsum(w for _, w, _ in known)
-        detail = {"levels": {sign: severity for sign, _, severity in known}}
         return Entry(level, key, key, value, len(known), coverage, None, detail=detail)
-
-
-class DomainIndexFormula:
-    """The index of each domain by itself, under its own keys."""
-
-    reach_ms = 0
-
-    def __init__(self, formula: DomainIndex, keys: tuple[str, ...]) -> None:
-        levels = tuple(split_level(key)[1] for key in keys)
-        self._of = [
-            (each.domain, LevelIndexFormula(_index_of(each, formula.penalties), levels))
-            for each in formula.domains
-        ]
-
-    def ends_touched(self, end: int) -> list[int]:
-        return [end]
-
-    def entries(self, end: int, past: Past) -> list[Entry]:
-        found = [
-            entry._replace(level=f"domain{BY}{entry.level}", key=f"{domain}{BY}{entry.key}")
-            for domain, index in self._of
-            for entry in index.entries(end, past)
-        ]
-        return sorted(found, key=lambda entry: entry.name)
-
-
-def _index_of(domain: DomainSigns, penalties: Penalties) -> LevelIndex:
-    return LevelIndex(name="level_index", of=domain.of, penalties=penalties, at_least=1)

@@ -8,11 +8,13 @@ from typing import NamedTuple
 from agents.entries import KeyName
 from agents.incident_facts import Atom, Fact
 from agents.levels import COLOURS
+from agents.related import Register, Related
 from agents.said import Said
 from schemas.alert import Evidence
 from schemas.incidents import Fact as Asked
 from schemas.incidents import Incident, IncidentCondition, Override
-from schemas.words import split_level
+from schemas.related import Relations
+from schemas.words import BY, split_level
 from streams.timeline import BEFORE_ALL, HOUR_MS, to_ms
 
 _MOST_EVIDENCE = 5
@@ -37,6 +39,7 @@ class Condition(NamedTuple):
 class _Override(NamedTuple):
     spec: Override
     alternatives: Alternatives
+    related: Related | None
 
 
 class Held(NamedTuple):
@@ -70,10 +73,19 @@ class Conditions:
         Signs whose results are not sent.
     longest_ms
         From one window of a sign that it reads to the next, at most: facts last as long.
+    register
+        How keys are related beside their places.
     """
 
-    def __init__(self, spec: Incident, hidden: Collection[str] = (), longest_ms: int = 0) -> None:
+    def __init__(
+        self,
+        spec: Incident,
+        hidden: Collection[str] = (),
+        longest_ms: int = 0,
+        register: Register | None = None,
+    ) -> None:
         self.spec = spec
+        self._register = register or Register(Relations())
         self.atoms: list[Atom] = []
         self._hidden, self._longest_ms = frozenset(hidden), longest_ms
         self._within_ms = to_ms(spec.within_s)
@@ -87,7 +99,12 @@ class Conditions:
             for c in spec.conditions
         ]
         self._overrides = [
-            _Override(o, self._compiled(o.any, o.at or spec.key, 0.0)) for o in spec.override
+            _Override(
+                o,
+                self._compiled(o.any, o.at or spec.key, 0.0),
+                self._register.of(o.related, None),
+            )
+            for o in spec.override
         ]
         self._by_source: dict[str, list[Atom]] = {}
         for atom in self.atoms:
@@ -104,7 +121,16 @@ class Conditions:
         found: Alternatives = []
         for one in alternatives or ():
             facts = [one] if one.all is None else one.all
-            atoms = [Atom(fact, fact.at or at, for_s, self.spec.key) for fact in facts]
+            atoms = [
+                Atom(
+                    fact,
+                    fact.at or at,
+                    for_s,
+                    self.spec.key,
+                    self._register.of(fact.relation, fact.within_m),
+                )
+                for fact in facts
+            ]
             self.atoms += atoms
             found.append(atoms)
         return found
@@ -127,6 +153,10 @@ class Conditions:
             )
             for override in self._overrides
         )
+
+    def put(self, end: int) -> None:
+        """Relate keys as the register does at a moment."""
+        self._register.put(end)
 
     def hear(self, source: str, said: Said, end: int) -> None:
         """What a sign says of the window that ends at ``end``."""
@@ -191,6 +221,10 @@ class Conditions:
         names = [self.conditions[i].spec.id for i in counting]
         if spec.conditions is not None and not set(spec.conditions) <= set(names):
             return None
+        if override.related is not None:
+            level, base = split_level(self.spec.key)[1], key.rpartition(BY)[2]
+            if not override.related.knows(level, base, level):
+                return None
         if spec.standing is not None:
             stood = reached[COLOURS.index(spec.standing.level)]
             if end - stood < to_ms(spec.standing.for_s):
@@ -235,13 +269,14 @@ class Conditions:
         """The facts behind each condition, and behind the overrides that hold."""
         for i, condition in enumerate(self.conditions):
             found = _facts(condition.alternatives, key, place, end - condition.within_ms)
-            yield from self._told(condition.spec.id, i in held.conditions, found)
+            yield from self._told(condition.spec.id, i in held.conditions, key, found)
         for i in held.overrides:
             found = _facts(self._overrides[i].alternatives, key, place, None)
             if found:
-                yield from self._told(f"override:{self._overrides[i].spec.level}", True, found)
+                name = f"override:{self._overrides[i].spec.level}"
+                yield from self._told(name, True, key, found)
 
-    def _told(self, name: str, holds: bool, found: list[_Found]) -> Iterator[Evidence]:
+    def _told(self, name: str, holds: bool, own: str, found: list[_Found]) -> Iterator[Evidence]:
         """Facts of one condition, those of the greatest value first."""
         if not found:
             yield Evidence(condition=name, holds=holds)
@@ -256,6 +291,7 @@ class Conditions:
                 key=None if single else key,
                 value=fact.value,
                 t=fact.counted,
+                relation=atom.via(own),
             )
 
     def forget(self, end: int) -> None:

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from operator import attrgetter, ge, gt, le, lt
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from agents.detectors.protocol import ALARM
 from agents.entries import KeyName
 from agents.levels import COLOURS
+from agents.related import Related
 from agents.said import Said
 from schemas import incidents
 from schemas.places import LEVELS, at_level
@@ -48,6 +49,9 @@ class Fact:
 _FIELDS = attrgetter(*(field.name for field in fields(Fact)))
 
 
+_Grouped: TypeAlias = dict[str, list[tuple[KeyName, Fact]]]
+
+
 class Atom:
     """One fact that is asked for, and the keys that meet it.
 
@@ -61,10 +65,19 @@ class Atom:
         How long it must be met until it counts.
     key
         The key level of the incident.
+    related
+        Which keys it is read at, where not by place alone.
     """
 
-    def __init__(self, asked: incidents.Fact, level: str, for_s: float, key: str) -> None:
-        self.asked, self.level = asked, level
+    def __init__(
+        self,
+        asked: incidents.Fact,
+        level: str,
+        for_s: float,
+        key: str,
+        related: Related | None = None,
+    ) -> None:
+        self.asked, self.level, self._related = asked, level, related
         self.facts: dict[KeyName, Fact] = {}
         self.heard = BEFORE_ALL
         """When any key of the level last had a value, int64 ms."""
@@ -78,19 +91,22 @@ class Atom:
         """A place level at which the incident's key lies."""
         self.inside = not self.own and not self._around
         """Whether it is read at keys that lie in the incident's place."""
-        is_place = key in LEVELS
-        self.names = self.own or (is_place and (self.inside or base == key))
+        self._is_place = key in LEVELS
+        named_by_place = self._is_place and (self.inside or base == key)
+        self.names = named_by_place or (self.own and related is None)
         """Whether its facts tell of which keys of the incident they speak."""
+        self._base, self._own_base = base, own_base
         self._within = own_base if own_base in LEVELS else LEVELS[-1]
         self._dimension = dimension
-        self._places: dict[str, list[tuple[KeyName, Fact]]] | None = None
+        self._places: _Grouped | None = None
+        self._bases: _Grouped | None = None
 
     def take(self, said: Said, end: int) -> None:
         """What a sign says of the window that ends at ``end``."""
         present = ~np.isnan(said.values)
         if not present.any():
             return
-        self._places = None
+        self._regroup()
         if self.heard < end and any(said.names[i][0] == self.level for i in _some(present)):
             self.heard = end
         meeting = _some(self._meets(said) & present)
@@ -140,6 +156,13 @@ class Atom:
 
     def of(self, key: str, place: str) -> Iterable[tuple[KeyName, Fact]]:
         """The facts at keys that are related to the incident's key at this place."""
+        if self._related is not None:
+            own = _without_dimension(key)
+            if self._related.knows(self._own_base, own, self._base):
+                keys = self._related.keys(self._own_base, own, self._base)
+                return self._at(keys - {own} if self.own else keys)
+            if self.own:
+                return ()
         if self.inside:
             return self._by_place().get(place[: _DIGITS[self._within]], ())
         if self.own:
@@ -153,10 +176,29 @@ class Atom:
             names = [(self.level, around)]
         return [(name, self.facts[name]) for name in names if name in self.facts]
 
-    def _by_place(self) -> dict[str, list[tuple[KeyName, Fact]]]:
+    def via(self, key: str) -> str | None:
+        """The relation by which it is read for an incident's key; None where by place."""
+        own = _without_dimension(key)
+        if self._related is None or not self._related.knows(self._own_base, own, self._base):
+            return None
+        return self._related.label
+
+    def _at(self, keys: frozenset[str]) -> Iterable[tuple[KeyName, Fact]]:
+        if self._bases is None:
+            self._bases = defaultdict(list)
+            for name, fact in self.facts.items():
+                self._bases[_without_dimension(name[1])].append((name, fact))
+        bases = self._bases
+        some, others = (keys, bases.keys()) if len(keys) < len(bases) else (bases.keys(), keys)
+        return [each for base in some if base in others for each in bases[base]]
+
+    def _regroup(self) -> None:
+        self._places = self._bases = None
+
+    def _by_place(self) -> _Grouped:
         if self._places is None:
             digits = _DIGITS[self._around or self._within]
-            found: dict[str, list[tuple[KeyName, Fact]]] = defaultdict(list)
+            found: _Grouped = defaultdict(list)
             for name, fact in self.facts.items():
                 found[fact.place[:digits]].append((name, fact))
             self._places = found
@@ -164,8 +206,14 @@ class Atom:
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Keys and places of incidents that its facts speak of by themselves."""
+        if self._related is not None and self._is_place:
+            for _, key in self.facts:
+                base = _without_dimension(key)
+                for named in self._related.keys(self._base, base, self._own_base):
+                    yield named, named
         if self.own:
-            yield from ((key, fact.place) for (_, key), fact in self.facts.items())
+            if self._related is None:
+                yield from ((key, fact.place) for (_, key), fact in self.facts.items())
         elif self.names:
             for fact in self.facts.values():
                 place = at_level(fact.place, self._within)
@@ -178,17 +226,21 @@ class Atom:
         for name in gone:
             del self.facts[name]
         if gone:
-            self._places = None
+            self._regroup()
 
     def dump(self) -> Iterator[tuple[Any, ...]]:
         return ((*name, *fact.dump()) for name, fact in self.facts.items())
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        self._places = None
+        self._regroup()
         self.facts = {(level, key): Fact(*rest) for level, key, *rest in rows}
 
 
 _DIGITS = dict(zip(LEVELS, (4, 6, 9, 12, 15), strict=True))
+
+
+def _without_dimension(key: str) -> str:
+    return key.rpartition(BY)[2]
 
 
 def _finer(level: str, than: str) -> bool:

@@ -7,7 +7,7 @@ first (``rev 0``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,30 +16,41 @@ from agents.entries import Entry
 from agents.episodes import Episode, Rule, advance, episode_id, state_of
 from agents.incident_conditions import Conditions, Held
 from agents.levels import COLOURS
-from agents.outputs import alert_transition
+from agents.marks import OVER, Mark, is_over, logged, put
+from agents.related import Register
 from agents.said import Said
 from schemas.alert import Alert, Certainty, Transition, Why
 from schemas.incidents import Incident
 from schemas.signs import AlertRule, Levels, Thresholds, Window
 from schemas.words import BY
-from streams.frozen import Frozen, decode_rows, encode_rows
+from streams.frozen import Frozen, decode_rows, encode_rows, grouped
 from streams.records import Output
 from streams.timeline import AFTER_ALL, BEFORE_ALL, DAY_MS, to_ms
 
 _NEVER = (AFTER_ALL,) * len(COLOURS)
 """Since when a key stands at each level that does not stand."""
 _DISTRICT = len("440111")
+_PENDING = "pending"
 """Digits: what is said of the whole city is not about one place of it."""
 
 
 class Span(NamedTuple):
-    """One episode of an incident that stands, or stood until ``cleared``; int64 ms UTC."""
+    """One episode of an incident that stands, or stood until ``cleared``; int64 ms UTC.
+
+    ``levels`` are those that it stood at, each with the moment from which on it did.
+    """
 
     alert_id: str
     key: str
     place: str
     raised: int
     cleared: int
+    levels: Sequence[tuple[int, int]] = ()
+
+    def level_at(self, end: int) -> int:
+        """Its level at a moment at which it stands; the gravest where none was noted."""
+        told = (level for since, level in reversed(self.levels) if since <= end)
+        return next(told, len(COLOURS) - 1)
 
 
 class IncidentState:
@@ -55,20 +66,29 @@ class IncidentState:
         Signs whose results are not sent.
     longest_ms
         From one window of a sign that it reads to the next, at most: facts last as long.
+    register
+        How keys are related beside their places.
     """
 
     def __init__(
-        self, spec: Incident, config: str, hidden: Collection[str] = (), longest_ms: int = 0
+        self,
+        spec: Incident,
+        config: str,
+        hidden: Collection[str] = (),
+        longest_ms: int = 0,
+        register: Register | None = None,
     ) -> None:
         self.spec, self.config = spec, config
         self.last_end = BEFORE_ALL
         self.count = 0
         self.spans: list[Span] = []
-        self._conditions = Conditions(spec, hidden, longest_ms)
+        self._conditions = Conditions(spec, hidden, longest_ms, register)
         self._step_ms, self._within_ms = to_ms(spec.every_s), to_ms(spec.within_s)
         self._cooldown_ms = to_ms(spec.cooldown_s)
         self._rule = _rule(spec)
         self._pending: dict[int, dict[str, Said]] = {}
+        self._frozen: set[int] = set()
+        """Ends of which the last snapshot has all that is pending."""
         self._episodes: dict[str, tuple[Episode, str]] = {}
         self._cleared: dict[str, int] = {}
         self._known: dict[str, tuple[str, int]] = {}
@@ -88,6 +108,7 @@ class IncidentState:
         """
         if end > self.last_end:
             self._pending.setdefault(end, {})[source] = said
+            self._frozen.discard(end)
 
     def settles(self, farthest: int) -> int:
         """The moment after a time at which it is judged, int64 ms."""
@@ -111,6 +132,7 @@ class IncidentState:
     def close(self, end: int) -> tuple[list[Output], Said]:
         """Judge all keys at a moment: transitions, and how each key stands."""
         self.last_end = end
+        self._conditions.put(end)
         for at in sorted(at for at in self._pending if at <= end):
             for source, said in sorted(self._pending.pop(at).items(), key=itemgetter(0)):
                 self._hear(source, said, at)
@@ -150,6 +172,7 @@ class IncidentState:
                 return []
             known = self._episodes[key] = Episode(), place
         episode, place = known
+        outputs = put(episode, OVER, end) if is_over(episode, end) else []
         transition = advance(episode, self._rule, end, float(held.level))
         conditions = self._conditions.conditions
         quiet = {i for i in held.conditions if not conditions[i].wanted}
@@ -163,21 +186,27 @@ class IncidentState:
         entries.append(
             Entry(self.spec.key, key, place, float(level), len(held.conditions), 1.0, None, level)
         )
-        outputs = []
         if transition is not None:
-            outputs = self._send(key, place, episode, transition, held, end)
+            outputs += self._send(key, place, episode, transition, held, end)
         if transition == "raised":
             self.count += 1
-            self.spans.append(Span(self._id(key, episode), key, place, end, AFTER_ALL))
+            levels = [(end, episode.level)]
+            self.spans.append(Span(self._id(key, episode), key, place, end, AFTER_ALL, levels))
+        elif transition in ("escalated", "deescalated"):
+            self._note(key, lambda span: span._replace(levels=[*span.levels, (end, level)]))
         if episode.phase == "normal":
             del self._episodes[key], self._reached[key]
             self._quiet.pop(key, None)
         if transition == "cleared":
             self._cleared[key] = end
-            for i, span in enumerate(self.spans):
-                if span.key == key and span.cleared == AFTER_ALL:
-                    self.spans[i] = span._replace(cleared=end)
+            self._note(key, lambda span: span._replace(cleared=end))
         return outputs
+
+    def _note(self, key: str, change: Callable[[Span], Span]) -> None:
+        """Change the span of the episode of a key that stands."""
+        for i, span in enumerate(self.spans):
+            if span.key == key and span.cleared == AFTER_ALL:
+                self.spans[i] = change(span)
 
     def _id(self, key: str, episode: Episode) -> str:
         return episode_id(self.spec.id, self.spec.key, key, episode.first_end)
@@ -225,6 +254,8 @@ class IncidentState:
             late=False,
             value=float(len(held.conditions)),
             unit="conditions",
+            acked=episode.acked_level > 0,
+            shelved_until=episode.shelved_until,
             certainty=_certainty(len(held.conditions), len(conditions.conditions)),
             suppresses=[one.sign for one in spec.suppresses],
             labels={
@@ -257,8 +288,7 @@ class IncidentState:
                 evidence=list(conditions.evidence(key, place, end, held)),
             ),
         )
-        episode.number += 1
-        return alert_transition(alert, episode.number)
+        return logged(episode, alert)
 
     def _forget(self, end: int) -> None:
         self._conditions.forget(end)
@@ -267,27 +297,46 @@ class IncidentState:
         if self._known and any(at < gone for _, at in self._known.values()):
             self._known = {k: known for k, known in self._known.items() if known[1] >= gone}
 
+    def mark(self, alert_id: str, mark: Mark, number: int | None = None) -> list[Output]:
+        """Mark an alert after the last moment that was judged, if it stands; as `Alerts.mark`."""
+        for key, (episode, _) in self._episodes.items():
+            stands = episode.phase in ("raised", "clearing")
+            if stands and self._id(key, episode) == alert_id:
+                written = number in (None, episode.number + 1)
+                return put(episode, mark, self.last_end) if written else []
+        return []
+
     # --- what others ask ---------------------------------------------------------------------
 
-    def suppressing(self, sign: str, entry: Entry, end: int) -> str | None:
-        """The alert that suppresses those of a sign's key at ``end``, if one does."""
+    def suppressing(self, sign: str, entry: Entry, end: int) -> Iterator[tuple[str, int]]:
+        """The alerts that suppress those of a sign's key at ``end``, and how grave they are."""
         rules = [one for one in self.spec.suppresses if one.sign == sign]
         if not rules or not self.spans:
-            return None
+            return
         of = {value for one in rules for value in one.of or ()}
         value, divided, _ = entry.key.partition(BY)
         chosen = bool(divided) and value in of
         if all(one.of is not None for one in rules) and not chosen:
-            return None
+            return
         for span in self.spans:
             if span.raised <= end < span.cleared and self._covers(span, entry, around=chosen):
-                return span.alert_id
-        return None
+                yield span.alert_id, span.level_at(end)
 
     def stands_at(self, entry: Entry, end: int) -> bool:
         """Whether it stands at a key, or around it, at ``end``."""
         return any(
             span.raised <= end < span.cleared and self._covers(span, entry, around=False)
+            for span in self.spans
+        )
+
+    def stood_before(self, entry: Entry | None, end: int) -> bool:
+        """Whether it stood at a key, or around it, just before ``end``; anywhere, if none is given.
+
+        What is judged at ``end`` itself changes nothing of it.
+        """
+        return any(
+            span.raised < end <= span.cleared
+            and (entry is None or self._covers(span, entry, around=False))
             for span in self.spans
         )
 
@@ -311,24 +360,25 @@ class IncidentState:
         """Forget what was over before a time (ms) that nobody asks about any more."""
         self.spans = [span for span in self.spans if span.cleared > before]
 
-    def freeze(self) -> Frozen:
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        """Its state, and what it waits with, each moment in a part that is written once."""
         state: list[Any] = [
             self.last_end,
             self.count,
             [list(span) for span in self.spans],
-            [(key, place, *e.dump()) for key, (e, place) in self._episodes.items()],
+            [(key, place, *e.dump(), e.message) for key, (e, place) in self._episodes.items()],
             list(self._cleared.items()),
             [(key, *known) for key, known in self._known.items()],
             list(self._reached.items()),
             list(self._quiet.items()),
             [(atom.heard, list(atom.dump())) for atom in self._conditions.atoms],
         ]
-        pending = [
-            (end, source, said.dump(), list(said.models.items()))
-            for end, sources in self._pending.items()
-            for source, said in sources.items()
-        ]
-        return {"state": partial(encode_rows, [*state, pending])}
+        parts: Frozen = {"state": partial(encode_rows, state)}
+        for end, sources in self._pending.items():
+            same = end in self._frozen and not whole
+            parts[f"{_PENDING}/{end}"] = None if same else partial(_encoded, dict(sources))
+        self._frozen = set(self._pending)
+        return parts
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         (
@@ -341,7 +391,6 @@ class IncidentState:
             reached,
             quiet,
             atoms,
-            pending,
         ) = decode_rows(parts["state"])
         self.spans = [Span(*span) for span in spans]
         self._episodes = {key: (Episode(*rest), place) for key, place, *rest in episodes}
@@ -351,12 +400,23 @@ class IncidentState:
         for atom, (heard, rows) in zip(self._conditions.atoms, atoms, strict=True):
             atom.heard = heard
             atom.load(rows)
-        self._pending = {}
-        for end, source, dumped, models in pending:
-            said = Said.load(dumped)
-            said.names = [(level, key) for level, key in said.names]
-            said.models.update(models)
-            self._pending.setdefault(end, {})[source] = said
+        pending = grouped(parts).get(_PENDING, {})
+        self._pending = {int(end): _decoded(part) for end, part in pending.items()}
+        self._frozen = set(self._pending)
+
+
+def _encoded(sources: Mapping[str, Said]) -> bytes:
+    """What signs and incidents say of a moment."""
+    return encode_rows((source, s.dump(), list(s.models.items())) for source, s in sources.items())
+
+
+def _decoded(part: bytes) -> dict[str, Said]:
+    found = {}
+    for source, dumped, models in decode_rows(part):
+        said = found[source] = Said.load(dumped)
+        said.names = [(level, key) for level, key in said.names]
+        said.models.update(models)
+    return found
 
 
 def _certainty(holding: int, of: int) -> Certainty:

@@ -50,9 +50,23 @@ class AirIndexFormula:
     def entries(self, end: int, past: Past) -> list[Entry]:
         ends = self._hours(end)
         views = {name: [past(sign, at) for at in ends] for name, sign in self.of.items()}
-        now = {n: e for said in views.values() for n, e in said[-1].items() if n[0] in self.keys}
+        now = self._keys_in(list(views.values()))
         day = datetime.fromtimestamp((end - 1) // 1000, self.zone).date()
         return [self._entry(entry, views, day) for _, entry in sorted(now.items())]
+
+    def _keys_in(self, views: list[list[Mapping[KeyName, Entry]]]) -> dict[KeyName, Entry]:
+        """The keys that are told of, each as it was said of last.
+
+        They are those of the last hour, and those heard in any hour of the day: when a log ends the
+        last hour may be missing.
+        """
+        found: dict[KeyName, Entry] = {}
+        last = len(views[0]) - 1
+        for hour in range(0 if self.formula.period == "day" else last, last + 1):
+            for view in views:
+                said = view[hour].items()
+                found.update((n, e) for n, e in said if n[0] in self.keys and (e.n or hour == last))
+        return found
 
     def _entry(
         self, now: Entry, views: Mapping[str, list[Mapping[KeyName, Entry]]], day: date

@@ -18,7 +18,7 @@ from agents.arrivals import Arrivals
 from agents.folds import Room, Route, Router
 from agents.gates import Teacher
 from agents.hotline.desk import Desk
-from agents.outputs import dead_letter, late_event
+from agents.outputs import dead_letter, lane_accounting, late_event
 from agents.own_signs import OwnSigns
 from agents.plan import Plan, TopicPlan
 from ext.gate import CUT, DONE, UNKNOWN, Gate
@@ -120,7 +120,9 @@ class Intake:
         self._next_cut = BEFORE_ALL
         # Looked up once: the hot path is a few µs an event.
         reader = self.plan.reader
-        self._decode = decoder_of(reader.kind, self.plan.topic.record, self.plan.metrics)
+        self._decode = decoder_of(
+            reader.kind, self.plan.topic.record, self.plan.metrics, self.plan.signals.level
+        )
         self._legible = legible_of(reader.kind, self.plan.topic.record)
         self._time, self._identity = reader.time, reader.identity
         self._covered = reader.covered
@@ -135,6 +137,11 @@ class Intake:
             fold.close_until(since, ending=False)
         self.room.cut_at = since
         self._next_cut = min(floor_to(since, pane) + pane for pane in self._panes)
+
+    def accounts(self) -> Output:
+        """The accounting as it stands, for whoever watches the lane."""
+        where = (self.lane, self.next_offset, self.ticks, self.watermark.value)
+        return lane_accounting(*where, self.accounting)
 
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> IntakeStep:
         """Take in a chunk; records below ``next_offset`` were delivered before and are skipped.

@@ -28,13 +28,14 @@ class Scale:
     (2, 0, 2, 40.0)
     """
 
-    __slots__ = ("_compare", "_meets", "_steps", "_toward", "levels")
+    __slots__ = ("_compare", "_meets", "_steps", "levels", "toward")
 
     def __init__(self, levels: Levels) -> None:
         self.levels = levels
         self._compare = _COMPARE[levels.compare]
         self._meets: Callable[[Floats, float], Flags] = _COMPARE[levels.compare]
-        self._toward = 1 if levels.compare in ("ge", "gt") else -1
+        self.toward = 1 if levels.compare in ("ge", "gt") else -1
+        """1 where graver values are greater, -1 where they are smaller."""
         self._steps = [(COLOURS.index(name), x) for name, x in reversed(levels.thresholds.given())]
 
     def level(self, value: float, deadband: float = 0.0) -> int:
@@ -43,11 +44,16 @@ class Scale:
         With a deadband (in the sign's unit) the threshold is met by as much less: the level at
         which an alert that is already raised stays.
         """
-        slack = deadband * self._toward
+        slack = deadband * self.toward
         for level, threshold in self._steps:
             if self._compare(value, threshold - slack):
                 return level
         return 0
+
+    def next_step(self, value: float) -> tuple[int, float] | None:
+        """The mildest level above that of a value, and its threshold; None at the gravest."""
+        level = self.level(value)
+        return next((step for step in reversed(self._steps) if step[0] > level), None)
 
     def levels_of(self, values: Floats) -> NDArray[np.int8]:
         """The level of each value, -1 of NaN."""

@@ -9,6 +9,7 @@ import numpy as np
 from streams.cuts import Key
 from streams.heads import Ints
 
+_NONE = np.empty(0, np.int64)
 _LOST = -2
 """Instead of the number of a key that was forgotten."""
 
@@ -18,22 +19,30 @@ class NumberedKeys:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys, self.count = keys, 0
-        self.columns: list[tuple[Ints, Ints]] = []
+        self._columns: list[tuple[Ints, Ints]] = []
+        """Longer than there are keys: what is behind the last one is that of no number."""
+
+    @property
+    def columns(self) -> list[tuple[Ints, Ints]]:
+        """Numbers and places, as often as the most numbered key has one; -1 is no number."""
+        return [(numbers[: self.count], places[: self.count]) for numbers, places in self._columns]
 
     def extend(self, targets: list[tuple[tuple[int, int], ...]]) -> None:
+        first, self.count = self.count, self.count + len(targets)
+        self._columns = [(self._grown(a), self._grown(b)) for a, b in self._columns]
         for turn in range(max(map(len, targets), default=0)):
-            if turn == len(self.columns):
-                none = np.full(self.count, -1, np.int64)
-                self.columns.append((none, none))
-            numbers, places = self.columns[turn]
-            more = [t[turn] if turn < len(t) else (-1, 0) for t in targets]
-            added = np.array(more, np.int64).reshape(-1, 2)
-            self.columns[turn] = (
-                np.concatenate((numbers, added[:, 0])),
-                np.concatenate((places, added[:, 1])),
-            )
-        self.count += len(targets)
-        self._fill()
+            if turn == len(self._columns):
+                self._columns.append((self._grown(_NONE), self._grown(_NONE)))
+            numbers, places = self._columns[turn]
+            more = [t[turn] if turn < len(t) else (-1, -1) for t in targets]
+            numbers[first : self.count], places[first : self.count] = np.array(more, np.int64).T
+
+    def _grown(self, column: Ints) -> Ints:
+        """A column with room for all keys, and for as many more where there was too little."""
+        if self.count <= len(column):
+            return column
+        room = np.full(2 * self.count - len(column), -1, np.int64)
+        return np.concatenate((column, room))
 
     def rename(self, renamed: Ints) -> None:
         """The sign's keys have other numbers; -1 of those that it has forgotten."""
@@ -51,12 +60,3 @@ class NumberedKeys:
         """Number a key again."""
         for (numbers, _), (number, _) in zip(self.columns, targets, strict=False):
             numbers[id] = number
-
-    def _fill(self) -> None:
-        for turn, (numbers, places) in enumerate(self.columns):
-            if len(numbers) < self.count:
-                none = np.full(self.count - len(numbers), -1, np.int64)
-                self.columns[turn] = (
-                    np.concatenate((numbers, none)),
-                    np.concatenate((places, none)),
-                )

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from agents.said import NONE, Said
+from schemas.accounting import LaneAccounting
 from schemas.alert import Alert, Why
 from schemas.deadletter import DeadLetter
 from schemas.encoding import encode
@@ -21,11 +22,13 @@ from schemas.late import LateEvent
 from schemas.refusal import Refused
 from schemas.tick import Claim, Tick
 from schemas.vital import REASONS
+from streams.accounting import Accounting
 from streams.aggregates import Family
 from streams.cuts import Cut
 from streams.heads import Floats, Ints
-from streams.partials import pack
+from streams.partials import PassedOn, pack, pass_on
 from streams.records import Lane, Output
+from streams.timeline import BEFORE_ALL
 
 VITALS = "city.vitals.v1"
 VITALS_LOG = "city.vitals-log.v1"
@@ -37,14 +40,17 @@ DEAD_LETTER = "city.deadletter.v1"
 TICKS = "city.ticks.v1"
 PARTIALS = "city.partials.v1"
 SNAPSHOTS = "city.snapshots.v1"
+ACCOUNTING = "city.accounting.v1"
+CONTROL = "city.control.v1"
 
-COMPACTED = (VITALS, ALERTS)
+COMPACTED = (VITALS, ALERTS, ACCOUNTING)
 """Topics of which only the newest record of a key counts."""
 LOGS = (VITALS_LOG, DEVICE_VITALS, ALERT_LOG, LATE, DEAD_LETTER, TICKS)
 """Topics of which every record counts."""
 
 
 TICK, CLAIM, PARTIAL = b"city.tick.v1", b"city.claim.v1", b"city.partial.v1"
+COMMAND = b"city.command.v1"
 """Types of the records that only workers read."""
 LOST = "engine.lost_records"
 
@@ -77,9 +83,13 @@ def vital_results(
     rev: int,
     config: str,
     newest: bool,
+    table: str | None = None,
     live: bool = False,
 ) -> list[Output]:
-    """Results for the log, and for the compacted topic where their window is the keys' newest."""
+    """Results for the log, and for the compacted topic where their window is the keys' newest.
+
+    ``table`` is that of the sign; rows may have tables of their own in their details.
+    """
     # The fields of `schemas.vital.VitalResult`, written without it and column by column: results
     # are the most frequent output by far.
     topics = (VITALS_LOG, VITALS) if newest else (VITALS_LOG,)
@@ -89,6 +99,7 @@ def vital_results(
     final = "true" if rev == 1 else "false"
     after = f',"rev":{rev},"final":{final},"detail":'
     tail = f',"config":{_text(config)},"live":{"true" if live else "false"}}}'
+    plain = f',"table":{_text(table)}{tail}'
     stamp = f"|{end}|{rev}"
     details, models = said.details, said.models
     rows = zip(
@@ -108,17 +119,31 @@ def vital_results(
         if level not in levels:
             levels[level] = f'{head}{_text(level)},"key":', f"{sign}|{level}|"
         before, named = levels[level]
-        detail = _JSON_NULL if i not in details else orjson.dumps(details[i]).decode()
+        detail, judged = _JSON_NULL, plain
+        if i in details:
+            detail = orjson.dumps(details[i]).decode()
+            if "table" in details[i]:
+                judged = f',"table":{_text(table_of(table, details[i]))}{tail}'
         model = _JSON_NULL if i not in models else orjson.dumps(models[i]).decode()
         payload = (
             f'{before}{key},"place":{place}{window}{value}{numbered}{n},"coverage":{coverage}'
             f',"level":{_LEVELS[severity]},"reason":{_REASONS[reason]}{after}{detail}'
-            f',"model":{model}{tail}'
+            f',"model":{model}{judged}'
         )
         key = f"{named}{name}"
         ce_id = f"{key}{stamp}"
         outputs += _send(topics, key, ce_id, b"city.vital.v1", payload.encode(), end)
     return outputs
+
+
+def table_of(table: str | None, detail: Mapping[str, Any] | None) -> str | None:
+    """The tables that a result is made of and judged by: those of its sign, and its own.
+
+    >>> table_of(None, {"table": "CMA Order 16 (2007)"}), table_of("HJ 633-2026", {"children": 3})
+    ('CMA Order 16 (2007)', 'HJ 633-2026')
+    """
+    told = (table, None if detail is None else detail.get("table"))
+    return ", ".join(dict.fromkeys(one for one in told if one)) or None
 
 
 _JSON_NULL = "null"
@@ -127,7 +152,7 @@ _REASONS = (*(f'"{reason}"' for reason in REASONS), _JSON_NULL)
 """What small numbers stand for; the last one is that of `NONE`."""
 
 
-def _text(text: str) -> str:
+def _text(text: str | None) -> str:
     return orjson.dumps(text).decode()
 
 
@@ -155,7 +180,16 @@ ROWS = 4_096
 
 
 def device_results(
-    sign: str, unit: str, said: Said, start: int, end: int, *, rev: int, config: str, lane: Lane
+    sign: str,
+    unit: str,
+    said: Said,
+    start: int,
+    end: int,
+    *,
+    rev: int,
+    config: str,
+    lane: Lane,
+    table: str | None = None,
 ) -> list[Output]:
     """Results of devices, many a record."""
     outputs: list[Output] = []
@@ -182,6 +216,7 @@ def device_results(
                 "model": [said.models.get(i) for i in range(first, min(first + ROWS, len(said)))]
                 if said.models
                 else None,
+                "table": table,
                 "config": config,
             },
             option=orjson.OPT_SERIALIZE_NUMPY,
@@ -224,6 +259,24 @@ def dead_letter(
         attempt=attempt,
     )
     (output,) = _send((DEAD_LETTER,), key, key, b"city.deadletter.v1", encode(letter), logged)
+    return output
+
+
+def lane_accounting(
+    lane: Lane, offset: int, ticks: int, watermark: int, accounting: Accounting
+) -> Output:
+    """Where the events of a lane before ``offset`` went; ``watermark`` in int64 ms."""
+    payload = LaneAccounting(
+        topic=lane.topic,
+        partition=lane.partition,
+        next_offset=offset,
+        ticks=ticks,
+        watermark=watermark if watermark > BEFORE_ALL else None,
+        **accounting.as_dict(),
+    )
+    key, ce_id = str(lane), f"{lane}/{offset}/{ticks}"
+    where = ((ACCOUNTING,), key, ce_id, b"city.accounting.v1")
+    (output,) = _send(*where, encode(payload), max(0, watermark))
     return output
 
 
@@ -279,6 +332,13 @@ def partial_records(cut: Cut, families: Mapping[str, Family]) -> list[Output]:
         Output(PARTIALS, key, piece, (("ce_id", f"{name}/{n}".encode()), *fixed), 0, cut.shard)
         for n, piece in enumerate(pack(cut, families))
     ]
+
+
+def command_record(lane: Lane, passed: PassedOn, shard: int) -> Output:
+    """A command of the control topic for the partition of the shard that it concerns."""
+    ce_id = ("ce_id", f"{lane}/{passed.offset}".encode())
+    headers = (ce_id, _VERSION, _SOURCE, ("ce_type", COMMAND), _PACKED)
+    return Output(PARTIALS, str(lane).encode(), pass_on(passed), headers, 0, shard)
 
 
 def loss_alert(lane: Lane, first: int, until: int, t: int, place: str, config: str) -> list[Output]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from agents.assess import Assess
 from agents.intake import Intake
 from agents.judge import Judge
-from agents.tasks import AssessTask, IntakeTask
+from agents.tasks import AnyTask, AssessTask, IntakeTask
 from streams.accounting import Accounting
 from streams.frozen import Frozen
 from streams.records import Lane
@@ -53,7 +53,7 @@ class Group(Protocol):
 class FrozenTask:
     """A task's state at one moment, to be encoded beside the work."""
 
-    task: IntakeTask | AssessTask
+    task: AnyTask
     writer: SnapshotWriter
     parts: Frozen
     progress: tuple[int, int]
@@ -76,14 +76,14 @@ class Owned:
 
     def __init__(self, group: Group) -> None:
         self.group = group
-        self.tasks: dict[Lane, IntakeTask | AssessTask] = {}
+        self.tasks: dict[Lane, AnyTask] = {}
 
     @property
     def lanes(self) -> dict[Lane, Intake]:
         """The intake of every input lane that is owned."""
         return {t.lane: t.intake for t in self._tasks() if isinstance(t, IntakeTask)}
 
-    def _tasks(self) -> list[IntakeTask | AssessTask]:
+    def _tasks(self) -> list[AnyTask]:
         # A copy: metrics are read in a thread of their own.
         return list(self.tasks.values())
 
@@ -93,7 +93,7 @@ class Owned:
         for task in self._tasks():
             if isinstance(task, AssessTask):
                 found.append(task.assess)
-            elif task.intake.own is not None:
+            elif isinstance(task, IntakeTask) and task.intake.own is not None:
                 found.append(task.intake.own.assess)
         return found
 

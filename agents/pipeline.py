@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from agents.assess import Assess
+from agents.control import CONTROL_LANE, Received, owner_of, received, unknown
 from agents.intake import Intake, IntakeStep, StepError
 from agents.judge import Judge
 from agents.lanes import LaneTask
+from agents.marks import Taken, WrittenMark, mark_of
 from agents.outputs import tick_record
 from agents.plan import Plan
+from schemas.command import Command
+from schemas.refusal import Refused
 from schemas.tick import Tick
 from streams.accounting import Accounting
-from streams.frozen import Frozen
+from streams.frozen import HEAD, Frozen, head, read_head
 from streams.frozen import SnapshotError as SnapshotError
 from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL
 
-_ASSESS = "assess/"
+_ASSESS, _CONTROL = "assess/", "control"
 
 
 class Pipeline:
@@ -39,7 +43,9 @@ class Pipeline:
         self.plan = plan
         self.tasks = {lane: LaneTask(plan, lane) for lane in plan.lanes}
         self.shards = [Assess(plan, shard) for shard in range(plan.shards.count)]
+        self.taken = Taken()
         self._changed: set[Lane] = set()
+        self._commanded = False
 
     @property
     def lanes(self) -> dict[Lane, Intake]:
@@ -60,6 +66,55 @@ class Pipeline:
         lane, outputs = chunk.lane, list[Output]()
         for step in self.tasks[lane].step(chunk, quarantine):
             outputs += self._finish(lane, step)
+        return outputs
+
+    def schedule_marks(self, marks: Iterable[WrittenMark]) -> None:
+        """Obey the marks of an alert log where they stand, those already obeyed left out."""
+        listed = list(marks)
+        for assess in self._assessing:
+            assess.schedule(listed)
+
+    def command(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> list[Output]:
+        """Obey commands, each after the last window that its alert's rule has judged.
+
+        Raises
+        ------
+        StepError
+            The core failed at a command.
+        """
+        outputs: list[Output] = []
+        self._commanded = True
+        for one in received(chunk, self.taken.next_offset, quarantine):
+            try:
+                outputs += self._obey(one)
+            except Exception as error:
+                raise StepError(CONTROL_LANE, one.offset) from error
+        self.taken.next_offset = max(self.taken.next_offset, chunk.next_offset)
+        return outputs
+
+    def _obey(self, one: Received) -> list[Output]:
+        command = one.said
+        if isinstance(command, Command) and self.taken.knows(one.offset, command.command_id):
+            return []
+        self.taken.note(one.offset)
+        try:
+            if isinstance(command, Refused):
+                raise command
+            outputs = self._mark(command)
+            if not outputs:
+                raise unknown()
+        except Refused as refused:
+            return [one.letter(refused)]
+        self.taken.note(one.offset, command.command_id)
+        return outputs
+
+    def _mark(self, command: Command) -> list[Output]:
+        asked = command.rule, command.alert_id, mark_of(command)
+        outputs = self.shards[owner_of(self.plan, command)].mark(*asked)
+        for lane, task in self.tasks.items():
+            own = task.intake.own
+            if own is not None and not outputs and (outputs := own.assess.mark(*asked)):
+                self._changed.add(lane)
         return outputs
 
     def settle(self) -> list[Output]:
@@ -111,9 +166,14 @@ class Pipeline:
             total.add(intake.accounting)
         return total
 
+    def accounts(self) -> list[Output]:
+        """The accounting of every lane that went on since the last freeze."""
+        return [self.tasks[lane].intake.accounts() for lane in sorted(self._changed)]
+
     def positions(self) -> dict[Lane, int]:
-        """The next offset of every lane."""
-        return {lane: intake.next_offset for lane, intake in self.lanes.items()}
+        """The next offset of every lane, and of the commands."""
+        lanes = {lane: intake.next_offset for lane, intake in self.lanes.items()}
+        return {**lanes, CONTROL_LANE: self.taken.next_offset}
 
     def open_panes(self) -> int:
         """Panes that hold rows, in all lanes and in the assess task."""
@@ -150,10 +210,14 @@ class Pipeline:
         """The state of every task that changed since the last freeze (or of all), by name."""
         lanes: Iterable[Lane] = self.lanes if whole else self._changed
         frozen = {str(lane): self.tasks[lane].freeze(whole) for lane in lanes}
-        if frozen:
+        if frozen or self._commanded:
             for shard, assess in enumerate(self.shards):
                 frozen[f"{_ASSESS}{shard}"] = assess.freeze(whole)
+        if whole or self._commanded:
+            taken = head(self.plan.config, {"taken": self.taken.dump()})
+            frozen[_CONTROL] = {HEAD: taken}
         self._changed.clear()
+        self._commanded = False
         return frozen
 
     def load(self, tasks: Mapping[str, Mapping[str, bytes]]) -> None:
@@ -167,6 +231,8 @@ class Pipeline:
         for name, parts in tasks.items():
             if name.startswith(_ASSESS):
                 self.shards[int(name.removeprefix(_ASSESS))].load(parts)
+            elif name == _CONTROL:
+                self.taken.load(read_head(name, parts, self.plan.config)["taken"])
             else:
                 topic, _, partition = name.rpartition("/")
                 self.tasks[Lane(topic, int(partition))].load(parts)

@@ -9,14 +9,18 @@ from operator import attrgetter
 from typing import Any
 
 from agents.conditions import meets
+from agents.dated import Dated, scales_of
 from agents.expected import Expected, KnownDevices, expect
 from agents.hierarchies import Hierarchy, hierarchies_of
+from agents.levels import Scale
 from agents.measures import Measure, Values, reading_of
 from agents.readers import DEVICE, Reader, reader_of
 from agents.shards import Shards
+from agents.signals import Signals, is_marked
 from schemas.configuration import Configuration, Topic
 from schemas.incidents import Incident
 from schemas.metrics import Metrics
+from schemas.overlays import Overlay, shortest, switched_by
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
 from schemas.words import TOPIC_OF, split_level
@@ -42,6 +46,10 @@ class FoldedSign:
         was said is then corrected.
     expected
         What the register says of the sign's keys.
+    scales
+        Its thresholds by day, if it has any.
+    signals
+        Of levels of warnings that tell whose table they are by.
     """
 
     sign: Folded
@@ -54,6 +62,8 @@ class FoldedSign:
     dimension: str | None
     at_arrival: bool
     expected: Expected
+    scales: Dated[Scale]
+    signals: Signals | None = None
 
     @property
     def in_lane(self) -> bool:
@@ -73,13 +83,22 @@ class FoldedSign:
             and self.dimension is None
         )
 
+    @property
+    def moves(self) -> bool:
+        """Whether a thing that reports from another place is no more where it was.
+
+        Where records arrive is for the register to say, which may put what a device measures at
+        several places.
+        """
+        return isinstance(self.sign, SampledSign) and self.sign.topic not in ("arrivals", "orders")
+
     def store(self) -> Store:
         """An empty store for one lane."""
         pane_ms = self.windows.pane_ms
         if isinstance(self.sign, SampledSign):
             period_s = self.sign.period_s
             period_ms = None if period_s is None else to_ms(period_s)
-            return SampledStore(pane_ms, period_ms, self.forget_ms)
+            return SampledStore(pane_ms, period_ms, self.forget_ms, moves=self.moves)
         return PaneStore(self.family, pane_ms, self.lateness_ms)
 
     def matches(self, event: Any) -> bool:
@@ -105,6 +124,7 @@ class TopicPlan:
     topic: Topic
     reader: Reader
     metrics: Metrics
+    signals: Signals
     streams: dict[str, StreamPlan]
     disorder_ms: int
     lateness_ms: int
@@ -172,14 +192,13 @@ class Plan:
         return tuple(lane for lane in self.lanes if lane.topic in names)
 
 
-def windows_of(sign: Sign, zone: str) -> Windows:
-    """The windows of a sign in the city's time zone."""
+def windows_of(sign: Sign, zone: str, overlays: Sequence[Overlay] = ()) -> Windows:
+    """The windows of a sign in the city's time zone, with those that overlays may add."""
     window = sign.window
     if window.calendar is not None:
         return Calendar(window.calendar, zone)
     assert window.size_s is not None
-    assert window.hop_s is not None
-    hopping = Hopping(to_ms(window.size_s), to_ms(window.hop_s))
+    hopping = Hopping(to_ms(window.size_s), shortest(sign, overlays))
     return hopping if window.during is None else Within(hopping, Calendar(window.during, zone))
 
 
@@ -208,6 +227,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
             topic=topic,
             reader=reader_of(topic.kind, configuration.known_metrics),
             metrics=configuration.known_metrics,
+            signals=Signals(configuration.signals, zone),
             streams=streams,
             disorder_ms=to_ms(topic.disorder_s),
             lateness_ms=lateness_ms,
@@ -255,15 +275,21 @@ def _folded(sign: Folded, configuration: Configuration, lateness_ms: int) -> Fol
     forget_s = sign.forget_s if isinstance(sign, WindowSign) else None
     dimension = next((d for key in sign.keys if (d := split_level(key)[0])), None)
     at_arrival = sign.topic == "arrivals" or isinstance(sign, HistorySign)
+    reading, signals = reading_of(sign), None
+    if is_marked(sign):
+        signals = Signals(configuration.signals, configuration.city.time_zone)
+        reading = reading._replace(measure=signals.marked)
     return FoldedSign(
         sign=sign,
-        windows=windows_of(sign, configuration.city.time_zone),
-        **reading_of(sign)._asdict(),
+        windows=windows_of(sign, configuration.city.time_zone, configuration.overlays),
+        **reading._asdict(),
         lateness_ms=lateness_ms,
         forget_ms=to_ms(configuration.forget_s if forget_s is None else forget_s),
         dimension=dimension,
         at_arrival=at_arrival,
         expected=expect(sign, dimension, configuration.register),
+        scales=scales_of(sign.levels, configuration.city.time_zone),
+        signals=signals,
     )
 
 
@@ -308,6 +334,29 @@ def in_order(
         names -= {sign.id for sign, _ in ready}
         left = [d for d in left if d[0].id in names]
     return done
+
+
+def streams_of(configuration: Configuration) -> dict[str, set[str]]:
+    """By sign and incident, the streams that it waits for.
+
+    A sign whose hop an incident switches waits for that as well: whether a window between is said
+    must not depend on how far the lanes are.
+    """
+    found: dict[str, set[str]] = {}
+    reads = {incident.id: list(incident.inputs) for incident in configuration.incidents}
+    for sign in configuration.signs:
+        if isinstance(sign, DerivedSign):
+            reads[sign.id] = sign.inputs
+        elif isinstance(sign, WindowSign | SampledSign | HistorySign):
+            found[sign.id] = {sign.topic}
+            reads[sign.id] = switched_by(sign, configuration.overlays)
+    size = -1
+    while size != sum(map(len, found.values())):
+        size = sum(map(len, found.values()))
+        for name, inputs in reads.items():
+            streams = (found.get(one, set()) for one in inputs)
+            found[name] = found.get(name, set()).union(*streams)
+    return found
 
 
 def incidents_in_order(configuration: Configuration) -> list[Incident]:

@@ -75,11 +75,23 @@ def start_time_of(e: Event) -> int:
 
 
 def reading_covered(e: Event, metrics: Metrics = METRICS) -> int | None:
-    """The ms a reading speaks for: its own period, else its metric's; None of a bad value."""
+    """The ms a reading speaks for: its own period, else its metric's; None of a bad value.
+
+    One of many samples speaks for their whole time, or for a period each.
+    """
     if e.q in UNUSABLE:
         return None
+    samples = samples_of(e)
+    if samples > 1 and e.t_end is not None:
+        return int(e.t_end - e.t)
     period = e.period_s
-    return round((metrics[e.metric].period_s if period is None else period) * 1000)
+    return samples * round((metrics[e.metric].period_s if period is None else period) * 1000)
+
+
+def samples_of(e: Event) -> int:
+    """Of how many samples a value is the mean, as its reading states; else 1."""
+    stat = getattr(e, "stat", None)
+    return 1 if stat is None or stat.n is None else int(stat.n)
 
 
 def observation_covered(e: Event) -> int | None:

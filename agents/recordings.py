@@ -30,7 +30,10 @@ BATCH = 8_000
 
 REPLAYED = "replayed"
 SEED = "city.seed"
-"""Names under which a data folder keeps what it was filled with."""
+POSITION = "city.position"
+PACE = "city.pace"
+"""Names under which a data folder keeps what it was filled with; the position is the simulated
+city's clock, int64 ms UTC, the pace how many of its seconds pass in one."""
 
 _PAUSE_S = 0.02
 

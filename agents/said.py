@@ -188,6 +188,10 @@ class Correction(NamedTuple):
     told: Flags
     after: Said
 
+    def take(self, rows: Ints) -> Correction:
+        """Some of the rows."""
+        return Correction(self.before.take(rows), self.told[rows], self.after.take(rows))
+
     def pairs(self) -> list[tuple[Entry | None, Entry]]:
         """Row by row."""
         told = self.told.tolist()

@@ -7,21 +7,39 @@ its whole state is a function of the records below its next offset, and of the t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from agents.assess import Assess
+from agents.control import (
+    CONTROL_LANE,
+    Received,
+    of_lane,
+    owner_of,
+    received,
+    taken_over,
+    unknown,
+)
 from agents.intake import StepError, attempt_of
 from agents.lanes import LaneTask
-from agents.outputs import PARTIALS, dead_letter, loss_alert, partial_records
+from agents.marks import Taken, mark_of
+from agents.outputs import (
+    CONTROL,
+    PARTIALS,
+    command_record,
+    dead_letter,
+    loss_alert,
+    partial_records,
+)
 from agents.plan import Plan
+from schemas.command import Command
 from schemas.refusal import Refused
 from schemas.tick import Tick
 from streams.aggregates import Family
 from streams.cuts import BEGINNING, Cut, CutName, GapError
 from streams.frozen import Frozen
-from streams.partials import Assembler, Piece, read_piece
+from streams.partials import Assembler, PassedOn, Piece, read_piece, read_record
 from streams.records import Chunk, Lane, Output
 
 _TASK = "task"
@@ -126,6 +144,54 @@ class IntakeTask:
         self.task.load({name: part for name, part in parts.items() if name != _TASK})
 
 
+class ControlTask:
+    """The commands, which go to the shards that judge their alerts.
+
+    There each of them has a place among the cuts, and that is where it takes effect: for a command
+    that is passed on twice, after a crash, the first of the two.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.lane, self.lost = plan, CONTROL_LANE, 0
+        self.next_offset = 0
+
+    @property
+    def name(self) -> str:
+        return str(self.lane)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return self.next_offset, 0
+
+    def step(self, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        outputs: list[Output] = []
+        for one in received(chunk, self.next_offset, quarantine):
+            if isinstance(one.said, Refused):
+                outputs.append(one.letter(one.said))
+            else:
+                shard = owner_of(self.plan, one.said)
+                outputs.append(command_record(self.lane, one.passed_on, shard))
+        self.next_offset = max(self.next_offset, chunk.next_offset)
+        return outputs
+
+    def begin_at(self, offset: int) -> None:
+        self.next_offset = max(offset, self.next_offset)
+
+    def lose(self, until: int) -> list[Output]:
+        first = self.next_offset
+        self.lost += until - first
+        self.begin_at(until)
+        place = self.plan.configuration.city.place
+        return loss_alert(self.lane, first, until, 0, place, self.plan.config)
+
+    def freeze(self, *, whole: bool = False) -> Frozen:
+        own = msgspec.msgpack.encode([self.lost, self.next_offset])
+        return {_TASK: lambda: own}
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        self.lost, self.next_offset = msgspec.msgpack.decode(parts[_TASK])
+
+
 class AssessTask:
     """A shard that reads the cuts of all lanes from its partition of the partials topic."""
 
@@ -140,6 +206,7 @@ class AssessTask:
         self._announced: dict[Lane, int] = {}
         self._resumed: dict[Lane, CutName] = {}
         self._assembler = Assembler(families_of(plan))
+        self._commands = Taken()
 
     @property
     def name(self) -> str:
@@ -163,7 +230,7 @@ class AssessTask:
                         outputs.append(dead_letter(*letter))
                         outputs += self._pass_over(raw)
                     else:
-                        outputs += self._take(read_piece(raw))
+                        outputs += self._take(read_record(raw))
                     self.next_offset = offset + 1
         except GapError:
             raise  # no record's fault: to leave one out would hide that others are missing
@@ -172,12 +239,33 @@ class AssessTask:
         self.next_offset = max(self.next_offset, chunk.next_offset)
         return outputs
 
-    def _take(self, piece: Piece) -> list[Output]:
-        cut = self._assembled(piece)
+    def _take(self, record: Piece | PassedOn) -> list[Output]:
+        if isinstance(record, PassedOn):
+            return self._obey(taken_over(record))
+        cut = self._assembled(record)
         if cut is None:
             return []
         self._announced[cut.lane] = cut.announced
         return self.assess.step([cut])
+
+    def _obey(self, one: Received) -> list[Output]:
+        command = one.said
+        if isinstance(command, Refused) or self._commands.knows(one.offset, command.command_id):
+            return []  # the first is refused where it is read
+        self._commands.note(one.offset)
+        try:
+            outputs = self.assess.mark(command.rule, command.alert_id, mark_of(command))
+            if not outputs:
+                raise of_lane() if self._is_of_lane(command) else unknown()
+        except Refused as refused:
+            return [one.letter(refused)]
+        self._commands.note(one.offset, command.command_id)
+        return outputs
+
+    def _is_of_lane(self, command: Command) -> bool:
+        """Whether a partition of an input may judge the alert that a command names."""
+        finished = self.plan.finished.values()
+        return any(folded.sign.id == command.rule for own in finished for folded in own)
 
     def _pass_over(self, raw: bytes) -> list[Output]:
         """Take a record for its time alone, if it has one; its rows may be what nobody can read."""
@@ -217,14 +305,16 @@ class AssessTask:
         forgiven = [list(lane) for lane in sorted(self.assess.forgiven)]
         announced = [[*lane, count] for lane, count in self._announced.items()]
         resumed = [[*lane, *name] for lane, name in self._resumed.items()]
-        told = [forgiven, announced, resumed, self._assembler.dump()]
+        told = [forgiven, announced, resumed, self._assembler.dump(), self._commands.dump()]
         state = [self.lost, self.next_offset, self.unusable, *told]
         own = msgspec.msgpack.encode(state)
         return {**self.assess.freeze(whole), _TASK: lambda: own}
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         state = msgspec.msgpack.decode(parts[_TASK])
-        self.lost, self.next_offset, self.unusable, forgiven, announced, resumed, pieces = state
+        self.lost, self.next_offset, self.unusable, forgiven, announced, resumed, *rest = state
+        pieces, commands = rest
+        self._commands.load(commands)
         self._resumed = {Lane(*lane): (offset, tick) for *lane, offset, tick in resumed}
         self._announced = {Lane(*lane): count for *lane, count in announced}
         self.assess.forgiven = {Lane(*lane) for lane in forgiven}
@@ -232,8 +322,15 @@ class AssessTask:
         self.assess.load({name: part for name, part in parts.items() if name != _TASK})
 
 
-def task_of(plan: Plan, lane: Lane) -> IntakeTask | AssessTask:
-    """The task of an input partition, or of one of the partials topic; without a past."""
+AnyTask: TypeAlias = IntakeTask | AssessTask | ControlTask
+
+
+def task_of(plan: Plan, lane: Lane) -> AnyTask:
+    """The task of an input partition, of one of the partials topic, or of the commands; without a
+    past.
+    """
+    if lane.topic == CONTROL:
+        return ControlTask(plan)
     if lane.topic == PARTIALS:
         return AssessTask(plan, lane.partition)
     return IntakeTask(plan, lane)

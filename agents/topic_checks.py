@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Severity: TypeAlias = Literal["wrong", "warning"]
 
-_KEPT_FOR_RESTARTS = ("input", "partials", "ticks")
+_KEPT_FOR_RESTARTS = ("input", "commands", "partials", "ticks")
 """Roles whose records a task reads again from its snapshot on."""
 
 
@@ -158,7 +158,9 @@ class _Checks:
         if is_there == wanted:
             return
         severity: Severity = "warning"
-        if spec.role == "input":
+        if spec.role == "commands":
+            harm = "a dead letter says when a command was made, not when it arrived"
+        elif spec.role == "input":
             harm = "events that are replayed or sent late are judged by the time they arrived"
         elif spec.role in _KEPT_FOR_RESTARTS:
             severity, harm = "wrong", "its records carry event times, and retention goes by them"

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from agents.outputs import (
+    ACCOUNTING,
     ALERT_LOG,
     ALERTS,
+    CONTROL,
     DEAD_LETTER,
     DEVICE_VITALS,
     LATE,
@@ -31,7 +33,7 @@ SNAPSHOT_PARTITIONS = 16
 MESSAGE_BYTES = 1_048_588
 """Kafka's own default: pieces of cuts and chunks of snapshots are at most half as large."""
 
-Role: TypeAlias = Literal["input", "partials", "ticks", "snapshots", "log", "latest"]
+Role: TypeAlias = Literal["input", "commands", "partials", "ticks", "snapshots", "log", "latest"]
 
 POLICY, RETENTION, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
 STAMP, INSYNC, LARGEST = "message.timestamp.type", "min.insync.replicas", "max.message.bytes"
@@ -118,6 +120,7 @@ def topics_of(plan: Plan) -> list[TopicSpec]:
     )
     return [
         *inputs,
+        spec(CONTROL, "commands", "报警指令", "acknowledging and shelving alerts", kept=needed),
         spec(
             PARTIALS,
             "partials",
@@ -141,6 +144,7 @@ def topics_of(plan: Plan) -> list[TopicSpec]:
         # Small, and asked for after an incident or a holiday, when somebody has time to look.
         spec(ALERT_LOG, "log", "报警变化", "every transition of an alert", kept=14 * DAY_MS),
         spec(ALERTS, "latest", "当前报警", "alerts as they stand"),
+        spec(ACCOUNTING, "latest", "各通道对账", "where the events of each lane went"),
         spec(LATE, "log", "迟到事件", "events beyond the lateness", kept=14 * DAY_MS),
         spec(DEAD_LETTER, "log", "拒收记录", "refused records", kept=14 * DAY_MS),
     ]

@@ -128,7 +128,7 @@ class View:
         as_of = moment(judged, self.zone)[11:] if judged > BEFORE_ALL else "–"
         yield Text(f"截至 as of {as_of} ·", "cyan")
         yield Text(f"{self.rate():,.0f} events/s ·", "cyan")
-        yield Text(f"待处理 lag {behind(self.engine):,}", "cyan")
+        yield Text(f"待处理 unread {behind(self.engine):,}", "cyan")
 
     def rate(self) -> float:
         """Events read in a second, over the last few seconds."""

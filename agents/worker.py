@@ -19,7 +19,7 @@ from agents.app import NoTables, drive, first_of
 from agents.cluster import Cluster
 from agents.intake import REDRIVE_HEADER
 from agents.metrics import Metrics
-from agents.outputs import CLAIM, PARTIALS, SNAPSHOTS, TICKS
+from agents.outputs import CLAIM, CONTROL, PARTIALS, SNAPSHOTS, TICKS
 from agents.plan import Plan
 from agents.topology import SNAPSHOT_PARTITIONS
 from agents.watchdog import Watchdog
@@ -107,7 +107,7 @@ def build_app(plan: Plan, datadir: Path) -> faust.App:
 def join(app: faust.App, plan: Plan, cluster: Cluster) -> None:
     """Have the app's agents hand the chunks of all lanes to the engine."""
     kafka = plan.configuration.kafka
-    names = [*plan.topics, PARTIALS]
+    names = [*plan.topics, PARTIALS, CONTROL]
     transport = app.transport
     assert isinstance(transport, Transport)
     transport.adopt(

@@ -11,7 +11,7 @@ from schemas.event import Place
 from schemas.vital import Key, KeyLevel, Level
 
 State: TypeAlias = Literal["raised", "clearing", "cleared"]
-Kind: TypeAlias = Literal["threshold", "anomaly", "incident", "loss"]
+Kind: TypeAlias = Literal["threshold", "anomaly", "incident", "loss", "live"]
 Transition: TypeAlias = Literal[
     "raised",
     "escalated",
@@ -21,6 +21,10 @@ Transition: TypeAlias = Literal[
     "cleared",
     "suppressed",
     "unsuppressed",
+    "acked",
+    "unacked",
+    "shelved",
+    "unshelved",
 ]
 Certainty: TypeAlias = Literal["observed", "likely", "possible"]
 """As CAP 1.2 has it."""
@@ -49,6 +53,9 @@ class Evidence(msgspec.Struct, kw_only=True, gc=False, frozen=True, omit_default
     sign, key_level, key, value, t
         What was said, where, and the end of the last window in which it was, int64 ms UTC; absent
         where nothing was.
+    relation
+        How the register relates that key to the incident's, such as ``supply_zone`` or
+        ``within 200 m``; absent where their places do.
     """
 
     condition: Annotated[str, Meta(min_length=1, max_length=32)]
@@ -58,6 +65,23 @@ class Evidence(msgspec.Struct, kw_only=True, gc=False, frozen=True, omit_default
     key: Key | None = None
     value: float | None = None
     t: int | None = None
+    relation: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+
+
+class Early(msgspec.Struct, kw_only=True, gc=False, frozen=True):
+    """What makes an alert one level graver than its value.
+
+    Parameters
+    ----------
+    sign
+        Tells how the value changes.
+    reaches, in_min
+        The threshold of the level, and the minutes to it at that rate.
+    """
+
+    sign: Annotated[str, Meta(min_length=1, max_length=64)]
+    reaches: float
+    in_min: Annotated[float, Meta(ge=0)]
 
 
 class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
@@ -82,10 +106,15 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         Of the judged window.
     config
         Version of the configuration that judged it.
+    table
+        Labels of the dated tables that the value is made of and judged by, if any.
     overlay
         Id of the overlay whose thresholds and delays did, where one was on.
     contributors
         Largest first.
+    early
+        Of an alert that was raised one level early, and absent of all others: to what its value
+        comes, and when.
     evidence
         Of an incident: its conditions, and what each rests on. Its ``value`` is how many count, its
         ``coverage`` the share of those whose signs say anything at all.
@@ -107,7 +136,9 @@ class Why(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     config: str
     contributors: Annotated[list[Contributor], Meta(max_length=20)]
     evidence: list[Evidence] = []
+    table: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     overlay: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    early: Early | msgspec.UnsetType = msgspec.UNSET
 
 
 class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
@@ -121,7 +152,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         The sign or incident that raised it.
     kind
         Whether a threshold was met, a model was surprised, the conditions of an incident held
-        together, or records were lost.
+        together, records were lost, or the engine itself is in trouble: that is of processing time,
+        and no function of the log.
     key_level, key, place
         What it is about.
     state, transition
@@ -137,6 +169,9 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         At this transition.
     acked, shelved_until, suppressed_by
         What people and other alerts decided beside the state; a time in int64 ms UTC, an alert id.
+    by, note
+        Of a transition that a person made, and of it alone: who, and why; both null where a shelve
+        came to its limit.
     certainty, suppresses
         Of an incident: how sure it is, and the signs whose alerts in its place it suppresses.
     labels, annotations
@@ -165,6 +200,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     acked: bool = False
     shelved_until: int | None = None
     suppressed_by: str | None = None
+    by: Annotated[str, Meta(max_length=64)] | msgspec.UnsetType | None = msgspec.UNSET
+    note: Annotated[str, Meta(max_length=500)] | msgspec.UnsetType | None = msgspec.UNSET
     certainty: Certainty | None = None
     suppresses: list[str] = []
     labels: dict[str, str]

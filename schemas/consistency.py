@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import pairwise
 from math import gcd
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from schemas.citizens import Calendar, Hotline, Orders
 from schemas.configuration import City, Growth, Shard, Topic
 from schemas.durations import whole_ms
+from schemas.early_checks import check_early
 from schemas.fields import fields_of
 from schemas.findings import Finding
 from schemas.formulas import check_cycles, check_formula
@@ -18,18 +18,23 @@ from schemas.hierarchies import Hierarchy, check_hierarchies
 from schemas.incident_checks import check_incidents
 from schemas.incidents import Incident
 from schemas.judging import Gaussian
+from schemas.level_tables import (
+    LevelTable,
+    check_level_tables,
+    check_table,
+    out_of_order,
+    with_levels,
+)
 from schemas.metric_entries import MetricEntry
 from schemas.metrics import METRICS, Metrics
-from schemas.overlays import Overlay, check_overlays
+from schemas.overlays import MOST_PANES, Overlay, check_overlays
 from schemas.places import LEVELS, level_of, normalise
 from schemas.record_shapes import check_shape
 from schemas.sign_checks import check_reading
-from schemas.signs import DerivedSign, EventSign, LiveSign, Sign, WindowSign
+from schemas.signals import SignalTable, check_signals
+from schemas.signs import DatedLevels, DerivedSign, EventSign, LiveSign, Sign, WindowSign
 from schemas.spelling import guess
 from schemas.words import LEVELS_KNOWN, KeyLevel, split_level
-
-MOST_PANES = 2_000
-"""Panes that one window may read: a hop out of step with the size makes them tiny."""
 
 _DURING_MS = {"night": 7 * 3_600_000, "daytime": 15 * 3_600_000}
 """An hour less than they have: where clocks go forward a night is shorter."""
@@ -49,6 +54,8 @@ def find_problems(
     incidents: Mapping[int, Incident] = MappingProxyType({}),
     metrics: Mapping[int, MetricEntry] = MappingProxyType({}),
     overlays: Mapping[int, Overlay] = MappingProxyType({}),
+    tables: Mapping[int, LevelTable] = MappingProxyType({}),
+    signals: Mapping[int, SignalTable] = MappingProxyType({}),
     unread: Collection[str] = (),
     topics_complete: bool = True,
 ) -> list[Finding]:
@@ -64,12 +71,12 @@ def find_problems(
         Where they can be told.
     incidents
         By their place in the configuration.
-    overlays
+    overlays, tables, signals
         By their place in the configuration.
     metrics
         Beside those that every configuration knows.
     unread
-        Ids of signs that stand in the configuration but have faults of their own.
+        Ids of signs and tables that stand in the configuration but have faults of their own.
     topics_complete
         Whether every topic of the configuration is in `topics`.
 
@@ -78,6 +85,8 @@ def find_problems(
     list of (path, message)
         In the order of the configuration.
     """
+    dated = {table.id: table for table in tables.values()}
+    written, signs = signs, {i: with_levels(sign, dated) for i, sign in signs.items()}
     by_id: dict[str, Sign] = {}
     for sign in signs.values():
         by_id.setdefault(sign.id, sign)
@@ -95,8 +104,14 @@ def find_problems(
     problems += _calendar(calendar) if calendar else []
     problems += check_hierarchies(hierarchies or ())
     named = None if hierarchies is None else {one.name: one for one in hierarchies}
+    problems += _repeated("tables", "id", {i: t.id for i, t in tables.items()})
+    problems += check_level_tables(tables)
+    problems += _repeated("signals", "id", {i: t.id for i, t in signals.items()})
+    problems += check_signals(signals)
     for index, sign in signs.items():
         found = [*_windows(sign), *_keys(sign, named), *_levels(sign), *_empty(sign), *_model(sign)]
+        found += check_table(written[index], dated, unread)
+        found += check_early(sign, by_id, unread)
         if isinstance(sign, DerivedSign):
             found += check_formula(sign, by_id, unread, named or {})
         elif isinstance(sign, LiveSign):
@@ -135,6 +150,12 @@ def _metrics(metrics: Mapping[int, MetricEntry]) -> Iterator[Finding]:
             yield ("metrics", i, "code"), message
         if entry.minimum >= entry.maximum:
             yield ("metrics", i, "maximum"), f"must be above minimum ({entry.minimum:g})"
+    factors = {i: entry.hj212 for i, entry in metrics.items() if entry.hj212 is not None}
+    yield from _repeated("metrics", "hj212", factors)
+    for i, factor in factors.items():
+        if factor in METRICS.by_factor:
+            message = f"'{factor}' is that of '{METRICS.by_factor[factor].code}' already"
+            yield ("metrics", i, "hj212"), message
 
 
 def _topic(topic: Topic, metrics: Metrics) -> Iterator[Finding]:
@@ -277,6 +298,7 @@ def _hidden(signs: Mapping[int, Sign], incidents: Mapping[int, Incident]) -> Ite
     """Keys that are hidden, and those that nobody reads."""
     read = {n for s in signs.values() if isinstance(s, DerivedSign) for n in s.inputs}
     read |= {name for incident in incidents.values() for name in incident.inputs}
+    read |= {s.alert.early.rate for s in signs.values() if s.alert and s.alert.early}
     for index, sign in signs.items():
         at = ("signs", index, "hidden")
         for path, message in _chosen("hidden", sign.hidden, sign):
@@ -350,26 +372,27 @@ def _calendar(calendar: Calendar) -> Iterator[Finding]:
 
 
 def _levels(sign: Sign) -> Iterator[Finding]:
-    if sign.alert is not None and sign.levels is None:
+    if sign.alert is not None and sign.levels is None and sign.table is None:
         yield ("alert",), "an alert needs levels: give them, or remove alert"
     if sign.alert is not None:
         yield from _chosen("alert", sign.alert.keys, sign)
     if sign.levels is None:
         return
+    every = [sign.levels]
+    if isinstance(sign.levels, DatedLevels):
+        every = [levels for *_, levels in sign.levels.versions]
     given = sign.levels.thresholds.given()
+    if sign.alert is not None and all(levels.thresholds.given() for levels in every):
+        least = sign.alert.least_level
+        if not all(levels.thresholds.since(least).given() for levels in every):
+            message = f"no threshold is {least} or graver: it would never alert"
+            yield ("alert", "least_level"), message
+    if sign.table is not None:
+        return  # the rest is said of the table
     if not given:
         yield ("levels", "thresholds"), "needs at least one of blue, yellow, orange, red"
-    elif (
-        sign.alert is not None and not sign.levels.thresholds.since(sign.alert.least_level).given()
-    ):
-        message = f"no threshold is {sign.alert.least_level} or graver: it would never alert"
-        yield ("alert", "least_level"), message
-    rising = sign.levels.compare in ("ge", "gt")
-    for (milder, low), (level, high) in pairwise(given):
-        if not (low < high if rising else low > high):
-            relation = "above" if rising else "below"
-            message = f"must be {relation} {milder} ({low:g}), since compare is "
-            yield ("levels", "thresholds", level), message + sign.levels.compare
+    for at, message in out_of_order(sign.levels.compare, given):
+        yield ("levels", "thresholds", *at), message
 
 
 def _empty(sign: Sign) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from pydantic import Field
 from schemas.model import Length, Model
 from schemas.words import KeyLevel, LevelName, SignId
 
+Domain: TypeAlias = Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
+
 
 class PastMean(Model):
     """The mean of a sign's own values: at the window's end, one step before, and so on."""
@@ -60,12 +62,14 @@ class LevelIndex(Model):
     penalties: Penalties = Penalties()
     at_least: Annotated[int, Field(ge=1)]
     """Inputs that must have a value; fewer make a null."""
+    least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Inputs with less coverage do not count."""
 
 
 class DomainSigns(Model):
     """The signs of a domain that count in its index."""
 
-    domain: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)]
+    domain: Domain
     of: Annotated[list[WeightedSign], Field(min_length=1)]
 
 
@@ -75,6 +79,30 @@ class DomainIndex(Model):
     name: Literal["domain_index"]
     domains: Annotated[list[DomainSigns], Field(min_length=1)]
     penalties: Penalties = Penalties()
+    least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Signs with less coverage do not count."""
+
+
+class WeightedDomain(Model):
+    """A domain of an index over domains."""
+
+    domain: Domain
+    weight: Annotated[float, Field(gt=0)]
+
+
+class OverallIndex(Model):
+    """The weighted mean of the indices of domains at a place, which a red sign can cap."""
+
+    name: Literal["overall_index"]
+    of: SignId
+    """A sign of `domain_index`, with the keys of this one by domain."""
+    domains: Annotated[list[WeightedDomain], Field(min_length=1)]
+    critical: Annotated[list[Domain], Field(default_factory=list)]
+    """While any sign of these is red, however little of it is covered, the value is at most `cap`.
+    """
+    cap: Annotated[float, Field(ge=0, le=100)] = 59.0
+    at_least: Annotated[int, Field(ge=1)]
+    """Domains that must have an index; fewer make a null."""
 
 
 class WaterFactors(Model):
@@ -196,6 +224,18 @@ class Lag(Model):
     """How many hops of this sign back."""
 
 
+class TimeToThreshold(Model):
+    """Minutes until a sign reaches its next level, if it goes on as it changes now.
+
+    Null at the gravest level, and where it does not change towards the next one.
+    """
+
+    name: Literal["time_to_threshold"]
+    of: SignId
+    rate: SignId
+    """A sign at the same keys: the change of `of` a minute, in its unit."""
+
+
 class Children(Model):
     """A function over the children of each parent: of a place, or in a hierarchy.
 
@@ -224,12 +264,14 @@ Formula: TypeAlias = Annotated[
     | ChildrenAtLevel
     | LevelIndex
     | DomainIndex
+    | OverallIndex
     | AirIndex
     | WaterClass
     | EarlyWarning
     | RatioToBaseline
     | Combine
     | Lag
+    | TimeToThreshold
     | Children,
     Field(discriminator="name"),
 ]

@@ -49,6 +49,8 @@ class DeviceResults(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         one takes being in each.
     key, place, value, n, coverage, level, reason, model
         The columns.
+    table
+        Labels of the dated tables that made and judged the values, if any.
     config
         Version of the configuration that judged the values.
 
@@ -75,6 +77,7 @@ class DeviceResults(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     level: list[Level | None] | None
     reason: list[Reason | None] | None
     model: list[Expectation | None] | None
+    table: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     config: Annotated[str, Meta(min_length=1, max_length=64)]
 
     def __post_init__(self) -> None:

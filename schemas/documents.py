@@ -13,21 +13,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+from yaml import MarkedYAMLError, YAMLError
+from yaml.reader import ReaderError
+
+from schemas.yaml_nodes import DEEPEST, TAG, Mapping, Node, Scalar, Sequence, TooDeepError, compose
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of one file: a city's catalogue has a hundredth of it."""
-DEEPEST = 32
 MOST_VALUES = 200_000
 """Values after every alias is written out, against files that multiply by aliases."""
 
 Steps: TypeAlias = tuple[str | int, ...]
-_TAG = "tag:yaml.org,2002:"
-# The scanner takes the square of the time for a run of open brackets: seconds for a few thousand.
+
+# The parser gives up at another depth, and somewhere else.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{DEEPEST}}}[\[{{]")
 
 
@@ -114,20 +112,22 @@ def read_document(file: Path, problems: list[Problem]) -> Document | None:
         problems.append(Problem(name, line, column, "", _explain_syntax(error, text, mark)))
         return None
     except ReaderError as error:
-        line, column = _line_column(text[: error.position])
+        # It counts bytes.
+        before = text.encode()[: error.position].decode(errors="ignore")
+        line, column = _line_column(before)
         message = "a control character stands here: remove it"
         problems.append(Problem(name, line, column, "", message))
         return None
-    except RecursionError:
-        problems.append(Problem(name, *_too_deep(text), "", _DEPTH_MESSAGE))
+    except TooDeepError as error:
+        problems.append(Problem(name, error.line, error.column, "", _DEPTH_MESSAGE))
         return None
     except (YAMLError, ValueError) as error:
         problems.append(Problem(name, 1, 1, "", f"not valid YAML: {error}"))
         return None
-    if root is None or (isinstance(root, ScalarNode) and root.tag == f"{_TAG}null"):
+    if root is None or (isinstance(root, Scalar) and root.tag == f"{TAG}null"):
         problems.append(Problem(name, 1, 1, "", "the document is empty: write the configuration"))
         return None
-    if not isinstance(root, MappingNode):
+    if not isinstance(root, Mapping):
         message = "expected settings as 'name: value' lines at the top of the document"
         problems.append(Problem(name, *_mark(root), "", message))
         return None
@@ -139,8 +139,7 @@ def read_document(file: Path, problems: list[Problem]) -> Document | None:
 @lru_cache(maxsize=64)
 def _composed(text: str) -> Node | None:
     """The nodes of a text, which nobody changes: a process often reads the same catalogue again."""
-    root: Node | None = YAML(typ="safe", pure=True).compose(text)
-    return root
+    return compose(text)
 
 
 _DEPTH_MESSAGE = f"nested deeper than {DEEPEST} levels: a configuration needs no such depth"
@@ -168,29 +167,28 @@ class _Reader:
         if len(path) > DEEPEST:
             self._report(node, path, _DEPTH_MESSAGE)
             return None
-        if isinstance(node, ScalarNode):
+        if isinstance(node, Scalar):
             return self._scalar(node, path)
         self._open.add(id(node))
         try:
-            if isinstance(node, MappingNode):
+            if isinstance(node, Mapping):
                 return self._mapping(node, path)
-            assert isinstance(node, SequenceNode)
             return self._sequence(node, path)
         finally:
             self._open.discard(id(node))
 
-    def _mapping(self, node: MappingNode, path: Steps) -> dict[str, Any]:
-        if node.tag != f"{_TAG}map":
+    def _mapping(self, node: Mapping, path: Steps) -> dict[str, Any]:
+        if node.tag != f"{TAG}map":
             self._report(node, path, f"tag {node.tag} is not supported: remove it")
         made: dict[str, Any] = {}
         for key, value in node.value:
-            if not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
+            if not isinstance(key, Scalar) or key.tag != f"{TAG}str":
                 message = "expected a name before the colon: put it in quotes if it is text"
-                if isinstance(key, ScalarNode) and key.tag == f"{_TAG}merge":
+                if isinstance(key, Scalar) and key.tag == f"{TAG}merge":
                     message = "merge keys (<<) are not supported: write the values out"
                 self._report(key, path, message)
                 continue
-            name = str(key.value)
+            name = key.value
             if name in made:
                 first = self.document.keys[*path, name].line
                 message = f"'{name}' is defined twice: the first is in line {first}"
@@ -200,14 +198,14 @@ class _Reader:
             made[name] = self.convert(value, (*path, name))
         return made
 
-    def _sequence(self, node: SequenceNode, path: Steps) -> list[Any]:
-        if node.tag != f"{_TAG}seq":
+    def _sequence(self, node: Sequence, path: Steps) -> list[Any]:
+        if node.tag != f"{TAG}seq":
             self._report(node, path, f"tag {node.tag} is not supported: remove it")
         return [self.convert(item, (*path, i)) for i, item in enumerate(node.value)]
 
-    def _scalar(self, node: ScalarNode, path: Steps) -> Any:
+    def _scalar(self, node: Scalar, path: Steps) -> Any:
         try:
-            return read_scalar(str(node.tag), node.value)
+            return read_scalar(node.tag, node.value)
         except ValueError as error:
             self._report(node, path, str(error))
             return None
@@ -238,7 +236,7 @@ def read_scalar(tag: str, text: str) -> str | int | float | bool | None:
     >>> read_scalar("tag:yaml.org,2002:int", "0x10")
     16
     """
-    kind = tag.removeprefix(_TAG)
+    kind = tag.removeprefix(TAG)
     plain = text.replace("_", "")
     if kind == "str":
         return text
@@ -284,7 +282,7 @@ def _line_column(before: str) -> tuple[int, int]:
 
 
 def _mark(node: Node) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+    return node.line, node.column
 
 
 def _explain_syntax(error: MarkedYAMLError, text: str, mark: Any) -> str:
@@ -296,16 +294,3 @@ def _explain_syntax(error: MarkedYAMLError, text: str, mark: Any) -> str:
     if "single document" in str(error.context):
         said = "a file holds one document: remove the second '---'"
     return f"not valid YAML: {said}"
-
-
-def _too_deep(text: str) -> tuple[int, int]:
-    """The place of the first collection that is nested too deeply."""
-    depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-            if depth > DEEPEST:
-                return event.start_mark.line + 1, event.start_mark.column + 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-    return 1, 1

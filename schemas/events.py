@@ -16,7 +16,6 @@ import msgspec
 
 from schemas import hotline, observation, reading, warning
 from schemas.diagnosis import diagnose
-from schemas.event import Event
 from schemas.hotline import HotlineEvent
 from schemas.observation import Observation
 from schemas.reading import Reading
@@ -112,7 +111,7 @@ def decode(kind: str, raw: bytes, check: Check | None = None) -> AnyEvent:
     else:
         # As in `check_event`, without a call: this is the hot path.
         if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
-            _refuse_controls(event)
+            refuse_controls(event)
         (check or CHECKS[kind])(event)
         return event
     # Outside the except block, so that the decoder's words do not hang on as __context__.
@@ -130,11 +129,12 @@ def check_event(event: AnyEvent, raw: bytes, check: Check) -> None:
     # A control character needs an escape, except DEL and those above 7-bit ASCII. Asking for
     # the byte as an int is eight times as fast as asking for b"\\".
     if _BACKSLASH in raw or _DEL in raw or not raw.isascii():
-        _refuse_controls(event)
+        refuse_controls(event)
     check(event)
 
 
-def _refuse_controls(event: Event) -> None:
+def refuse_controls(event: msgspec.Struct) -> None:
+    """Refuse control characters in the texts of a struct; the field `text` may have lines."""
     for name in event.__struct_fields__:
         value = getattr(event, name)
         control = _CONTROL_IN_TEXT if name == "text" else _CONTROL

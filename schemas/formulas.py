@@ -15,8 +15,10 @@ from schemas.derivations import (
     EarlyWarning,
     Lag,
     LevelIndex,
+    OverallIndex,
     PastMean,
     Penalties,
+    TimeToThreshold,
     WaterClass,
     WeightedSign,
 )
@@ -57,12 +59,19 @@ def check_formula(
         yield from _at_least(formula.at_least, len(formula.of))
     elif isinstance(formula, DomainIndex):
         yield from _domain_index(sign, formula)
+    elif isinstance(formula, OverallIndex):
+        yield from _overall_index(formula, by_id.get(formula.of))
+        yield from _at_least(formula.at_least, len(formula.domains))
     elif isinstance(formula, WaterClass | EarlyWarning):
         yield from _at_least(formula.at_least, len(sign.input_paths))
     elif isinstance(formula, AirIndex):
         yield from _air_index(sign, formula)
     elif isinstance(formula, Combine):
         yield from check_combine(formula)
+    elif isinstance(formula, TimeToThreshold):
+        of = by_id.get(formula.of)
+        if of is not None and of.levels is None:
+            yield ("formula", "of"), f"'{of.id}' has no levels"
     elif isinstance(formula, Lag):
         yield from check_lag(sign)
     elif isinstance(formula, Children):
@@ -79,6 +88,10 @@ def _input(sign: DerivedSign, source: Sign) -> Iterator[str]:
     if isinstance(sign.formula, DomainIndex):
         if not any(split_level(key)[1] in source.keys for key in sign.keys):
             yield f"'{source.id}' has none of the places of this sign's keys"
+    elif isinstance(sign.formula, OverallIndex):
+        missing = [f"domain*{key}" for key in sign.keys if f"domain*{key}" not in source.keys]
+        if missing:
+            yield f"'{source.id}' has no key {', '.join(missing)}"
     elif sign.formula.name not in ("children_at_level", "children"):
         missing = [key for key in sign.keys if key not in source.keys]
         if missing:
@@ -182,6 +195,26 @@ def _domain_index(sign: DerivedSign, formula: DomainIndex) -> Iterator[Finding]:
         if each.domain in names[:d]:
             yield ("formula", "domains", d, "domain"), f"'{each.domain}' is listed twice"
         yield from _level_index(each.of, formula.penalties, ("formula", "domains", d, "of"))
+
+
+def _overall_index(formula: OverallIndex, source: Sign | None) -> Iterator[Finding]:
+    if source is None:
+        return
+    if not isinstance(source, DerivedSign) or not isinstance(source.formula, DomainIndex):
+        yield ("formula", "of"), f"'{source.id}' is no index of domains: use a domain_index"
+        return
+    known = [each.domain for each in source.formula.domains]
+    names = [each.domain for each in formula.domains]
+    for d, name in enumerate(names):
+        at = ("formula", "domains", d, "domain")
+        if name not in known:
+            yield at, f"'{source.id}' has no domain '{name}'{guess(name, known)}"
+        if name in names[:d]:
+            yield at, f"'{name}' is listed twice"
+    for c, name in enumerate(formula.critical):
+        if name not in names:
+            at_c = ("formula", "critical", c)
+            yield at_c, f"'{name}' is no domain of this index{guess(name, names)}"
 
 
 def _level_index(of: Sequence[WeightedSign], given: Penalties, at: Path) -> Iterator[Finding]:

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import orjson
 
+from schemas.accounting import LaneAccounting
 from schemas.alert import Alert
+from schemas.command import Command
 from schemas.deadletter import DeadLetter
 from schemas.device_vital import DeviceResults
 from schemas.hotline import NEEDS, HotlineEvent
@@ -31,14 +33,17 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "vital-result": VitalResult,
     "device-results": DeviceResults,
     "alert": Alert,
+    "command": Command,
     "dead-letter": DeadLetter,
     "late-event": LateEvent,
     "tick": Tick,
+    "lane-accounting": LaneAccounting,
 }
 
 _CONDITIONS = {
     "hotline-event": NEEDS,
     "official-warning": (("status", "active", ("t_expires",)),),
+    "command": (("kind", "shelve", ("until",)),),
 }
 
 

@@ -11,6 +11,7 @@ from schemas.findings import Finding, Path
 from schemas.hierarchies import Hierarchy
 from schemas.incidents import COMPARISONS, Fact, Incident
 from schemas.places import LEVELS
+from schemas.related import POSITION
 from schemas.signs import COUNTS, LiveSign, Sign
 from schemas.spelling import guess
 from schemas.words import LEVELS_KNOWN, split_level
@@ -73,11 +74,12 @@ def _shape(incident: Incident, hierarchies: Mapping[str, Hierarchy] | None) -> I
             yield ("override", i, "any"), "is empty: give at least one fact, or remove it"
         if override.standing is not None and whole_ms(override.standing.for_s) is None:
             yield ("override", i, "standing", "for_s"), "expected a whole number of milliseconds"
-        if not (override.any or override.conditions or override.standing):
+        if not (override.any or override.conditions or override.standing or override.related):
             yield ("override", i), "takes any, conditions or standing: when the level is set"
-        elif override.standing and not (override.any or override.conditions):
-            message = "would hold itself up: give any or conditions beside standing"
-            yield ("override", i), message
+        elif not (override.any or override.conditions):
+            what = "would hold itself up" if override.standing else "is no cause by itself"
+            beside = "standing" if override.standing else "related"
+            yield ("override", i), f"{what}: give any or conditions beside {beside}"
     for path, listed in lists:
         for j, name in enumerate(listed):
             if name not in names:
@@ -123,7 +125,9 @@ def _facts(
             yield (*path, "of"), f"'{level}' has no dimension: remove of"
         if fact.of == []:
             yield (*path, "of"), "is empty: name at least one, or remove it for any"
-        if fact.keys > 1 and not _has_many(incident, level):
+        yield from ((path, message) for message in _relation(fact))
+        by_place = fact.relation is None and fact.within_m is None
+        if fact.keys > 1 and by_place and not _has_many(incident, level):
             yield (*path, "keys"), f"there is one {level} for an incident at {incident.key}"
         if fact.deadband and fact.comparison is None:
             yield (*path, "deadband"), "is for ge, gt, le and lt: remove it"
@@ -136,6 +140,13 @@ def _facts(
         else:
             sign = signs[str(fact.sign)]
             yield from (((*path, "sign"), m) for m in _of_sign(fact, level, sign))
+
+
+def _relation(fact: Fact) -> Iterator[str]:
+    if fact.relation is not None and fact.within_m is not None:
+        yield "takes one of relation and within_m"
+    if fact.relation == POSITION:
+        yield f"'{POSITION}' says where a key lies: ask with within_m"
 
 
 def _together(incident: Incident) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from schemas.model import Length, Model, Seconds, Text
 from schemas.words import KeyLevel, LevelName, Name, SignId, Standing
 
 Word: TypeAlias = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=32)]
+RelationName: TypeAlias = Annotated[str, Field(pattern="^[a-z]+(_[a-z]+)*$", max_length=24)]
 Steps: TypeAlias = tuple[str | int, ...]
 
 COMPARISONS: tuple[Literal["ge", "gt", "le", "lt"], ...] = ("ge", "gt", "le", "lt")
@@ -39,6 +40,11 @@ class Fact(Model):
     """Once met, it is met until the value is so far on the other side."""
     keys: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many related keys must say so, such as two devices of a grid."""
+    relation: RelationName | None = None
+    """It is read at the keys that the register's table of relations relates to the incident's own,
+    such as supply_zone; of a key of which the table says nothing, at those of its place."""
+    within_m: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """The same by the positions of that table: at keys that are no farther."""
     all: list[Fact] | None = None
     """Instead of one fact: several that must all be met."""
 
@@ -104,6 +110,8 @@ class Override(Model):
     any: list[Fact] | None = None
     conditions: list[Word] | None = None
     """Conditions that all hold."""
+    related: RelationName | None = None
+    """A relation by which the register's table relates the incident's key to anything."""
     standing: Stood | None = None
     """A level at which, or above, the incident has stood so long."""
 
@@ -124,7 +132,8 @@ class Need(Model):
 
 
 class Suppressed(Model):
-    """A sign whose alerts are marked while the incident stands at their key, or around it."""
+    """A sign whose alerts are marked while the incident stands at their key, or around it, and is
+    as grave as they are."""
 
     sign: SignId
     of: list[Text] | None = None
@@ -132,7 +141,7 @@ class Suppressed(Model):
 
 
 class Untold(Model):
-    """What the source asks for and no event can tell."""
+    """What the source asks for and is not so here."""
 
     what: Text
     why: Text

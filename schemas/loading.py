@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,13 +26,18 @@ from schemas.documents import (
 from schemas.explaining import document_path, explain
 from schemas.hierarchies import Hierarchy, column_of
 from schemas.incidents import Incident
+from schemas.level_tables import LevelTable
 from schemas.metric_entries import MetricEntry
 from schemas.metrics import Metrics
 from schemas.overlays import Overlay
 from schemas.overrides import apply_overrides
 from schemas.register import RegisterError
-from schemas.registers import read_register
+from schemas.registers import read_register, read_relations
+from schemas.related import Relations
+from schemas.signals import SignalTable
 from schemas.signs import Sign
+
+_Read = TypeVar("_Read")
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 """The shipped configuration."""
@@ -40,7 +45,17 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 _ADVICE = f": begin with a copy of the folder {CATALOGUE}, and change or add signs there"
 """For who wrote signs and not what belongs to them."""
 
-_JOINED = ("topics", "metrics", "signs", "incidents", "overlays", "hierarchies")
+_JOINED = (
+    "topics",
+    "metrics",
+    "signs",
+    "incidents",
+    "overlays",
+    "hierarchies",
+    "tables",
+    "signals",
+    "departures",
+)
 """The lists that the files of a folder add to."""
 
 _SIGN: TypeAdapter[Any] = TypeAdapter(Sign)
@@ -50,6 +65,8 @@ _HIERARCHY: TypeAdapter[Any] = TypeAdapter(Hierarchy)
 _INCIDENT: TypeAdapter[Any] = TypeAdapter(Incident)
 _METRIC: TypeAdapter[Any] = TypeAdapter(MetricEntry)
 _OVERLAY: TypeAdapter[Any] = TypeAdapter(Overlay)
+_TABLE: TypeAdapter[Any] = TypeAdapter(LevelTable)
+_SIGNAL: TypeAdapter[Any] = TypeAdapter(SignalTable)
 _WHOLE: dict[str, TypeAdapter[Any]] = {
     "city": TypeAdapter(City),
     "hotline": TypeAdapter(Hotline),
@@ -58,7 +75,7 @@ _WHOLE: dict[str, TypeAdapter[Any]] = {
 }
 """The parts that are no lists."""
 
-_DEPLOYMENT = {"kafka", "shards"}
+_DEPLOYMENT = {"kafka", "shards", "gateway"}
 """What a configuration may hold alone: the shipped catalogue then stands for the rest."""
 
 
@@ -107,6 +124,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         told = {"caller_key_file": str(beside / key_file)}
         hotline = configuration.hotline.model_copy(update=told)
         configuration = configuration.model_copy(update={"hotline": hotline})
+    if configuration.relations_file is not None:
+        relations = _relations(configuration.relations_file, document)
+        configuration = configuration.with_relations(relations)
     if configuration.register_file is None:
         return configuration
     register = _register(configuration.register_file, document, configuration.known_metrics)
@@ -126,16 +146,29 @@ def _untold(configuration: Configuration, document: Document) -> Iterator[Proble
 
 def _register(name: str, document: Document, metrics: Metrics) -> Register:
     """The register that a configuration names, relative to the file that names it."""
-    place = document.place(("register_file",))
+    return _read_beside(
+        "register_file", name, document, lambda path: read_register(path, metrics=metrics)
+    )
+
+
+def _relations(name: str, document: Document) -> Relations:
+    """The table of relations that a configuration names, relative to the file that names it."""
+    return _read_beside("relations_file", name, document, read_relations)
+
+
+def _read_beside(
+    setting: str, name: str, document: Document, read: Callable[[Path], _Read]
+) -> _Read:
+    place = document.place((setting,))
     path = Path(place.file).parent / name
     try:
-        return read_register(path, metrics=metrics)
+        return read(path)
     except RegisterError as error:
         (first, *_) = error.problems
         if first.line:
             raise
-        message = f"{path} {first.message}: name a register, or none"
-        raise ConfigurationError([Problem(*place, "register_file", message)]) from error
+        message = f"{path} {first.message}: name another file, or none"
+        raise ConfigurationError([Problem(*place, setting, message)]) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -280,14 +313,17 @@ def _inconsistencies(
         incidents=incidents,
         metrics=readable("metrics", _METRIC),
         overlays=readable("overlays", _OVERLAY),
+        tables=readable("tables", _TABLE),
+        signals=readable("signals", _SIGNAL),
         unread=_ids(tree),
         topics_complete=isinstance(listed, list) and len(topics) == len(listed),
     )
 
 
 def _ids(tree: dict[str, Any]) -> set[str]:
-    signs = tree.get("signs")
-    found = (s.get("id") for s in (signs if isinstance(signs, list) else ()) if isinstance(s, dict))
+    parts = (tree.get(part) for part in ("signs", "tables"))
+    listed = (item for part in parts for item in (part if isinstance(part, list) else ()))
+    found = (item.get("id") for item in listed if isinstance(item, dict))
     return {name for name in found if isinstance(name, str)}
 
 

@@ -27,6 +27,9 @@ class MetricEntry(Model):
     period_s: Annotated[int, Field(ge=0, le=2_678_400)]
     """Usual seconds between two readings of a device; 0 where readings are happenings."""
 
+    hj212: Annotated[str, Field(pattern="^[a-z][0-9]{5}$")] | None = None
+    """Its factor in telegrams of HJ 212, such as w21001."""
+
     @property
     def metric(self) -> Metric:
         """As the engine knows it."""
@@ -38,4 +41,5 @@ class MetricEntry(Model):
             self.minimum,
             self.maximum,
             self.period_s,
+            hj212=self.hj212,
         )

@@ -126,6 +126,8 @@ class Metrics(Mapping[str, Metric]):
 
     Attributes
     ----------
+    by_factor
+        Those that have one, by their factor of HJ 212.
     sound
         Range by metric, unit and place that a reading was found sound with before.
 
@@ -137,6 +139,7 @@ class Metrics(Mapping[str, Metric]):
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._by_code = {metric.code: metric for metric in metrics}
+        self.by_factor = {m.hj212: m for m in self._by_code.values() if m.hj212 is not None}
         self.sound: dict[tuple[str, str, str], tuple[float, float]] = {}
 
     def __getitem__(self, code: str) -> Metric:

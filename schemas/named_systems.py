@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from schemas.configuration import Configuration
 from schemas.documents import Problem, read_document
@@ -25,9 +25,19 @@ _SCOPES = {
     "configuration": ("经配置接入", "by configuration"),
     "out": ("范围外", "out of scope"),
 }
-_DRIVEN_SIGNS = "tests/rules/test_driven_signs.py"
-_DRIVEN_LIVE = "tests/rules/test_driven_live.py"
-_DRIVEN_INCIDENTS = "tests/rules/test_driven_incidents.py"
+SHOWN = {
+    "levels": "tests/rules/test_driven_signs.py"
+    "::test_a_sign_is_seen_at_each_level_and_its_alert_rises_and_clears",
+    "values": "tests/rules/test_unrated_signs.py::test_a_sign_without_levels_says_its_value",
+    "surprises": "tests/rules/test_unrated_signs.py"
+    "::test_what_is_out_of_the_ordinary_is_raised_and_clears",
+    "live": "tests/rules/test_driven_live.py::test_every_live_sign_is_driven",
+    "incidents": "tests/rules/test_driven_incidents.py"
+    "::test_an_incident_goes_through_its_levels_and_is_over",
+    "connected": "tests/rules/test_connected_systems.py"
+    "::test_what_a_system_sends_brings_its_sign_to_its_values",
+}
+"""The tests that show what is said of systems."""
 
 
 class NamedSystem(Model):
@@ -40,10 +50,11 @@ class NamedSystem(Model):
     events: list[str]
     """Kind of event, with metric or kind of observation, order, call or warning."""
     signs: list[str]
-    """Those that its events feed or that it reads; `all` stands for every one."""
+    """Those that its events feed or that it reads; `all` stands for every one. Of those by
+    configuration, they may be signs of their examples."""
     incidents: list[str]
-    example: str | None = None
-    """Of those by configuration: a file of `EXAMPLES`."""
+    examples: Annotated[list[str], Field(default_factory=list)]
+    """Of those by configuration: files of `EXAMPLES`."""
     why: Text | None = None
     """Why it is out of scope."""
 
@@ -53,8 +64,19 @@ class NamedSystem(Model):
 
     def alerts_of(self, configuration: Configuration) -> list[str]:
         """Ids of its signs that raise alerts."""
-        signs = (configuration.sign.get(name) for name in self.signs_of(configuration))
-        return [sign.id for sign in signs if sign and (sign.alert or sign.model)]
+        alarming = {sign.id for sign in configuration.signs if sign.alert or sign.model}
+        alarming.update(name for one in self.examples for name, does in signs_in(one) if does)
+        return [name for name in self.signs_of(configuration) if name in alarming]
+
+
+@cache
+def signs_in(example: str) -> tuple[tuple[str, bool], ...]:
+    """Ids of the signs of an example, and whether they raise alerts."""
+    problems: list[Problem] = []
+    document = read_document(EXAMPLES / f"{example}.yaml", problems)
+    assert document is not None, problems
+    signs = document.tree.get("signs", ())
+    return tuple((sign["id"], "alert" in sign or "model" in sign) for sign in signs)
 
 
 _SYSTEMS: TypeAdapter[list[NamedSystem]] = TypeAdapter(list[NamedSystem])
@@ -69,18 +91,31 @@ def named_systems() -> tuple[NamedSystem, ...]:
     return tuple(_SYSTEMS.validate_python(document.tree["systems"]))
 
 
+def ways_shown(system: NamedSystem, configuration: Configuration) -> list[str]:
+    """Which of `SHOWN` show what a system feeds or reads."""
+    if system.scope == "out":
+        return []
+    if system.scope == "configuration":
+        return ["connected"]
+    signs = [configuration.sign[name] for name in system.signs_of(configuration)]
+    plain = [sign for sign in signs if not isinstance(sign, LiveSign)]
+    unrated = [s for s in plain if s.levels is None and set(s.keys) - set(s.hidden)]
+    told = {
+        "levels": any(sign.levels is not None for sign in plain),
+        "values": bool(unrated),
+        "surprises": any(sign.model is not None for sign in unrated),
+        "live": len(plain) < len(signs),
+        "incidents": bool(system.incidents),
+    }
+    return [name for name, shown in told.items() if shown]
+
+
 def shown_by(system: NamedSystem, configuration: Configuration) -> str:
-    """Which tests show what a system feeds, which file connects it, or why none does."""
+    """Which tests show what a system feeds, which files connect it, or why none does."""
     if system.scope == "out":
         return system.why or ""
-    if system.example is not None:
-        return f"schemas/systems/examples/{system.example}.yaml"
-    signs = [configuration.sign[name] for name in system.signs_of(configuration)]
-    rated = [sign for sign in signs if sign.levels is not None]
-    told = [_DRIVEN_SIGNS] if any(not isinstance(sign, LiveSign) for sign in rated) else []
-    told += [_DRIVEN_LIVE] if any(isinstance(sign, LiveSign) for sign in rated) else []
-    told += [_DRIVEN_INCIDENTS] if system.incidents else []
-    return ", ".join(told)
+    files = [f"schemas/systems/examples/{name}.yaml" for name in system.examples]
+    return ", ".join([*files, *(SHOWN[name] for name in ways_shown(system, configuration))])
 
 
 def system_objects(configuration: Configuration) -> list[dict[str, Any]]:
@@ -103,6 +138,10 @@ def systems_markdown(configuration: Configuration) -> str:
         "# Named systems",
         "",
         f"{sum(counts.values())} systems: {told}. Made by `cityvitals catalogue --systems --md`.",
+        "",
+        "What is said of systems is shown by these tests, each with real events:",
+        "",
+        *(f"- {name}: `{test}`" for name, test in SHOWN.items()),
     ]
     for scope, (zh, en) in _SCOPES.items():
         lines += ["", f"## {zh} {en}", "", *_table(scope, configuration)]
@@ -110,7 +149,7 @@ def systems_markdown(configuration: Configuration) -> str:
 
 
 def _table(scope: str, configuration: Configuration) -> Iterator[str]:
-    last = {"in": "shown by", "configuration": "configuration", "out": "why"}[scope]
+    last = {"in": "shown by", "configuration": "files of `systems/examples`", "out": "why"}[scope]
     wide = scope != "out"
     heads = ["no", "system", *(["events", "signs", "alerts", "incidents"] if wide else []), last]
     yield f"| {' | '.join(heads)} |"
@@ -123,6 +162,9 @@ def _table(scope: str, configuration: Configuration) -> Iterator[str]:
             alerts = system.signs if system.signs == [ALL] else system.alerts_of(configuration)
             for names in (system.events, system.signs, alerts, system.incidents):
                 cells.append(", ".join(names) or "–")
-        cells.append(shown_by(system, configuration))
+        if wide:
+            cells.append(", ".join(system.examples or ways_shown(system, configuration)))
+        else:
+            cells.append(system.why or "")
         plain = (cell.replace("|", "/").replace("*", "\\*") for cell in cells)
         yield f"| {' | '.join(plain)} |"

@@ -32,10 +32,11 @@ Statistic = Annotated[float, Meta(ge=-1e9, le=1e9)]
 class Statistics(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """What the device measured over the time that its value stands for, in the metric's unit.
 
-    A sign of minima, maxima or peaks takes those that are stated here: the value is their mean.
+    The value is the mean of ``n`` samples, and counts as so many readings; a sign of minima, maxima
+    or peaks takes those that are stated here.
     """
 
-    n: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    n: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     min: Statistic | None = None
     max: Statistic | None = None
     mean: Statistic | None = None
@@ -64,7 +65,7 @@ class Reading(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     seq
         Counter of the device, for gaps and repeats.
     period_s
-        Seconds between two readings of the device.
+        Seconds between two readings of the device, or two samples where it states ``stat.n``.
     """
 
     device: Text64

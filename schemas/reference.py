@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from schemas.configuration import Configuration
+from schemas.departures import departures_of
+from schemas.derivations import DomainIndex, Formula, LevelIndex, OverallIndex
 from schemas.incidents import Fact, Incident
 from schemas.overlays import Overlay
-from schemas.signs import DerivedSign, EventSign, HistorySign, LiveSign, Sign
+from schemas.signs import (
+    DatedLevels,
+    DerivedSign,
+    EventSign,
+    HistorySign,
+    LiveSign,
+    Sign,
+    Thresholds,
+)
 from schemas.standards.dated import tables_of
 from schemas.words import Condition, Range
 
@@ -23,17 +33,30 @@ def reference(configuration: Configuration) -> dict[str, Any]:
         "version": configuration.version,
         "signs": [sign_object(sign) for sign in in_order(configuration.signs)],
         "incidents": [incident_object(incident) for incident in configuration.incidents],
-        "tables": tables_of(configuration.signs),
+        "signals": [one.model_dump(mode="json") for one in configuration.signals],
+        "tables": [*tables_of(configuration.signs), *_level_tables(configuration)],
         "overlays": [
             overlay.model_dump(mode="json", exclude_none=True) for overlay in configuration.overlays
         ],
+        "departures": [one.model_dump(mode="json") for one in configuration.departures],
         "metrics": [asdict(metric) for metric in configuration.known_metrics.values()],
     }
 
 
 def sign_object(sign: Sign) -> dict[str, Any]:
-    """A sign as its configuration has it, without what it leaves out."""
-    return sign.model_dump(mode="json", exclude_none=True)
+    """A sign as its configuration has it, without what it leaves out.
+
+    Where a table has its levels, ``levels`` are those of the newest version.
+    """
+    told = sign.model_dump(mode="json", exclude_none=True)
+    if sign.table is not None and sign.levels is not None:
+        told["levels"] = {
+            "compare": sign.levels.compare,
+            "thresholds": dict(sign.levels.thresholds.given()),
+            "source": sign.levels.source,
+            "standing": sign.levels.standing,
+        }
+    return told
 
 
 def incident_object(incident: Incident) -> dict[str, Any]:
@@ -77,8 +100,37 @@ def thresholds_of(sign: Sign) -> str:
     """The values at which levels are entered, the mildest first."""
     if sign.levels is None:
         return ""
-    compare = _COMPARE[sign.levels.compare]
-    return ", ".join(f"{level} {compare} {x:g}" for level, x in sign.levels.thresholds.given())
+    if isinstance(sign.levels, DatedLevels) and len(sign.levels.versions) > 1:
+        return "; ".join(
+            f"{_valid(begin, end)}: {_given(levels.compare, levels.thresholds)}"
+            for begin, end, _, levels in sign.levels.versions
+        )
+    return _given(sign.levels.compare, sign.levels.thresholds)
+
+
+def _given(compare: str, thresholds: Thresholds) -> str:
+    return ", ".join(f"{level} {_COMPARE[compare]} {x:g}" for level, x in thresholds.given())
+
+
+def _valid(begin: str | None, end: str | None) -> str:
+    if begin is None and end is None:
+        return "every day (its first one was not read)"
+    return f"{begin or '…'} to {end or '…'}"
+
+
+def _level_tables(configuration: Configuration) -> Iterator[dict[str, Any]]:
+    """Every version of the tables of levels, as plain values, with the signs that use it."""
+    for table in configuration.tables:
+        signs = [sign.id for sign in configuration.signs if sign.table == table.id]
+        for version in table.versions:
+            told = _given(table.compare, version.thresholds)
+            yield {
+                "id": table.id,
+                "compare": table.compare,
+                **version.model_dump(),
+                "levels": told,
+                "signs": signs,
+            }
 
 
 def measure_of(sign: Sign) -> str:
@@ -124,6 +176,8 @@ def facts_of(sign: Sign) -> list[tuple[str, str]]:
     if isinstance(sign, EventSign | HistorySign):
         facts.append(("events", f"{sign.topic}: {conditions(sign.match) or 'all'}"))
         facts.append(("base", sign.base))
+    if isinstance(sign, DerivedSign):
+        facts += formula_facts(sign.formula)
     facts += [("window", window_of(sign)), ("keys", ", ".join(sign.keys))]
     if sign.hidden:
         facts.append(("not sent", f"results of {', '.join(sign.hidden)}: others read them"))
@@ -138,7 +192,12 @@ def facts_of(sign: Sign) -> list[tuple[str, str]]:
         facts.append(("valid", f"from {coverage.at_least:g} by {coverage.by}"))
     elif sign.empty == "zero":
         facts.append(("valid", "always: no event means zero"))
-    if sign.levels is not None:
+    if isinstance(sign.levels, DatedLevels):
+        compare = sign.levels.compare
+        for begin, end, label, levels in sign.levels.versions:
+            told = f"{_valid(begin, end)}: {_given(compare, levels.thresholds)}"
+            facts.append((f"levels by {label}", f"{told}; {levels.source} ({levels.standing})"))
+    elif sign.levels is not None:
         facts += [
             ("levels", thresholds_of(sign)),
             ("source of levels", sign.levels.source),
@@ -148,9 +207,27 @@ def facts_of(sign: Sign) -> list[tuple[str, str]]:
         on, off = span(sign.alert.on_delay_s), span(sign.alert.off_delay_s)
         at = ", ".join(sign.alert.keys or sign.keys)
         facts.append(("alert", f"at {at}; on {on}, off {off}, deadband {sign.alert.deadband:g}"))
+        early = sign.alert.early
+        if early is not None:
+            told = f"one level, where {early.rate} makes it reach that within"
+            facts.append(("early", f"{told} {early.within_min:g} min"))
     if sign.model is not None:
         facts.append(("model", f"{sign.model.detector}, {sign.model.side} values"))
     facts.append(("source", sign.source))
+    return facts
+
+
+def formula_facts(formula: Formula) -> list[tuple[str, str]]:
+    """What an index over domains or levels counts, line by line."""
+    facts = list[tuple[str, str]]()
+    if isinstance(formula, LevelIndex | DomainIndex) and formula.least_coverage:
+        facts.append(("counts", f"signs of which {formula.least_coverage:g} is covered"))
+    if isinstance(formula, OverallIndex):
+        weights = ", ".join(f"{each.domain} {each.weight:g}" for each in formula.domains)
+        facts += [("weights", weights), ("valid", f"from {formula.at_least} domains")]
+        if formula.critical:
+            domains = ", ".join(formula.critical)
+            facts.append(("cap", f"{formula.cap:g} while any sign of {domains} is red"))
     return facts
 
 
@@ -161,6 +238,7 @@ def need_of(incident: Incident) -> str:
     for override in incident.override:
         parts = [alternatives(override.any, override.at or incident.key)] if override.any else []
         parts += [" and ".join(override.conditions)] if override.conditions else []
+        parts += [f"the register lists it by {override.related}"] if override.related else []
         if override.standing is not None:
             stood = override.standing
             parts.append(f"{stood.level} stands for {span(stood.for_s)}")
@@ -184,7 +262,10 @@ def fact_of(fact: Fact, at: str) -> str:
         asked = f"{_COMPARE[compare]} {limit:g}"
     else:
         asked = "is an anomaly" if fact.anomaly else f"at least {fact.level}"
-    told = f"{fact.source} {asked} [{level}{': ' + ', '.join(fact.of) if fact.of else ''}]"
+    at = level + (f": {', '.join(fact.of)}" if fact.of else "")
+    at += f" by {fact.relation}" if fact.relation is not None else ""
+    at += f" within {fact.within_m:g} m" if fact.within_m is not None else ""
+    told = f"{fact.source} {asked} [{at}]"
     return told if fact.keys == 1 else f"{told} at {fact.keys} keys"
 
 
@@ -226,7 +307,7 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
     signs, incidents = in_order(configuration.signs), configuration.incidents
     metrics = configuration.known_metrics
     if only is not None:
-        sections = [_section(sign) for sign in signs if sign.id == only]
+        sections = [_section(sign, configuration) for sign in signs if sign.id == only]
         sections += [_incident(incident) for incident in incidents if incident.id == only]
         return "\n".join(line for section in sections for line in section)
     lines = [
@@ -254,7 +335,7 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
         if sign.domain != domain:
             domain = sign.domain
             lines += ["", f"## {domain}"]
-        lines += ["", *_section(sign)]
+        lines += ["", *_section(sign, configuration)]
     if incidents:
         lines += ["", "## Incidents"]
     for incident in incidents:
@@ -262,13 +343,23 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
     if configuration.overlays:
         lines += ["", "## Overlays"]
     for overlay in configuration.overlays:
-        lines += ["", *_overlay(overlay)]
+        lines += ["", *overlay_lines(overlay)]
     lines += ["", "## Tables of standards", "", "| table | valid | standing | source | signs |"]
     lines.append("|---|---|---|---|---|")
-    for dated in tables_of(configuration.signs):
-        valid = f"{dated['valid_from'] or '…'} to {dated['valid_to'] or '…'}"
-        facts = (dated["label"], valid, dated["standing"], dated["source"])
+    for dated in (*tables_of(configuration.signs), *_level_tables(configuration)):
+        valid = _valid(dated["valid_from"], dated["valid_to"])
+        named = f"{dated['id']}: {dated['label']}"
+        facts = (named, valid, dated["standing"], dated["source"])
         lines.append("| " + " | ".join(map(_cell, (*facts, ", ".join(dated["signs"])))) + " |")
+    for signals in configuration.signals:
+        for one in signals.versions:
+            colours = "; ".join(
+                f"{event} {', '.join(f'{colour} {level:g}' for colour, level in known.items())}"
+                for event, known in one.levels.items()
+            )
+            told = [f"{signals.id}: {one.label}", _valid(one.valid_from, one.valid_to)]
+            told += [one.standing, one.source, f"colours of warnings: {colours}"]
+            lines.append("| " + " | ".join(map(_cell, told)) + " |")
     lines += ["", "## Metrics", "", "| metric | name | unit | range | period | HJ 212 |"]
     lines.append("|---|---|---|---|---|---|")
     for metric in metrics.values():
@@ -280,9 +371,10 @@ def markdown(configuration: Configuration, only: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(sign: Sign) -> list[str]:
+def _section(sign: Sign, configuration: Configuration) -> list[str]:
     lines = [f"### {sign.id}", "", f"{sign.name.zh} · {sign.name.en}", ""]
-    return lines + [f"- {name}: {_cell(text)}" for name, text in facts_of(sign)]
+    facts = facts_of(sign) + departures_of(sign.id, configuration.departures)
+    return lines + [f"- {name}: {_cell(text)}" for name, text in facts]
 
 
 def _incident(incident: Incident) -> list[str]:
@@ -290,7 +382,8 @@ def _incident(incident: Incident) -> list[str]:
     return lines + [f"- {name}: {_cell(text)}" for name, text in incident_facts(incident)]
 
 
-def _overlay(overlay: Overlay) -> list[str]:
+def overlay_lines(overlay: Overlay) -> list[str]:
+    """An overlay in Markdown: when it is on, where, and what is otherwise then."""
     when = [f"while {overlay.incident} stands, in its place"] if overlay.incident else []
     when += [f"{period.since} to {period.until}" for period in overlay.periods or ()]
     lines = [f"### {overlay.id}", "", f"{overlay.name.zh} · {overlay.name.en}", ""]
@@ -299,6 +392,7 @@ def _overlay(overlay: Overlay) -> list[str]:
         lines.append(f"- places: {', '.join(overlay.places)}")
     for change in overlay.changes:
         told = ["no alert"] if change.silent else []
+        told += [] if change.hop_s is None else [f"every {span(change.hop_s)}"]
         if change.thresholds is not None:
             told += [f"{level} {x:g}" for level, x in change.thresholds.given()]
         for name, word in (("on_delay_s", "on"), ("off_delay_s", "off")):

@@ -20,6 +20,8 @@ CODES = {
     "out_of_range": "the value is beyond the metric's physical range",
     "inconsistent": "two fields contradict each other",
     "too_many_keys": "the partition has as many devices and places as its topic allows",
+    "no_such_alert": "the command names an alert that does not stand",
+    "alert_of_lane": "the command names an alert of a sign that input partitions finish",
     "crashed": "the record stopped a worker twice at the same offset",
 }
 """Every reason for which a record can go to the dead letters."""

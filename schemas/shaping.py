@@ -18,6 +18,8 @@ from schemas.reading import check as check_reading
 from schemas.record_shapes import RecordShape, TimeShape, plain
 from schemas.refusal import Refused
 from schemas.times import epoch_ms
+from schemas.warning import OfficialWarning
+from schemas.warning import check as check_warning
 
 Decode: TypeAlias = Callable[[bytes], AnyEvent]
 Head: TypeAlias = tuple[bytes | None, int | None]
@@ -27,9 +29,19 @@ _NAMING = ("device", "source_id", "order_id", "id")
 _BYTE = re.compile(r"byte (\d+)")
 
 
-def decoder_of(kind: str, shape: RecordShape | None, metrics: Metrics = METRICS) -> Decode:
-    """What reads the records of a topic: bytes to a checked event, or a refusal."""
+def decoder_of(
+    kind: str,
+    shape: RecordShape | None,
+    metrics: Metrics = METRICS,
+    level_of: Callable[[OfficialWarning], float] | None = None,
+) -> Decode:
+    """What reads the records of a topic: bytes to a checked event, or a refusal.
+
+    ``level_of`` tells the level of a warning that has a colour alone.
+    """
     check = CHECKS[kind]
+    if kind == "external" and level_of is not None:
+        check = partial(check_warning, level_of=level_of)
     if kind == "sensor" and metrics is not METRICS:
         check = partial(check_reading, metrics=metrics)
     if shape is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from schemas.derivations import (
     AirIndex,
@@ -15,6 +15,7 @@ from schemas.derivations import (
     Formula,
     LevelIndex,
     RatioToBaseline,
+    TimeToThreshold,
     WaterClass,
 )
 from schemas.judging import ModelRule
@@ -29,6 +30,7 @@ from schemas.words import (
     SignId,
     Standing,
     Stream,
+    TableId,
 )
 
 COUNTS = ("count", "distinct", "hits")
@@ -152,6 +154,21 @@ class Levels(Model):
     standing: Standing
 
 
+class DatedLevels(Levels):
+    """The levels of a dated table: those of its newest version, and all of them."""
+
+    versions: tuple[tuple[str | None, str | None, str, Levels], ...]
+    """First and last local day, both included, label, and levels of each, the oldest first."""
+
+
+class Early(Model):
+    """A key's alert is one level graver while its value comes to that level within minutes."""
+
+    within_min: Annotated[float, Field(gt=0, le=1440)]
+    rate: SignId
+    """A sign at the keys that raise alerts: the change of the value a minute, in its unit."""
+
+
 class AlertRule(Model):
     """When a level becomes an alert and when the alert clears."""
 
@@ -163,6 +180,8 @@ class AlertRule(Model):
     deadband: Annotated[float, Field(ge=0)] = 0.0
     on_delay_s: Seconds = 0.0
     off_delay_s: Seconds = 0.0
+    early: Early | None = None
+    """Whether it is raised one level early."""
 
 
 class SignFields(Model):
@@ -181,11 +200,23 @@ class SignFields(Model):
     are, counts are known from the first event on: who asks for two callers need not wait until a
     whole window was seen."""
     levels: Levels | None = None
+    table: TableId | None = None
+    """The dated table of levels that it is judged by, instead of `levels`."""
     alert: AlertRule | None = None
     model: ModelRule | None = None
     """What learns the sign's ordinary values, and tells what is out of them."""
     empty: Literal["missing", "zero"] = "missing"
     """What a window without events means: zero for counts of things that happen."""
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Levels of a table stand there, and not in the sign."""
+        content: dict[str, Any] = handler(self)
+        if self.table is not None:
+            content.pop("levels", None)
+        else:
+            content.pop("table", None)
+        return content
 
 
 class EventSign(SignFields):
@@ -300,6 +331,8 @@ class DerivedSign(SignFields):
         found: list[tuple[str, tuple[str | int, ...]]] = [(formula.of, ("formula", "of"))]
         if isinstance(formula, RatioToBaseline) and formula.and_of is not None:
             found.append((formula.and_of, ("formula", "and_of")))
+        if isinstance(formula, TimeToThreshold):
+            found.append((formula.rate, ("formula", "rate")))
         if isinstance(formula, Children):
             if formula.carry is not None:
                 found.append((formula.carry, ("formula", "carry")))

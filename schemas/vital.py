@@ -77,6 +77,9 @@ class VitalResult(msgspec.Struct, kw_only=True, gc=False, frozen=True):
         What a named index adds, such as the primary pollutant; keys in the writer's order.
     model
         What the sign's model says of the value, where it has one for this key.
+    table
+        Labels of the dated tables that the value is made of and judged by, if any: those of the
+        local day on which the window ends.
     config
         Version of the configuration that judged the value.
     live
@@ -104,6 +107,7 @@ class VitalResult(msgspec.Struct, kw_only=True, gc=False, frozen=True):
     final: bool
     detail: dict[str, Any] | None
     model: Expectation | None = None
+    table: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     config: Annotated[str, Meta(min_length=1, max_length=64)]
     live: bool = False
 

@@ -9,6 +9,8 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from schemas.model import Model, Text
 
+TableId: TypeAlias = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=32)]
+"""Name of a dated table, such as gas_leak."""
 LevelName: TypeAlias = Literal["blue", "yellow", "orange", "red"]
 PlaceLevel: TypeAlias = Literal["city", "district", "street", "community", "grid"]
 BaseLevel: TypeAlias = Literal[

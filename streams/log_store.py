@@ -275,7 +275,7 @@ class LogStore:
             first one alone exceeds them. Empty at the end of the log.
         """
         if self.topic(topic).compacted:
-            found = self._read_latest(topic, partition, offset, max_records, max_bytes)
+            found = self._latest_rows(topic, partition, offset, max_records, max_bytes)
             if not found:
                 return []
             offsets, timestamps, keys, values, _ = zip(*found, strict=True)
@@ -288,7 +288,8 @@ class LogStore:
     ) -> list[Record]:
         """As `read`, record by record, each with its own headers."""
         if self.topic(topic).compacted:
-            return self._read_latest(topic, partition, offset, max_records, 4 << 20)
+            rows = self._latest_rows(topic, partition, offset, max_records, 4 << 20)
+            return [Record(*row[:4], _headers.decode(row[4])) for row in rows]
         records: list[Record] = []
         for first, data in self._read_rows(topic, partition, offset, max_records, 4 << 20):
             chunk = decode(data, topic, partition, first, offset)
@@ -332,21 +333,20 @@ class LogStore:
             *(topic, partition, wanted[0], wanted[-1]),
         )
 
-    def _read_latest(
+    def _latest_rows(
         self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int
-    ) -> list[Record]:
+    ) -> list[tuple[int, int, bytes | None, bytes, bytes]]:
+        """Offset, timestamp, key, value and headers, still encoded."""
         rows = self._rows(
             "SELECT offset, timestamp, key, value, headers FROM latest"
             " WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
             *(topic, partition, offset, max_records),
         )
-        records: list[Record] = []
-        for at, timestamp, key, value, headers in rows:
+        for count, (_, _, _, value, _) in enumerate(rows):
             max_bytes -= len(value)
-            if records and max_bytes < 0:
-                break
-            records.append(Record(at, timestamp, key, value, _headers.decode(headers)))
-        return records
+            if count and max_bytes < 0:
+                return rows[:count]
+        return rows
 
     def first_offset(self, topic: str, partition: int) -> int:
         """Offset of the first record kept; the end where nothing is."""

@@ -20,6 +20,9 @@ from streams.records import Lane
 PIECE_BYTES = 256 << 10
 """Kafka takes records up to 1 MiB where nothing else is set."""
 
+_PASSED_ON = b"\xc1"
+"""What a record that is no piece begins with: MessagePack never uses that byte."""
+
 
 class Piece(msgspec.Struct, array_like=True, frozen=True):
     """A part of a cut: ``body`` is the packed cut from ``number`` times `PIECE_BYTES` on."""
@@ -42,8 +45,22 @@ class Piece(msgspec.Struct, array_like=True, frozen=True):
         return self.offset, self.tick
 
 
+class PassedOn(msgspec.Struct, array_like=True, frozen=True):
+    """A record of another log, whose place among the pieces is where it takes effect.
+
+    It has the offset and the log timestamp (int64 ms UTC) that it has there; ``attempt`` is how
+    often it was tried, from 1.
+    """
+
+    offset: int
+    logged: int
+    attempt: int
+    body: bytes
+
+
 _ENCODER = msgspec.msgpack.Encoder()
 _PIECES = msgspec.msgpack.Decoder(Piece)
+_PASSED = msgspec.msgpack.Decoder(PassedOn)
 _WHOLE = msgspec.msgpack.Decoder(
     tuple[CutName, int, int, int | None, int, list[tuple[str, int, bool, int, list[Key], bytes]]]
 )
@@ -89,6 +106,28 @@ def read_piece(value: bytes) -> Piece:
         The value is no piece.
     """
     return _PIECES.decode(value)
+
+
+def pass_on(record: PassedOn) -> bytes:
+    """The bytes of a record that is passed on.
+
+    >>> read_record(pass_on(PassedOn(7, 1000, 1, b"{}")))
+    PassedOn(offset=7, logged=1000, attempt=1, body=b'{}')
+    """
+    return _PASSED_ON + _ENCODER.encode(record)
+
+
+def read_record(value: bytes) -> Piece | PassedOn:
+    """A piece, or what is passed on.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        The value is neither.
+    """
+    if value[:1] == _PASSED_ON:
+        return _PASSED.decode(value[1:])
+    return read_piece(value)
 
 
 class Assembler:

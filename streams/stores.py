@@ -185,22 +185,33 @@ class PaneStore:
 
 
 class SampledStore:
-    """The last value of each slot's device, folded at every hop the watermark crosses.
+    """The last value of each device, folded at every hop the watermark crosses.
 
     A slot belongs to one device, and comes out under the number of its key.  ``covered`` of a
     folded cell counts devices known, ``n`` those not older than three periods.  The value at a
-    hop is the last one before it, however far ahead the lane already read.
+    hop is the last one before it, however far ahead the lane already read.  A device that moves
+    has another slot at each place, and counts in that of its last value.
 
     Parameters
     ----------
     hop_ms, period_ms, forget_ms
         int64 ms: distance of samples, how often a device reports (None where each row says it as
         ``covered``), when a silent one is unknown.
+    moves
+        Whether devices move.
+
+    Attributes
+    ----------
+    things
+        Where devices move, the number of each slot's: whoever gives a slot says it here.
     """
 
-    def __init__(self, hop_ms: int, period_ms: int | None, forget_ms: int) -> None:
+    def __init__(
+        self, hop_ms: int, period_ms: int | None, forget_ms: int, *, moves: bool = False
+    ) -> None:
         self.pane_ms, self.forget_ms = hop_ms, forget_ms
-        self._samples = Samples(None if period_ms is None else 3 * period_ms)
+        self._samples = Samples(None if period_ms is None else 3 * period_ms, moves)
+        self.things: array[int] | None = array("q") if moves else None
         self._folded_until = BEFORE_ALL
         self._blocks = Blocks()
         self.rows = Rows()
@@ -208,7 +219,7 @@ class SampledStore:
 
     def _sort(self) -> None:
         """Take the rows that came, and put aside those that lie ahead of the next hop."""
-        self._samples.add(self.rows, self._folded_until + self.pane_ms)
+        self._samples.add(self.rows, self._folded_until + self.pane_ms, self.things)
         self.rows.clear()
 
     def close_until(
@@ -232,7 +243,7 @@ class SampledStore:
 
     def _fold(self, hop: int, keys: array[int]) -> Closed:
         self._blocks.clear()
-        self._samples.advance(hop)
+        self._samples.advance(hop, self.things)
         cells = self._samples.at(hop, keys, self.forget_ms)
         return Closed(hop - self.pane_ms, False, cells)
 

@@ -28,7 +28,7 @@ settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
-NEVER_SKIPPED = ("kafka", "browser")
+NEVER_SKIPPED = ("kafka", "postgres", "browser")
 """Marks of tests that CI brings all that they need for."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import ssl
 import subprocess
 import sys
 import tomllib
@@ -11,17 +13,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 from prometheus_client.core import Metric
-from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from agents.commands.cli import app
 from agents.engine import Engine
 from agents.metrics import PORT, Metrics
 from agents.plan import compile_plan
+from schemas.gateway import Gateway
 from schemas.loading import load
 from streams.log_store import LogStore
+from tests.gateway.running import folder_of, gateway
 from tests.kafka.broker_jars import version
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +34,11 @@ DOCKER = ROOT / "docker"
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 
 
+README = (DOCKER / "README.md").read_text("utf-8")
+
+
 def read(name: str) -> Any:
-    return YAML(typ="safe").load(DOCKER / name)
+    return yaml.safe_load((DOCKER / name).read_text("utf-8"))
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -48,7 +56,11 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 COMPOSE = read("compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = f"cityvitals:{PYPROJECT['project']['version']}"
-each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=list(SERVICES))
+BESIDE = read("compose.gateway.yaml")
+GATEWAY: dict[str, Any] = BESIDE["services"]["gateway"]
+ALL = SERVICES | BESIDE["services"]
+VOLUMES = COMPOSE["volumes"] | BESIDE["volumes"]
+each_service = pytest.mark.parametrize("service", ALL.values(), ids=list(ALL))
 
 
 @each_service
@@ -74,11 +86,13 @@ def test_the_broker_is_the_one_of_the_tests() -> None:
 @each_service
 def test_services_tell_whether_they_work_or_end(service: dict[str, Any]) -> None:
     if service["restart"] == "no":
-        (name,) = (name for name, known in SERVICES.items() if known is service)
-        waiting = [
-            s["depends_on"][name] for s in SERVICES.values() if name in s.get("depends_on", {})
-        ]
-        assert waiting == [{"condition": "service_completed_successfully"}]
+        (name,) = (name for name, known in ALL.items() if known is service)
+        waiting = {
+            who: s["depends_on"][name]["condition"]
+            for who, s in ALL.items()
+            if name in s.get("depends_on", {})
+        }
+        assert waiting == dict.fromkeys(("worker", "gateway"), "service_completed_successfully")
         return
     assert service["restart"] == "unless-stopped"
     assert "stop_grace_period" in service
@@ -90,17 +104,21 @@ def test_ports_are_on_loopback() -> None:
     assert set(published) == {"broker", "prometheus", "grafana"}
     for ports in published.values():
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
+    port = Gateway().port
+    assert GATEWAY["ports"] == [f"${{CITYVITALS_GATEWAY_ADDRESS:-127.0.0.1}}:{port}:{port}"]
+    assert "CITYVITALS_GATEWAY_ADDRESS=" in README
 
 
 @each_service
 def test_what_is_mounted_is_there(service: dict[str, Any]) -> None:
-    for source, target, *mode in (volume.split(":") for volume in service.get("volumes", [])):
+    volumes = [volume for volume in service.get("volumes", []) if isinstance(volume, str)]
+    for source, target, *mode in (volume.split(":") for volume in volumes):
         assert target.startswith("/")
         if source.startswith("./"):
             assert mode == ["ro"]
             assert (DOCKER / source).is_file()
         else:
-            assert source in COMPOSE["volumes"]
+            assert source in VOLUMES
 
 
 @each_service
@@ -115,7 +133,7 @@ def test_what_is_built_is_there(service: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(s["command"] for s in SERVICES.values() if s["image"] == OURS),
+        *(s["command"] for s in ALL.values() if s["image"] == OURS),
         json.loads(told("CMD")[-1]),
     ],
     ids=lambda arguments: arguments[0],
@@ -147,6 +165,88 @@ def test_the_configuration_is_the_shipped_one_on_the_broker_of_compose() -> None
     assert mounted == SERVICES["topics"]["volumes"]
 
 
+def test_the_gateway_is_as_confined_as_a_worker() -> None:
+    # Anchors do not cross files: what they bring to a worker is repeated.
+    worker = SERVICES["worker"]
+    own = {"command", "networks", "volumes", "mem_limit", "stop_grace_period"}
+    assert {k: v for k, v in worker.items() if k not in own} == {
+        k: GATEWAY[k] for k in worker.keys() - own
+    }
+    assert GATEWAY["networks"] == ["kafka"]
+
+
+def secrets_of(service: dict[str, Any]) -> tuple[Path, str]:
+    """Where certificate and tokens are, outside and inside."""
+    (bound,) = (volume for volume in service["volumes"] if isinstance(volume, dict))
+    told = {"type": "bind", "read_only": True, "bind": {"create_host_path": False}}
+    assert {name: bound[name] for name in told} == told
+    return (DOCKER / bound["source"]).relative_to(ROOT), bound["target"]
+
+
+def test_the_gateway_is_configured_by_two_files(tmp_path: Path) -> None:
+    command = GATEWAY["command"]
+    folder = command[command.index("--config") + 1]
+    state = command[command.index("--state") + 1]
+    mounted = [volume.split(":") for volume in GATEWAY["volumes"] if isinstance(volume, str)]
+    for source, target, *_ in mounted:
+        if target != state:
+            assert Path(target).parent == Path(folder)
+            shutil.copy(DOCKER / source, tmp_path / Path(target).name)
+    assert [s for s, target, *_ in mounted if target == state] == list(BESIDE["volumes"])
+    configuration = load(tmp_path, environ={})
+    workers = load(DOCKER / "cityvitals.kafka.yaml", environ={})
+    assert configuration.signs == workers.signs
+    assert configuration.kafka == workers.kafka
+    settings, (_, inside) = configuration.gateway, secrets_of(GATEWAY)
+    assert (settings.host, settings.port) == ("0.0.0.0", Gateway().port)
+    files = [settings.certificate_file, settings.key_file, *(t.token_file for t in settings.tokens)]
+    assert {str(Path(str(file)).parent) for file in files} == {inside}
+    assert len(set(files)) == len(files)
+
+
+def test_secrets_stay_out_of_git_and_of_the_image() -> None:
+    outside, _ = secrets_of(GATEWAY)
+    assert f"{outside.parent}/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert not list(DOCKER.glob("*.pem"))
+
+
+def test_the_gateway_is_reached_with_what_the_readme_makes(tmp_path: Path) -> None:
+    (commands,) = re.findall(r"^```sh\n([^`]*openssl req[^`]*)```$", README, re.MULTILINE)
+    subprocess.run(["sh", "-euc", commands], cwd=tmp_path, check=True, capture_output=True)
+    outside, inside = secrets_of(GATEWAY)
+    secrets = tmp_path / outside
+    assert secrets.parent.stat().st_mode & 0o777 == 0o700
+    # In the container another user reads them.
+    assert all(file.stat().st_mode & 0o777 == 0o644 for file in secrets.iterdir())
+    told = (DOCKER / "cityvitals.gateway.yaml").read_text("utf-8")
+    config = tmp_path / "gateway.yaml"
+    config.write_text(told.replace(f"{inside}/", f"{secrets}/"), "utf-8")
+    # What `up` is told where no Kafka is.
+    data = folder_of(tmp_path / "data", seconds=1, config=config)
+    known = ssl.create_default_context(cafile=secrets / "certificate.pem")
+    known.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python does by itself from 3.13 on
+    cmd, python, *arguments, script = GATEWAY["healthcheck"]["test"]
+    assert (cmd, python, str(Gateway().port) in script) == ("CMD", "python", True)
+    with gateway("--data", data, "--port", 0) as running:
+        port = running.url.rpartition(":")[2]
+        command = [sys.executable, *arguments, script.replace(str(Gateway().port), port)]
+        assert subprocess.run(command, check=False).returncode == 0
+        for host in ("127.0.0.1", "localhost"):
+            with httpx.Client(base_url=f"https://{host}:{port}", verify=known) as client:
+                assert "<html" in client.get("/").text
+                for one in load(config, environ={}).gateway.tokens:
+                    token = Path(one.token_file).read_text("utf-8").strip()
+                    headers = {"authorization": f"Bearer {token}"}
+                    assert client.get("/session", headers=headers).json()["role"] == one.role
+    assert subprocess.run(command, check=False, capture_output=True).returncode != 0
+
+
+def test_the_image_can_write_to_a_database() -> None:
+    built = " ".join(told("RUN"))
+    assert "'.[postgres]'" in built
+    assert "'cityvitals[postgres]'" in built
+
+
 def test_the_image_is_built_from_what_the_wheel_is_made_of() -> None:
     # As tests/test_wheel.py builds it, from the same files.
     found = PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
@@ -166,7 +266,7 @@ def test_the_image_is_labelled_with_its_version() -> None:
     name, _, number = OURS.partition(":")
     assert f'org.opencontainers.image.version="{number}"' in told("LABEL")[-1]
     assert told("STOPSIGNAL") == ["SIGTERM"]
-    assert f"--tag {name}:{number} " in (DOCKER / "README.md").read_text("utf-8")
+    assert f"--tag {name}:{number} " in README
 
 
 def test_the_health_check_asks_for_metrics() -> None:
@@ -260,4 +360,24 @@ def test_grafana_finds_its_dashboard_and_its_data() -> None:
     assert mounted in SERVICES["grafana"]["volumes"]
     panels = dashboard()["panels"]
     assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
+
+
+def test_grafana_finds_the_history() -> None:
+    (source,) = read("grafana/history.yaml")["datasources"]
+    added = read("compose.history.yaml")["services"]["grafana"]
+    named = re.findall(r"\$(\w+)", (DOCKER / "grafana" / "history.yaml").read_text("utf-8"))
+    assert added["environment"].keys() == set(named)
+    (provider,) = read("grafana/dashboards.yaml")["providers"]
+    assert added["volumes"] == [
+        "./grafana/history.yaml:/etc/grafana/provisioning/datasources/history.yaml:ro",
+        f"./grafana/history.json:{provider['options']['path']}/history.json:ro",
+    ]
+    history = json.loads((DOCKER / "grafana" / "history.json").read_text("utf-8"))
+    assert history["uid"] != dashboard()["uid"]
+    asked = [*history["panels"], *history["templating"]["list"]]
+    assert {(one["datasource"]["type"], one["datasource"]["uid"]) for one in asked} == {
+        (source["type"], source["uid"])
+    }
+    panels = history["panels"]
     assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))

@@ -49,6 +49,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         for package in PACKAGES
         for path in (tree / package).rglob("*")
         if path.suffix in (".py", ".pyi", ".yaml", ".json", ".csv", ".typed") and path.is_file()
+    } | {
+        str(path.relative_to(tree))
+        for path in (tree / "agents" / "gateway" / "static").rglob("*")
+        if path.is_file()
     }
     assert expected <= names
     others = {n for n in names - expected if ".dist-info/" not in n}

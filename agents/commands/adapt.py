@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from agents.commands.exits import BAD, FINDING, Fault, complain, drop_stdout, guarded
-from agents.commands.options import RegisterFile
+from agents.commands.options import Config, RegisterFile
+
+if TYPE_CHECKING:
+    from schemas.metrics import Metrics
 
 app = typer.Typer(
     help="Make events of what others send: HJ 212, CAP 1.2, windows of the edge, video events.",
@@ -25,10 +28,11 @@ Files = Annotated[
 
 @app.command("hj212")
 @guarded
-def hj212(files: Files, register: RegisterFile = None) -> None:
+def hj212(files: Files, register: RegisterFile = None, config: Config = None) -> None:
     """Readings of telegrams of HJ 212-2017, one a line, as events on standard output.
 
-    Where a monitor stands is told by the register: a row with its MN as device, and the metric.
+    Where a monitor stands is told by the register: a row with its MN as device, and the metric. A
+    factor of a metric of your own is told by the hj212 of its entry, in --config.
     What is refused is told on standard error by file and line; the exit code is then 1.
 
     **Examples**
@@ -43,8 +47,9 @@ def hj212(files: Files, register: RegisterFile = None) -> None:
 
     if register is None:
         raise Fault(BAD, "telegrams do not say where a monitor stands: name a --register")
-    known = read_register(register)
-    _print(files, _lines, lambda frame: readings(parse(frame), known.find))
+    metrics = _metrics(config)
+    known = read_register(register, metrics=metrics)
+    _print(files, _lines, lambda frame: readings(parse(frame), known.find, metrics))
 
 
 @app.command("cap")
@@ -63,12 +68,12 @@ def cap(files: Files) -> None:
 
 @app.command("edge")
 @guarded
-def edge(files: Files) -> None:
+def edge(files: Files, config: Config = None) -> None:
     """Windows that were aggregated at the edge, one JSON object a line, as readings.
 
     An object has device, metric, t, n, min, max, mean and place; t_end, site, site_type, medium,
     source and sd if they are known. The mean becomes the value; signs of minima and maxima read the
-    extremes that were stated.
+    extremes that were stated. Metrics of your own are those of --config.
 
     **Examples**
 
@@ -78,7 +83,8 @@ def edge(files: Files) -> None:
     """
     from schemas.adapters.edge import aggregate
 
-    _print(files, _lines, aggregate)
+    metrics = _metrics(config)
+    _print(files, _lines, lambda line: aggregate(line, metrics))
 
 
 @app.command("video")
@@ -104,6 +110,14 @@ def video(files: Files) -> None:
     finally:
         if seen.repeats:
             complain(f"{seen.repeats:,} repeats within ten minutes were left out")
+
+
+def _metrics(config: Path | None) -> Metrics:
+    """The metrics of a configuration; without one, those of the product."""
+    from schemas.loading import load
+    from schemas.metrics import METRICS
+
+    return METRICS if config is None else load(config).known_metrics
 
 
 def _print(files: list[Path], pieces: Any, events: Any) -> None:

@@ -95,7 +95,10 @@ def _state(alert: dict[str, Any], language: int) -> str:
     """In Chinese or in English: in a narrow terminal the one has room without the other."""
     late = (" 迟", " late")[language] if alert["late"] else ""
     suppressed = (" 抑制", " suppressed")[language] if alert.get("suppressed_by") else ""
-    return f"{STATES[alert['state']].split()[language]}{late}{suppressed}"
+    acked = (" 确认", " acked")[language] if alert.get("acked") else ""
+    shelved = (" 搁置", " shelved")[language] if alert.get("shelved_until") is not None else ""
+    state = STATES[alert["state"]].split()[language]
+    return f"{state}{late}{acked}{shelved}{suppressed}"
 
 
 def conditions(alert: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,8 @@ def catalogue(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Id of a sign or incident, such as drain.depth; all if not given.", metavar="ID"
+            help="Id of a sign, incident or overlay, such as drain.depth; all if not given.",
+            metavar="ID",
         ),
     ] = None,
     config: Config = None,
@@ -34,7 +35,7 @@ def catalogue(
         typer.Option("--systems", help="The city's named systems, and what each feeds or reads."),
     ] = False,
 ) -> None:
-    """Show the signs and incidents of a catalogue: what they measure, and by which levels.
+    """Show the signs, incidents and overlays of a catalogue: what is measured, by which levels.
 
     **Examples**
 
@@ -50,6 +51,7 @@ def catalogue(
 
     - `cityvitals catalogue --systems --json | jq '.systems[] | select(.no == 48)'`
     """
+    from schemas.departures import departures_of
     from schemas.loading import load
     from schemas.reference import (
         facts_of,
@@ -57,6 +59,7 @@ def catalogue(
         incident_facts,
         incident_object,
         markdown,
+        overlay_lines,
         reference,
         sign_object,
     )
@@ -74,11 +77,19 @@ def catalogue(
         return
     by_id = {sign.id: sign for sign in in_order(found.signs)}
     incidents = {incident.id: incident for incident in found.incidents}
-    if name is not None and name not in by_id and name not in incidents:
-        near = guess(name, [*by_id, *incidents])
-        complain(f"unknown sign or incident '{name}'{near}: `cityvitals catalogue` lists them")
+    overlays = {overlay.id: overlay for overlay in found.overlays}
+    if name is not None and name not in by_id.keys() | incidents.keys() | overlays.keys():
+        near = guess(name, [*by_id, *incidents, *overlays])
+        complain(
+            f"unknown sign, incident or overlay '{name}'{near}: `cityvitals catalogue` lists them"
+        )
         raise typer.Exit(BAD)
-    if as_markdown:
+    if name in overlays:
+        if as_json:
+            print(overlays[name].model_dump_json(exclude_none=True))
+            return
+        print("\n".join(overlay_lines(overlays[name])).removeprefix("### "))
+    elif as_markdown:
         print(markdown(found, name), end="" if name is None else "\n")
     elif as_json and name is None:
         print(orjson.dumps(reference(found)).decode())
@@ -95,12 +106,15 @@ def catalogue(
     elif name is not None:
         sign = by_id[name]
         print(f"{sign.id}  {sign.name.zh} {sign.name.en}")
-        for fact, text in facts_of(sign):
+        for fact, text in facts_of(sign) + departures_of(sign.id, found.departures):
             print(f"  {fact:17}{text}")
     else:
         _list(list(by_id.values()))
         if incidents:
             _list_incidents(list(incidents.values()))
+        if overlays:
+            told = ", ".join(f"{one.id} {one.name.zh}" for one in overlays.values())
+            print(f"{len(overlays)} 个叠加 overlays: {told}")
         print("`cityvitals catalogue ID` tells all of one")
 
 

@@ -9,13 +9,16 @@ import typer
 
 from agents.commands import (
     adapt,
+    audit,
     catalogue,
     check,
     deadletters,
     doctor,
     documents,
     explain,
+    gateway,
     generate,
+    marks,
     register,
     replay,
     send,
@@ -55,17 +58,21 @@ def root(
 
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
+app.command("gateway")(gateway.gateway)
 app.command("replay")(replay.replay)
 app.command("send")(send.send)
 app.add_typer(adapt.app, name="adapt")
 app.command("vitals")(standing.vitals)
 app.command("alerts")(standing.alerts)
 app.command("explain")(explain.explain)
+app.command("ack")(marks.ack)
+app.command("shelve")(marks.shelve)
 app.command("check")(check.check)
 app.command("catalogue")(catalogue.catalogue)
 app.command("generate")(generate.generate)
 app.add_typer(deadletters.app, name="deadletter")
 app.add_typer(topics.app, name="topics")
 app.add_typer(register.app, name="register")
+app.add_typer(audit.app, name="audit")
 app.command("doctor")(doctor.doctor)
 app.command("schemas")(documents.schemas)

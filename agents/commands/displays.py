@@ -298,7 +298,7 @@ async def _tell_status(view: View, every_s: float) -> None:
 
 def _status(view: View) -> str:
     total = accounting(view.engine.pipeline.total().as_dict()).plain
-    lag = f"待处理 lag {behind(view.engine):,}"
+    lag = f"待处理 unread {behind(view.engine):,}"
     return f"{moment(view.clock(), view.zone)} · {view.rate():,.0f} events/s · {lag} · {total}"
 
 

@@ -6,8 +6,10 @@ import os
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
 import typer
@@ -34,6 +36,18 @@ class Fault(Exception):  # noqa: N818 - not every fault is the program's error
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Tell of a file that could not be replaced."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{file} can not be written ({error.strerror}); it is as it was"
+        raise Fault(
+            ENVIRONMENT, f"{what}: check the folder, its owner and the free space"
+        ) from error
 
 
 def guarded(body: Callable[P, None]) -> Callable[P, None]:

@@ -1,4 +1,5 @@
-"""Which register a run has: that of its configuration, one that is named, or one it finds."""
+"""Which register a run has: that of its configuration, one that is named, or one it finds; and
+which relations of keys."""
 
 from __future__ import annotations
 
@@ -10,6 +11,9 @@ import zstandard
 from agents.commands.exits import BAD, Fault
 from schemas.hierarchies import column_of
 from schemas.register import Register, parse_register, write
+from schemas.related import Relations
+from schemas.related import write as write_relations
+from schemas.related_files import parse_relations
 
 if TYPE_CHECKING:
     from schemas.configuration import Configuration
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 BESIDE = "register.csv"
 """Name of the register beside event logs, as `generate` writes it."""
 
-_REGISTER = "register"
+RELATIONS_BESIDE = "relations.csv"
+"""Name of the table of relations there."""
+
+_REGISTER, _RELATIONS = "register", "relations"
 
 
 def with_named(
@@ -31,7 +38,8 @@ def with_named(
     named
         What a person asked for; it stands in for the configuration's own.
     beside
-        Folders of logs: their ``register.csv`` counts where nothing else does.
+        Folders of logs: their ``register.csv`` counts where nothing else does, and so does their
+        ``relations.csv``.
 
     Raises
     ------
@@ -40,13 +48,18 @@ def with_named(
     Fault
         The configuration has a hierarchy that no register tells.
     """
-    from schemas.registers import read_register
+    from schemas.registers import read_register, read_relations
 
+    if not configuration.relations.rows:
+        table = _only(beside, RELATIONS_BESIDE)
+        if table is not None:
+            configuration = configuration.with_relations(read_relations(table))
     if named is None and not configuration.register.devices:
-        found = [folder / BESIDE for folder in beside if (folder / BESIDE).is_file()]
-        named = found[0] if len(found) == 1 else None
+        named = _only(beside, BESIDE)
     if named is not None:
-        configuration = configuration.with_register(read_register(named))
+        configuration = configuration.with_register(
+            read_register(named, metrics=configuration.known_metrics)
+        )
     for i in configuration.untold:
         column = column_of(configuration.hierarchies[i])
         what = f"{named} has no column {column}" if named else f"{column} stands in no register"
@@ -58,11 +71,26 @@ def with_named(
     return configuration
 
 
-def keep(store: LogStore, register: Register) -> None:
-    """Leave the register of a run in its folder, for replays of it."""
+def _only(folders: list[Path], name: str) -> Path | None:
+    """The file of a name, where it stands in one of the folders alone."""
+    found = [folder / name for folder in folders if (folder / name).is_file()]
+    return found[0] if len(found) == 1 else None
+
+
+def keep(store: LogStore, register: Register, relations: Relations | None = None) -> None:
+    """Leave the register and the relations of a run in its folder, for replays of it."""
     text = write(register).encode() if register.devices else b""
+    table = write_relations(relations).encode() if relations else b""
     with store.transaction() as tx:
         tx.set_meta(_REGISTER, zstandard.compress(text))
+        tx.set_meta(_RELATIONS, zstandard.compress(table))
+
+
+def kept_relations(store: LogStore) -> Relations:
+    """The table of relations of a folder's last run; empty where it had none."""
+    packed = store.meta(_RELATIONS)
+    text = b"" if packed is None else zstandard.decompress(packed)
+    return parse_relations(text.decode(), f"{store.path}: relations") if text else Relations()
 
 
 def kept_register(store: LogStore) -> Register:
@@ -73,6 +101,8 @@ def kept_register(store: LogStore) -> Register:
 
 
 def kept(store: LogStore, configuration: Configuration) -> Configuration:
-    """The configuration with the register of the folder's last run."""
-    register = kept_register(store)
+    """The configuration with the register and the relations of the folder's last run."""
+    register, relations = kept_register(store), kept_relations(store)
+    if relations.rows:
+        configuration = configuration.with_relations(relations)
     return configuration.with_register(register) if register.devices else configuration

@@ -15,6 +15,7 @@ from agents.commands.options import Json
 from agents.commands.wording import (
     KINDS,
     LEVELS,
+    MARKED,
     REASONS,
     STATES,
     STYLES,
@@ -22,6 +23,7 @@ from agents.commands.wording import (
     against,
     amount,
     key_with_name,
+    printable,
     sourced,
     with_unit,
 )
@@ -39,6 +41,8 @@ _PIPED, _WIDEST = 80, 120
 _TABLES = 100
 """Cells of what stands around it where standard output is no terminal."""
 _RISES = ("raised", "escalated", "reraised")
+_MARKS = tuple(MARKED.values())
+"""Transitions that say nothing of the sign."""
 
 
 @guarded
@@ -148,7 +152,7 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield "报警 raised", _second(alert["t_raised"], zone)
     cleared = alert["t_cleared"]
     yield "解除 cleared", "– 未解除 not yet" if cleared is None else _second(cleared, zone)
-    yield from _handled(alert, zone)
+    yield from _handled(story)
     begin, end = _second(why["t_start"], zone), _second(why["t_end"], zone)
     yield "窗口 window", f"{begin} – {end[11:] if end[:10] == begin[:10] else end}"
     if alert["kind"] == "incident":
@@ -164,6 +168,9 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     late = "是 yes, by late events alone" if alert["late"] else "否 no"
     yield "事件 events", f"{why['n']:,} · 覆盖 coverage {why['coverage']:.0%} · 迟到 late {late}"
     yield "值 value", f"{amount(alert['value'], unit)}{_limit(why, unit)}"
+    if "early" in why:
+        words = (alert["annotations"].get(name, "") for name in ("early_zh", "early_en"))
+        yield "提前 early", f"{' · '.join(words)} ({why['early']['sign']})"
     if why.get("overlay") is not None:
         yield "叠加 overlay", f"{why['overlay']} · 以其阈值与延时判定 by its thresholds and delays"
     yield "来源 source", sourced(why)
@@ -175,14 +182,28 @@ def _lines(story: Story) -> Iterator[tuple[str, str]]:
     yield "配置 config", why["config"]
 
 
-def _handled(alert: dict[str, Any], zone: str) -> Iterator[tuple[str, str]]:
+def _handled(story: Story) -> Iterator[tuple[str, str]]:
     """What people and other alerts decided, where they did."""
+    alert, zone = story.alert, story.about.zone
     if alert["acked"]:
-        yield "确认 acked", "是 yes"
+        yield "确认 acked", _decided(story, "acked") or "是 yes"
     if alert["shelved_until"] is not None:
-        yield "搁置 shelved", f"至 until {_second(alert['shelved_until'], zone)}"
+        until = f"至 until {_second(alert['shelved_until'], zone)}"
+        yield "搁置 shelved", " · ".join(filter(None, (until, _decided(story, "shelved"))))
     if alert["suppressed_by"] is not None:
         yield "抑制 suppressed", f"由 by {alert['suppressed_by']}"
+
+
+def _decided(story: Story, transition: str) -> str:
+    """Who decided it last, when and why; nothing where that is no longer kept."""
+    import orjson
+
+    rows = [orjson.loads(raw) for raw in story.transitions]
+    found = [row for row in rows if row["transition"] == transition]
+    if not found:
+        return ""
+    when = _second(found[-1]["t_update"], story.about.zone)
+    return f"由 by {printable(found[-1]['by'])} · {when} · {printable(found[-1]['note'])}"
 
 
 def _model(why: dict[str, Any], unit: str) -> Iterator[str]:
@@ -212,7 +233,8 @@ def _show_transitions(console: Console, story: Story) -> None:
     from rich.console import Group
     from rich.text import Text
 
-    from agents.commands.layout import column, fitting, table
+    from agents.commands.layout import column, fitting, heads
+    from agents.commands.layout import rows as lines
 
     console.print()
     if not story.transitions:
@@ -229,7 +251,17 @@ def _show_transitions(console: Console, story: Story) -> None:
         column("条数 n", (f"{row['why']['n']:,}" for row in rows), 2, right=True),
         column("覆盖 coverage", (f"{row['why']['coverage']:.0%}" for row in rows), 3, right=True),
     ]
-    console.print(Group(*table(fitting(columns, console.width))))
+    kept = fitting(columns, console.width)
+    console.print(Group(*heads(kept)))
+    for row, line in zip(rows, lines(kept), strict=True):
+        console.print(line)
+        if said := _who(row):
+            console.print(Text(f"    {said}", "dim"))
+
+
+def _who(row: dict[str, Any]) -> str:
+    """Who made a transition and why; nothing where nobody did."""
+    return " · ".join(printable(row[name]) for name in ("by", "note") if row.get(name))
 
 
 def _show_evidence(console: Console, story: Story) -> None:
@@ -247,11 +279,17 @@ def _show_evidence(console: Console, story: Story) -> None:
         column("条件 condition", (row["condition"] for row in rows)),
         column("", held),
         column("体征 sign", (row.get("sign", "–") for row in rows)),
-        column("对象 key", (row.get("key", "–") for row in rows), 1),
+        column("对象 key", map(_related_key, rows), 1),
         column("值 value", (f"{row['value']:g}" if "value" in row else "–" for row in rows)),
         column("时间 window end", (_second(row["t"], zone) if "t" in row else "–" for row in rows)),
     ]
     console.print(Group(*table(fitting(columns, console.width))))
+
+
+def _related_key(row: dict[str, Any]) -> str:
+    """The key of a fact, and how the register relates it to the incident's."""
+    told = (row.get("key", "–"), f"({row['relation']})" if "relation" in row else "")
+    return " ".join(part for part in told if part)
 
 
 def plot_of(story: Story, width: int) -> Iterator[Text]:
@@ -307,6 +345,7 @@ def _plot(story: Story, width: int) -> Plot:
     marks = [
         p.Mark(t["t_update"], p.UP if t["transition"] in _RISES else p.DOWN, STYLES[t["level"]])
         for t in transitions
+        if TRANSITIONS[t["transition"]] not in _MARKS
     ]
     until = alert["t_cleared"] or span[1]
     expected, bands = _expectations(transitions, until)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from agents.commands.exits import BAD, FINDING, Fault
-from agents.commands.wording import LEVELS, key_with_name
+from agents.commands.wording import LEVELS, is_aside, key_with_name
 from streams.log_types import Latest
 
 SHOWN = 8
@@ -45,6 +45,8 @@ def alert_named(alerts: Iterable[Latest], word: str) -> Latest:
 def worst_standing(alerts: Iterable[Latest]) -> Latest:
     """The newest alert of the worst level among those that stand.
 
+    One that is suppressed or shelved is meant only where no other stands.
+
     Raises
     ------
     Fault
@@ -52,7 +54,7 @@ def worst_standing(alerts: Iterable[Latest]) -> Latest:
     """
     said = ((orjson.loads(latest.value), latest) for latest in alerts)
     standing = [
-        (alert["level"], latest.offset, latest)
+        (not is_aside(alert), alert["level"], latest.offset, latest)
         for alert, latest in said
         if alert["state"] != "cleared"
     ]
@@ -61,7 +63,7 @@ def worst_standing(alerts: Iterable[Latest]) -> Latest:
             FINDING,
             "no alert stands: name one by its id; `cityvitals alerts --all` shows cleared ones",
         )
-    return max(standing, key=lambda row: row[:2])[2]
+    return max(standing, key=lambda row: row[:3])[3]
 
 
 def _nearest(alerts: list[Latest], word: str) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from agents.commands.exits import BAD, ENVIRONMENT, FINDING, Fault, complain, guarded
+from agents.commands.exits import BAD, FINDING, Fault, complain, guarded, writing
 from agents.commands.options import FOLDER, Data, Json
+from agents.commands.related import TABLE, diff_tables, import_table
 from agents.commands.wording import key_with_name, moment, place_name, printable
 
 if TYPE_CHECKING:
@@ -42,14 +43,20 @@ app = typer.Typer(
 def import_register(
     source: Annotated[Path, typer.Argument(help="CSV file to take in.", metavar="SOURCE.csv")],
     into: Annotated[
-        Path, typer.Option("--into", help="Register that takes it in.", metavar="FILE")
-    ] = DEFAULT,
+        Path | None,
+        typer.Option(
+            "--into",
+            help="Register, or table of relations, that takes it in.",
+            metavar="FILE",
+            show_default="register.csv, or relations.csv",
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="SOURCE is the whole register from now on.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a list of devices and merge it into the register.
+    """Check a list of devices, or of relations, and merge it into the register's.
 
     The first line names the columns, in any order: `device`, `topic` (sensor or traffic), `kind`
     (metric, or kind of observation) and `place` are required; `platform`, `site`, `site_type`,
@@ -61,9 +68,15 @@ def import_register(
     All rows of a device and kind in SOURCE replace those the register has; other devices stay.
     Every fault is told at its file, line and column, and then nothing is written (exit code 2).
 
+    A list whose first line names `relation` and `from` says how keys are related: `to` is the other
+    key, `since` and `until` are as above; rows of the relation `position` have `lon` and `lat`. All
+    rows of a relation and its `from` replace those the table has.
+
     **Examples**
 
     - `cityvitals register import rain-gauges.csv`
+
+    - `cityvitals register import zones.csv --into relations.csv`
 
     - `cityvitals register import all.csv --into baiyun.csv --replace`
 
@@ -71,19 +84,19 @@ def import_register(
     """
     from schemas.devices import diff, merge
     from schemas.register import Register
-    from schemas.registers import save_register
+    from schemas.registers import is_table, save_register
 
+    if is_table(source):
+        with _faults_told(as_json=as_json):
+            import_table(source, into or TABLE, replace=replace, as_json=as_json)
+        return
+    into = into or DEFAULT
     with _faults_told(as_json=as_json):
         given = _read(source)
         old = _read(into) if into.exists() else Register()
     new = given if replace else merge(old, given)
-    try:
+    with writing(into):
         save_register(new, into)
-    except OSError as error:
-        what = f"{into} can not be written ({error.strerror}); it is as it was"
-        raise Fault(
-            ENVIRONMENT, f"{what}: check the folder, its owner and the free space"
-        ) from error
     _report_import(into, new, diff(old, new), as_json=as_json)
 
 
@@ -94,7 +107,8 @@ def diff_registers(
     new: Annotated[Path, typer.Argument(help="Register as it is.", metavar="NEW.csv")],
     as_json: Json = False,
 ) -> None:
-    """Compare two registers: devices added (+), removed (-) and changed (~), field by field.
+    """Compare two registers: devices added (+), removed (-) and changed (~), field by field; or two
+    tables of relations in the same way.
 
     The order of rows and columns makes no difference. Exit code 0 where they are equal, 1 where
     they differ. With --json there is one object a device.
@@ -106,7 +120,14 @@ def diff_registers(
     - `cityvitals register diff old.csv new.csv --json | jq -r 'select(.change == "added").device'`
     """
     from schemas.devices import diff
+    from schemas.registers import is_table
 
+    if is_table(old) and is_table(new):
+        with _faults_told(as_json=as_json):
+            equal = diff_tables(old, new, as_json=as_json)
+        if not equal:
+            raise typer.Exit(FINDING)
+        return
     with _faults_told(as_json=as_json):
         found = diff(_read(old), _read(new))
     for line in _difference_lines(found, as_json=as_json):

@@ -72,7 +72,8 @@ def replay(
 
     The topic of a log is its file name, unless --topic names it. Several logs are merged by their
     log timestamps. Without --data nothing is kept. A `register.csv` in the folder of the logs says
-    which devices are expected, where neither --register nor the configuration does.
+    which devices are expected, where neither --register nor the configuration does; a
+    `relations.csv` there says how keys are related, where the configuration does not.
 
     A data folder of `up` or `replay` is replayed from its own log, as far as its engine has come;
     it is not changed, and may be in use. With --alert the bytes are compared with those that stand

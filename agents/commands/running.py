@@ -9,15 +9,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.commands.displays import Display
-from agents.commands.exits import BAD, Fault, complain
+from agents.commands.exits import BAD, ENVIRONMENT, Fault, complain
 from agents.commands.expectations import keep
 from agents.commands.folder import describe, open_log, write_about
 from agents.commands.quantities import Retention
 from agents.commands.stopping import Stop
 from agents.plan import Plan
+
+if TYPE_CHECKING:
+    from agents.commands.page import Page
 
 _TRIM_S = 30.0
 _SAVE_S = 0.25
@@ -47,6 +50,8 @@ class Run:
         How the data folder is called in messages.
     config
         Path that the plan was read from; None where it is the shipped one.
+    page
+        Whether a gateway serves what it says.
     """
 
     plan: Plan
@@ -58,6 +63,7 @@ class Run:
     stop: Stop
     config: Path | None = None
     pace: float | None = None
+    page: bool = False
 
 
 def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
@@ -93,10 +99,14 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         except ValueError as error:
             raise Fault(BAD, str(error)) from error
         write_about(store, describe(run.plan.configuration, run.config))
-        keep(store, run.plan.configuration.register)
+        keep(store, run.plan.configuration.register, run.plan.configuration.relations)
         if run.pace is not None:
             engine.watch(lambda: feed.now, run.pace)
         complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
+        page = _page(run)
+        if page is not None:
+            held.callback(page.close)
+            complain(f"page     {page.address}")
         view = View(engine, lambda: feed.now)
         view.preload()
         held.callback(run.display.close)
@@ -109,6 +119,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
                     run.display.attend(),
                     _keep_saved(engine.checkpoint_if_due),
                     _keep_trimmed(engine.trim, run.retention),
+                    *(() if page is None else (page.run(),)),
                 )
 
             await run_app(run.plan, engine, run.folder, source, run.stop.event())
@@ -118,8 +129,21 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         run.display.end({**summary, "peak_rss_bytes": peak_rss_bytes()})
 
 
+def _page(run: Run) -> Page | None:
+    if not run.page:
+        return None
+    from agents.commands.page import Page
+
+    try:
+        return Page(run.plan.configuration.gateway, run.folder)
+    except ValueError as error:
+        raise Fault(BAD, str(error)) from error
+    except OSError as error:
+        raise Fault(ENVIRONMENT, f"the page's address can not be had: {error}") from error
+
+
 def peak_rss_bytes() -> int:
-    """Most memory that this process ever held, and the one that feeds a replay beside it."""
+    """Most memory that this process ever held, and the largest of those it started."""
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = sum(resource.getrusage(each).ru_maxrss for each in who)
     return peak if sys.platform == "darwin" else peak * 1024

@@ -52,7 +52,7 @@ class FolderSink:
         return self._store.partitions(topic)
 
     def put(self, records: list[Emitted]) -> None:
-        from agents.feeds import POSITION
+        from agents.recordings import POSITION
 
         # A simulated city has its own time: records stamped with that of the wall would move its
         # watermark to today, and make late all that the city sends.

@@ -16,6 +16,7 @@ from agents.commands.wording import (
     REASONS,
     STYLES,
     amount,
+    is_aside,
     key_with_name,
     moment,
     place_names,
@@ -131,9 +132,8 @@ def alerts(
 
 
 def _rank(alert: dict[str, Any]) -> tuple[bool, bool, int, int]:
-    """The worst first, and of those the newest; what an incident suppresses comes after them."""
-    suppressed = alert["suppressed_by"] is not None
-    return alert["state"] == "cleared", suppressed, -alert["level"], -alert["t_raised"]
+    """The worst first, and of those the newest; what is suppressed or shelved comes after them."""
+    return alert["state"] == "cleared", is_aside(alert), -alert["level"], -alert["t_raised"]
 
 
 def _require_sign(source: Source, about: About, sign: str) -> None:

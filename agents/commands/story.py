@@ -19,9 +19,10 @@ import orjson
 from agents.commands.expectations import kept
 from agents.commands.folder import opened, trimmed
 from agents.commands.wording import moment
-from agents.outputs import ALERT_LOG, DEVICE_VITALS, TICKS, VITALS_LOG
+from agents.outputs import ALERT_LOG, CONTROL, DEVICE_VITALS, TICKS, VITALS_LOG
 from schemas.device_vital import rows_of
 from schemas.documents import ConfigurationError
+from streams.records import Lane
 
 if TYPE_CHECKING:
     from agents.commands.folder import About
@@ -33,6 +34,7 @@ ON_KAFKA = (
     "the log is on Kafka, and what its topics still hold can not be replayed from here: an engine "
     "on a data folder gives the same bytes of the same records"
 )
+OF_THE_ENGINE = "of the engine itself, in processing time: no log tells of it"
 
 _AROUND = 10
 """Windows shown before and after the episode, at least."""
@@ -103,7 +105,10 @@ def tell(source: Source, latest: Latest, folder: Path | None) -> Story:
         rows += (row for row in told if row["key"] == alert["key"])
     rows.sort(key=lambda row: (row["t_end"], row["rev"]))
     about = source.about
-    replay, note = (None, ON_KAFKA) if folder is None else _replay(folder, alert, about)
+    if alert["kind"] == "live":
+        replay, note = None, OF_THE_ENGINE
+    else:
+        replay, note = (None, ON_KAFKA) if folder is None else _replay(folder, alert, about)
     return Story(latest.value, alert, transitions, around(alert, rows), about, replay, note)
 
 
@@ -130,7 +135,9 @@ def around(alert: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, 
 
 def gone(store: LogStore, topics: Iterable[str], folder: Path, zone: str) -> str | None:
     """Why the log of a folder can not give the same bytes again; None where it is whole."""
-    lanes = trimmed(store, (*topics, TICKS))
+    # Where people decided something, that is told by the alert log alone.
+    decided = store.end_offsets().get(Lane(CONTROL, 0), 0) > 0
+    lanes = trimmed(store, (*topics, TICKS, *((ALERT_LOG,) if decided else ())))
     if not lanes:
         return None
     first = max(lanes, key=lambda lane: lane.since or 0)

@@ -41,6 +41,9 @@ def up(
     retain: Retain = None,
     as_json: Json = False,
     port: Port = PORT,
+    page: Annotated[
+        bool, typer.Option("--page/--no-page", help="Serve the page, by a process of its own.")
+    ] = True,
 ) -> None:
     """Run a simulated city and watch its vital signs.
 
@@ -90,5 +93,6 @@ def up(
         stop=STOP,
         config=config,
         pace=rate,
+        page=page,
     )
     execute(run, feed)

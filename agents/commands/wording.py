@@ -30,12 +30,24 @@ TRANSITIONS = {
     "cleared": "解除 cleared",
     "suppressed": "抑制 suppressed",
     "unsuppressed": "取消抑制 unsuppressed",
+    "acked": "确认 acked",
+    "unacked": "取消确认 unacked",
+    "shelved": "搁置 shelved",
+    "unshelved": "取消搁置 unshelved",
 }
+MARKED = {
+    "ack": TRANSITIONS["acked"],
+    "unack": TRANSITIONS["unacked"],
+    "shelve": TRANSITIONS["shelved"],
+    "unshelve": TRANSITIONS["unshelved"],
+}
+"""What a command does to an alert."""
 KINDS = {
     "threshold": "阈值 threshold",
     "anomaly": "异常 anomaly",
     "incident": "综合事件 incident",
     "loss": "丢失 loss",
+    "live": "引擎 engine",
 }
 COMPARE = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 BINS = {
@@ -57,9 +69,20 @@ _CITIES = {"4401": "广州市"}
 @cache
 def place_names() -> dict[str, str]:
     """Names by place code: Guangzhou, its districts and streets."""
+    return _CITIES | {row["code"]: row["name"] for row in _divisions()}
+
+
+@cache
+def english_names() -> dict[str, str]:
+    """Names of districts and streets in Pinyin, by place code."""
+    return {row["code"]: row["name_en"] for row in _divisions()}
+
+
+@cache
+def _divisions() -> list[dict[str, str]]:
     # Not by the city's own module, which needs half a second for what it computes with.
     with _DIVISIONS.open(encoding="utf-8", newline="") as file:
-        return _CITIES | {row["code"]: row["name"] for row in csv.DictReader(file)}
+        return list(csv.DictReader(file))
 
 
 def place_name(code: str | None) -> str:
@@ -75,6 +98,11 @@ def place_name(code: str | None) -> str:
         if code and len(code) >= length and code[:length] in names:
             return names[code[:length]]
     return ""
+
+
+def is_aside(alert: dict[str, Any]) -> bool:
+    """Whether an incident suppresses it, or somebody shelved it."""
+    return alert["suppressed_by"] is not None or alert["shelved_until"] is not None
 
 
 def key_with_name(key: str, place: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -14,6 +15,9 @@ from schemas.refusal import Refused
 NAMESPACE = "{urn:oasis:names:tc:emergency:cap:1.2}"
 SEVERITY = {"Minor": 1, "Moderate": 2, "Severe": 3, "Extreme": 4}
 """The four colours, blue to red."""
+_COLOURS = {"white": 0, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
+COLOUR = re.compile(r"(白|蓝|黄|橙|红)色|\b(white|blue|yellow|orange|red)\b", re.IGNORECASE)
+_IN_ENGLISH = {"白": "white", "蓝": "blue", "黄": "yellow", "橙": "orange", "红": "red"}
 EVENTS = {
     "typhoon": ("台风", "typhoon", "tropical"),
     "storm_surge": ("风暴潮", "surge"),
@@ -33,12 +37,15 @@ EVENTS = {
 
 
 def warnings(document: bytes) -> Iterator[dict[str, Any] | Refused]:
-    """The warnings of a message, as events, one for each area.
+    """The warnings of a message, as events, one for each area and what is warned of.
+
+    Of several informations, such as those in other languages, the gravest of an area counts.
 
     Yields
     ------
     dict or Refused
-        ``bad_place`` where an area has no code of a division.
+        ``bad_place`` where an area has no code of a division; of several informations, why one of
+        them can not be read.
 
     Raises
     ------
@@ -64,31 +71,61 @@ def warnings(document: bytes) -> Iterator[dict[str, Any] | Refused]:
     references = (alert.findtext(f"{NAMESPACE}references") or "").split()
     first = [reference.split(",")[1] for reference in references if reference.count(",") == 2]
     identifier = first[0] if first else _text(alert, "identifier")
-    info = alert.find(f"{NAMESPACE}info")
-    if info is None:
+    infos = alert.findall(f"{NAMESPACE}info")
+    if not infos:
         raise Refused("missing_field", "info", "is absent: what is warned of, and where?")
     said = {
         "kind": "warning",
         "issuer": _text(alert, "sender")[:64],
-        "event": event_of(_text(info, "event")),
-        "level": _level(info),
         "t": _time(alert, "sent"),
         "source": "cap",
         "id": _text(alert, "identifier"),
         "status": "cancelled" if kind == "Cancel" else "active",
     }
-    if kind != "Cancel":
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, info in enumerate(infos, 1):
+        try:
+            warned = _of_info(info, cancels=kind == "Cancel")
+            places = _places(info)
+        except Refused as refused:
+            if len(infos) == 1:
+                raise
+            yield _at(number, refused)
+            continue
+        for place in places:
+            if isinstance(place, Refused):
+                yield place if len(infos) == 1 else _at(number, place)
+                continue
+            named = warned["event"], place
+            if named not in found or _grade(warned) > _grade(found[named]):
+                found[named] = warned
+    leading = next((event for event, _ in found), "")
+    for (event, place), warned in found.items():
+        # A message that warns of several things is a warning of each.
+        one = place if event == leading else f"{place}|{event}"
+        ids = {"id": f"{said['id']}|{one}", "warning_id": f"{identifier}|{one}"}
+        yield {**said, **warned, **ids, "place": place}
+
+
+def _of_info(info: ElementTree.Element, *, cancels: bool) -> dict[str, Any]:
+    said = {"event": event_of(_text(info, "event")), **_severity(info)}
+    if not cancels:
         said["t_expires"] = _time(info, "expires")
     headline = info.findtext(f"{NAMESPACE}headline")
     if headline and headline.strip():
         said["title"] = headline.strip()[:120]
-    for place in _places(info):
-        if isinstance(place, Refused):
-            yield place
-            continue
-        yield {**said, "id": f"{said['id']}|{place}", "warning_id": f"{identifier}|{place}"} | {
-            "place": place
-        }
+    return said
+
+
+def _grade(warned: dict[str, Any]) -> int:
+    """How grave it is; a colour that is not known is less than any."""
+    return int(warned.get("level", _COLOURS.get(warned.get("colour", ""), -1)))
+
+
+def _at(number: int, refused: Refused) -> Refused:
+    """The same of one information of several."""
+    where = f"info[{number}]/{refused.where.removeprefix('info/')}"
+    return Refused(refused.code, where, refused.hint)
 
 
 def event_of(text: str) -> str:
@@ -101,11 +138,31 @@ def event_of(text: str) -> str:
     return next((e for e, words in EVENTS.items() if any(w in lower for w in words)), "other")
 
 
-def _level(info: ElementTree.Element) -> int:
+def colour_of(*texts: str) -> str:
+    """The colour that the first text with one names; ``unknown`` where it names several, or none.
+
+    >>> colour_of("暴雨", "暴雨橙色预警"), colour_of("Red rainstorm signal"), colour_of("暴雨预警")
+    ('orange', 'red', 'unknown')
+    >>> colour_of("黄色预警升级为橙色预警")
+    'unknown'
+    """
+    for text in texts:
+        found = {_IN_ENGLISH.get(zh) or en.lower() for zh, en in COLOUR.findall(text)}
+        if found:
+            return found.pop() if len(found) == 1 else "unknown"
+    return "unknown"
+
+
+def _severity(info: ElementTree.Element) -> dict[str, Any]:
+    """The level; of an unknown severity the colour that parameters, headline or event name."""
     severity = _text(info, "severity")
-    if severity not in SEVERITY:
-        raise Refused("bad_value", "info/severity", f"is none of {', '.join(SEVERITY)}")
-    return SEVERITY[severity]
+    if severity in SEVERITY:
+        return {"level": SEVERITY[severity]}
+    if severity != "Unknown":
+        raise Refused("bad_value", "info/severity", f"is none of {', '.join(SEVERITY)}, Unknown")
+    said = [one.text or "" for one in info.iterfind(f"{NAMESPACE}parameter/{NAMESPACE}value")]
+    said += [info.findtext(NAMESPACE + name) or "" for name in ("headline", "event")]
+    return {"colour": colour_of(*said)}
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

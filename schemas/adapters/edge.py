@@ -9,16 +9,19 @@ import msgspec
 import orjson
 
 from schemas.events import decode
-from schemas.metrics import METRICS
+from schemas.metrics import METRICS, Metrics
 from schemas.refusal import Refused
+from schemas.shaping import decoder_of
 
 AGAIN_MS = 600_000
 """A camera that sees the same class again within ten minutes sees the same thing."""
 
-_CARRIED = ("t", "t_end", "place", "site", "site_type", "medium", "source", "lon", "lat")
+_CARRIED = (
+    *("t", "t_end", "period_s", "place", "site", "site_type", "medium", "source", "lon", "lat"),
+)
 
 
-def aggregate(line: bytes) -> Iterator[dict[str, Any]]:
+def aggregate(line: bytes, metrics: Metrics = METRICS) -> Iterator[dict[str, Any]]:
     """A reading of an aggregated window: ``device``, ``metric``, ``t``, ``n``, ``min``, ``max``,
     ``mean`` and ``place``, and what a reading may have beside.
 
@@ -37,13 +40,13 @@ def aggregate(line: bytes) -> Iterator[dict[str, Any]]:
     for name in ("device", "metric", "n", "mean"):
         if said.get(name) is None:
             raise Refused("missing_field", f"$.{name}", "is absent: an aggregated window needs it")
-    metric = METRICS.get(str(said["metric"]))
+    metric = metrics.get(str(said["metric"]))
     event = {name: said[name] for name in ("device", "metric", *_CARRIED) if name in said}
     event |= {"value": said["mean"], "unit": said.get("unit", metric.unit if metric else "")}
     stated = {name: said[name] for name in ("n", "min", "max", "mean", "sd") if name in said}
     event["stat"] = stated
     event.setdefault("source", "edge")
-    decode("sensor", orjson.dumps(event))
+    decoder_of("sensor", None, metrics)(orjson.dumps(event))
     yield event
 
 

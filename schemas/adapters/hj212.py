@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from schemas.devices import Device
-from schemas.metrics import METRICS
+from schemas.metrics import METRICS, Metrics
 from schemas.refusal import Refused
 
 REAL_TIME = "2011"
@@ -32,7 +32,6 @@ QUALITY = {
     "B": "bad",
 }
 """Marks of data: normal, over range, maintenance, calibration, by hand, stopped, fault, no line."""
-_METRICS = {m.hj212: m for m in METRICS.values() if m.hj212 is not None}
 _CHINA = timezone(timedelta(hours=8))
 _NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _FRAME = re.compile(rb"##([0-9]{4})(.*)([0-9A-Fa-f]{4})\r?\n?", re.DOTALL)
@@ -115,7 +114,9 @@ def _pairs(text: str, divider: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
-def readings(telegram: Telegram, row_of: Row) -> Iterator[dict[str, Any] | Refused]:
+def readings(
+    telegram: Telegram, row_of: Row, metrics: Metrics = METRICS
+) -> Iterator[dict[str, Any] | Refused]:
     """The readings of a telegram, as events; factors that are no metric of ours are left out.
 
     Yields
@@ -135,12 +136,13 @@ def readings(telegram: Telegram, row_of: Row) -> Iterator[dict[str, Any] | Refus
     said = {name: value for group in telegram.data for name, value in group.items()}
     t = _time(said.get("DataTime", ""))
     measured = [(name.removesuffix("-Rtd"), said[name]) for name in said if name.endswith("-Rtd")]
-    known = [(code, value) for code, value in measured if code in _METRICS]
+    factors = metrics.by_factor
+    known = [(code, value) for code, value in measured if code in factors]
     if not known:
         hint = f"holds no factor that is a metric: {', '.join(c for c, _ in measured) or 'none'}"
         raise Refused("hj212_empty", "CP", hint)
     for code, value in known:
-        metric = _METRICS[code]
+        metric = factors[code]
         if not _NUMBER.fullmatch(value):
             yield Refused("bad_value", f"{code}-Rtd", "is no decimal number")
             continue

@@ -146,13 +146,14 @@ class Outbox:
         try:
             left = self._producer.flush(_SLICE_S) if flush else self._producer.poll(0)
         except (KafkaException, SystemError) as error:
-            # SystemError, where a report was to be made while the fatal error was pending.
-            fatal = error if isinstance(error, KafkaException) else error.__cause__
-            if not isinstance(fatal, KafkaException):
-                raise
+            # SystemError, where a report was made while the fatal error was pending: it is the
+            # cause then, or is lost, and the report is what there is.
             with suppress(KafkaException, SystemError):
                 self._producer.poll(_REPORT_S)
             if self._failed is None:
+                fatal = error if isinstance(error, KafkaException) else error.__cause__
+                if not isinstance(fatal, KafkaException):
+                    raise
                 raise self._end("the producer", fatal.args[0]) from fatal
         if self._failed is not None:
             error_, message = self._failed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -16,6 +16,10 @@ _PAUSE_S = 0.1
 _ATTEMPT_S = 1.0
 
 
+Headers: TypeAlias = dict[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]] | None
+"""As the client gives them."""
+
+
 class Row(NamedTuple):
     """A record; ``value`` is None where it deletes its key."""
 
@@ -24,6 +28,7 @@ class Row(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Headers = None
 
 
 class Reader:
@@ -72,6 +77,11 @@ class Reader:
         each = -(-count // max(1, len(ends)))
         newest = {p: (max(low, high - each), high) for p, (low, high) in ends.items()}
         return self._read(topic, newest)
+
+    def since(self, topic: str, partition: int, offset: int) -> Iterator[Row]:
+        """The records of a partition from an offset on, or from the first there is."""
+        low, high = self._ends(topic).get(partition, (0, 0))
+        return self._read(topic, {partition: (max(low, offset), high)})
 
     def one(self, topic: str, partition: int, offset: int) -> Row | None:
         """The record at an offset, if it is still there."""
@@ -141,4 +151,4 @@ class Reader:
         offset, (_, timestamp) = message.offset(), message.timestamp()
         assert offset is not None
         key, value = message.key(), message.value()
-        return partition, Row(partition, offset, timestamp, key, value)
+        return partition, Row(partition, offset, timestamp, key, value, message.headers())

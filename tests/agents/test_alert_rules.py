@@ -140,7 +140,7 @@ def test_rows_that_are_not_concerned_say_nothing(
             made = made._replace(key=key, value=value, severity=severity, reason=reason)
             entries.append(made if learns else made._replace(model=None))
         said = Said.of(entries)
-        rows = some.concerned(SIGN, said)
+        rows = some.concerned(SIGN, said, end)
         assert rows == sorted(set(rows))
         found = [o for row in rows for o in some.judge(SIGN, said.entry(row), start, end)]
         assert found == [o for one in entries for o in whole.judge(SIGN, one, start, end)]

@@ -14,11 +14,17 @@ import msgspec
 import pytest
 
 from agents.cluster import Cluster, GapInLogError
+from agents.entries import Entry
+from agents.live import Live
 from agents.metrics import Metrics
-from agents.outputs import PARTIALS, VITALS, VITALS_LOG
+from agents.outputs import ALERT_LOG, PARTIALS, VITALS, VITALS_LOG, vital_results
 from agents.plan import compile_plan
+from agents.said import Said
+from agents.tasks import task_of
+from schemas.loading import load
 from schemas.tick import Claim, Tick
 from streams.records import Chunk, Lane, Output
+from streams.snapshots import Restored
 from streams.ticks import TickBook
 from tests.faults.kafka_log import configuration
 
@@ -314,3 +320,33 @@ def test_a_step_that_fails_while_a_save_waits_for_it_is_not_saved() -> None:
     ways = run(story)
     assert not ways.saved
     assert all(offsets == {LANE: 0} for offsets in ways.committed)
+
+
+def test_who_takes_over_the_city_takes_over_the_alerts_of_the_engine() -> None:
+    city, shipped = Lane(PARTIALS, 0), load(environ={})
+    kafka = {"silence_s": 1.0, "session_timeout_s": 6.0}
+    lag = shipped.sign["engine.lag"].model_dump(mode="json")
+    plan = compile_plan(configuration(kafka, signs=[lag]))
+    before, minute = Live(plan), 60_000
+    told = Said.of([Entry("city", "4401", "4401", 1.0, 1, 1.0, None)])
+    alerts = []
+    for now in (NOW, NOW + minute):
+        late = vital_results("a.sign", "1", told, 0, now - 20_000, rev=0, config="c", newest=True)
+        alerts += [o for o in before.take(late, now) if o.topic == ALERT_LOG]
+    assert len(alerts) == 1
+    frozen = task_of(plan, city).freeze(whole=True)
+    parts = {name: encode() for name, encode in frozen.items() if encode is not None}
+
+    class Kept(Ways):
+        def read(self, tasks: Collection[str]) -> dict[str, Any]:
+            return {task: Restored({**parts, "live": before.dump()}) for task in tasks}
+
+    async def go() -> None:
+        ways: Any = Kept()
+        cluster = Cluster(plan, ways, ways, ways, ways, ways, Metrics())
+        await cluster.restore([city], 1)
+        saved = cluster._freeze(city).parts["live"]
+        assert saved is not None
+        assert saved() == before.dump()
+
+    asyncio.run(go())

@@ -271,7 +271,7 @@ def test_alerts_of_one_sign_do_not_end_what_another_remembers() -> None:
     for minute, value in enumerate([5, 12, 12, 2, 2]):
         log.judge(minute, value)
     key = entry(12).name
-    log.alerts._note("other.sign", key, log.alerts._rules[SIGN.id][1], _Told(0, 10**12, 4))
+    log.alerts._note("other.sign", key, log.alerts._rules[SIGN.id][1].at(0), _Told(0, 10**12, 4))
     assert log.correct(2, None, 12) == []
 
 

@@ -130,7 +130,6 @@ def test_rows_are_those_of_the_rule(
     name: str, keys: list[tuple[list[PlainRow], int, int, float | None]], empty: bool
 ) -> None:
     of = SIGNS[name]
-    scale = scale_of(of.sign.levels)
     family = of.family
     if of.sign.kind == "sampled":  # a row covers a device there
         keys = [([(t, v, w, 1) for t, v, w, _ in rows], *rest) for rows, *rest in keys]  # type: ignore[misc]
@@ -140,7 +139,7 @@ def test_rows_are_those_of_the_rule(
     cells = cells_of(family, rows)
     index = np.empty(len(keys), np.int64)
     cells.find(np.arange(len(keys)), index)
-    said = Evaluation(of, scale).said(
+    said = Evaluation(of).said(
         NAMES[: len(keys)],
         [f"44010{n}" for n in range(len(keys))],
         cells,
@@ -155,5 +154,6 @@ def test_rows_are_those_of_the_rule(
     for n, (mine, first, devices, limit) in enumerate(keys):
         state = state_of(family, mine) if mine else None
         told = by_the_rule(of, state, first, devices, limit)
-        expected.append(judged(Entry(*NAMES[n], f"44010{n}", *told), scale))  # type: ignore[arg-type]
+        entry = Entry(*NAMES[n], f"44010{n}", *told)  # type: ignore[arg-type]
+        expected.append(judged(entry, scale_of(of.sign.levels)))
     assert list(said) == expected

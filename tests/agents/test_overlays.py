@@ -22,6 +22,7 @@ from tests.rules.incident_runs import (
     reading,
     warning,
 )
+from tests.selection import without_lost_rates
 
 DAY = 1_780_848_000_000
 """2026-06-08 00:00 in Guangzhou."""
@@ -40,6 +41,7 @@ def with_overlay(overlay: dict[str, Any], *incidents: str) -> Configuration:
     if incidents:
         kept |= {"meteo.city_warning_rain", "meteo.city_warning_typhoon"}
     content["signs"] = [one for one in content["signs"] if one["id"] in kept]
+    without_lost_rates(content)
     filled = {"name": {"zh": "x", "en": "x"}, "source": "tests"}
     content["overlays"] = [{**filled, **overlay}]
     return Configuration.model_validate(content)

@@ -17,6 +17,7 @@ from streams.kafka.topics import FoundTopic
 
 SINCE = "2026-12-01T00:00:00+08:00"
 OURS = {
+    outputs.ACCOUNTING,
     outputs.VITALS,
     outputs.VITALS_LOG,
     outputs.DEVICE_VITALS,
@@ -27,6 +28,7 @@ OURS = {
     outputs.TICKS,
     outputs.PARTIALS,
     outputs.SNAPSHOTS,
+    outputs.CONTROL,
 }
 
 
@@ -95,7 +97,7 @@ def test_partitions_are_those_of_the_configuration() -> None:
 def test_what_is_kept_and_how_long() -> None:
     plan = planned("replication: 3, retention_s: 7200")
     settings = {spec.logical: spec.settings for spec in topics_of(plan)}
-    for name in (*plan.topics, outputs.PARTIALS, outputs.TICKS):
+    for name in (*plan.topics, outputs.PARTIALS, outputs.TICKS, outputs.CONTROL):
         assert settings[name]["retention.ms"] == "7200000"
     compacted = {name for name, s in settings.items() if s["cleanup.policy"] == "compact"}
     assert compacted == {outputs.SNAPSHOTS, *outputs.COMPACTED}

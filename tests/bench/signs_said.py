@@ -32,11 +32,22 @@ class _Transition(msgspec.Struct):
 
 
 def signs_of(plan: Plan, kind: str) -> frozenset[str]:
-    """The signs whose windows wait for the lanes of one kind of topic alone."""
+    """The signs whose windows wait for the lanes of one kind of topic alone.
+
+    A sign whose hop an incident switches waits for the lanes of that incident too.
+    """
+    switched = {
+        change.sign
+        for overlay in plan.configuration.overlays
+        for change in overlay.changes
+        if overlay.incident is not None and change.hop_s is not None
+    }
     kinds = {folded.sign.id: {TOPIC_OF[folded.sign.topic]} for folded in plan.folded}
     for sign, _ in plan.derived:
         kinds[sign.id] = set().union(*(kinds[name] for name in sign.inputs))
-    return frozenset(name for name, needed in kinds.items() if needed == {kind})
+    return frozenset(
+        name for name, needed in kinds.items() if needed == {kind} and name not in switched
+    )
 
 
 def sign_latencies(

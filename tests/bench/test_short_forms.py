@@ -1,5 +1,5 @@
-"""The measurements of kernels, of growth and of memory in their shortest form: they run, and what
-they count is there.
+"""The measurements of kernels, of growth, of memory and of a fortnight in their shortest form: they
+run, and what they count is there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.loading import load
 from streams.records import Chunk
+from tests.bench import history, items
+from tests.bench.fortnight.__main__ import SHORT, is_right
+from tests.bench.fortnight.__main__ import measure as measure_fortnight
 from tests.bench.holders import CAN_COUNT, census, holders_of, used_bytes
 from tests.bench.kernels import measure
 from tests.bench.linear import TOPIC, configured, ratio, ratio_a_sign, take
@@ -63,8 +66,9 @@ def test_a_census_leaves_nothing_of_an_engine() -> None:
     """A list held beside the engine is in no part."""
     devices = 2_000
     fleet = fleet_of(devices)
+    plan = compile_plan(load(environ={}))
     before = used_bytes()
-    pipeline = Pipeline(compile_plan(load(environ={})))
+    pipeline = Pipeline(plan)
     fill(pipeline, fleet)
     full = used_bytes()
     held = {part.name: part for part in census(holders_of(pipeline))}
@@ -86,3 +90,48 @@ def test_a_census_tells_what_signs_hold_that_a_lane_finishes() -> None:
     # A quarter of the devices measure what the signs take, at least 40 bytes a window of them.
     assert windows.size > 40 * devices // 4
     assert keys.size > 40 * devices // 4
+
+
+def test_a_history_is_measured_beside_other_stores(tmp_path: Path) -> None:
+    report = history.measure(tmp_path, 30, 2, 2, compare=True, say=lambda _: None)
+    assert report["windows"] == 2 * 1440 * 30
+    assert 0 < report["size_bytes"] < 20 * report["windows"]
+    for kept in (report, report["plain_rows"], report["parquet"]):
+        assert kept["size_bytes"] > 0
+        assert all(
+            kept[f"{what}_{heat}_ms"] > 0
+            for what in ("day", "month_hourly")
+            for heat in ("cold", "warm")
+        )
+    assert report["10242_work_s_a_minute"] > report["10242_minute_s"] > 0
+
+
+def test_each_limit_of_a_history_that_is_missed_is_named() -> None:
+    names = ("day_cold_ms", "day_warm_ms", "month_hourly_cold_ms", "month_hourly_warm_ms")
+    kept = dict(zip((*names, "10242_work_s_a_minute"), (50, 50, 200, 200, 60), strict=True))
+    assert history.misses(kept) == []
+    assert [len(history.misses({**kept, name: kept[name] + 0.1})) for name in kept] == [1] * 5
+
+
+def test_what_is_planted_in_a_city_is_what_it_says() -> None:
+    report = measure_fortnight(1, 0, frozenset(SHORT), fast=False)
+    assert is_right(report), [row["differs"] for row in report["rows"]]
+    assert {row["rule"] for row in report["rows"]} == set(SHORT)
+    assert all(row["seen"] == row["levels"] and row["places"] for row in report["rows"])
+    planted = report["planted_faults"]
+    assert report["accounting"]["rejected"] == planted["broken"]
+    assert report["accounting"]["remainder"] == 0
+
+
+def test_a_minute_with_few_items_is_missed() -> None:
+    rows = list(items.measure(0.02, 600, 2))
+    assert all(row["events"] > 600 and row["items"] for row in rows)
+    assert items.misses(rows) == [
+        "fewer than 10,242 live items in minute 1, 2",
+        "fewer than 23,333 events a second in minute 1, 2",
+        "fewer than 10,242 items with a value in minute 2",
+    ]
+    full = {"items": items.ITEMS, "with_value": items.ITEMS, "events": 60 * items.RATE}
+    fast, slow = {**full, "wall_s": 59.0}, {**full, "wall_s": 61.0}
+    assert items.misses([{**fast, "with_value": 0}, fast]) == []
+    assert items.misses([fast, slow]) == ["the engine did not keep up in minute 2"]

@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
 @pytest.fixture(scope="session")
 def city(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> CityRun:
     data = tmp_path_factory.mktemp("city") / "data"
-    return CityRun(data, cli("up", "--data", data, "--for", "3s", "--json"))
+    return CityRun(data, cli("up", "--no-page", "--data", data, "--for", "3s", "--json"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from agents.commands.cli import app
+from agents.signals import Signals
 from schemas.adapters.hj212 import crc
+from schemas.documents import ConfigurationError
 from schemas.events import decode
+from schemas.loading import CATALOGUE, load
+from schemas.shaping import decoder_of
 
+EXAMPLES = CATALOGUE.parent / "examples"
 GOLDEN = (
     b"##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;"
     b"Flag=5;CP=&&RtdInterval=30&&1C80"
@@ -146,6 +153,46 @@ def test_a_warning_for_two_districts(tmp_path: Path) -> None:
         decode("external", json.dumps(event).encode())
 
 
+def info(**changed: str) -> str:
+    """The information of the message, with other texts in some elements."""
+    begin, end = CAP.index("  <info>"), CAP.index("</alert>")
+    text = CAP[begin:end]
+    for name, value in changed.items():
+        text = re.sub(rf"<{name}>[^<]*</{name}>", f"<{name}>{value}</{name}>", text)
+    return text
+
+
+def test_of_many_informations_the_gravest_of_an_area_counts(tmp_path: Path) -> None:
+    english = info(language="en-US", event="Rainstorm", headline="Rainstorm, orange")
+    graver = info(severity="Extreme", value="440111004")
+    thunder = info(event="雷电", severity="Minor")
+    code, events, told = adapt(
+        tmp_path, CAP.replace("</alert>", f"{english}{graver}{thunder}</alert>")
+    )
+    assert (code, told) == (0, "")
+    assert [(e["event"], e["place"], e["level"]) for e in events] == [
+        ("rain", "440111", 3),
+        ("rain", "440114", 3),
+        ("rain", "440111004", 4),
+        ("thunder", "440111", 1),
+        ("thunder", "440114", 1),
+    ]
+    assert events[0]["title"] == "暴雨橙色预警"
+    assert len({event["warning_id"] for event in events}) == len({e["id"] for e in events}) == 5
+    _, alone, _ = adapt(tmp_path, CAP)
+    assert [e["warning_id"] for e in alone] == [e["warning_id"] for e in events[:2]]
+
+
+def test_an_information_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    code, events, told = adapt(
+        tmp_path, CAP.replace("</alert>", f"{info(severity='Bad')}{info(value='x')}</alert>")
+    )
+    assert code == 1
+    assert [event["place"] for event in events] == ["440111", "440114"]
+    assert "bad_value: `info[2]/severity`" in told
+    assert "bad_place: `info[3]/area[1]`" in told
+
+
 def test_a_warning_is_cancelled_under_the_name_it_had(tmp_path: Path) -> None:
     _, first, _ = adapt(tmp_path, CAP)
     references = "<references>gz-meteo,44011120260302093000,2026-03-02T09:30:00+08:00</references>"
@@ -167,7 +214,7 @@ def test_a_warning_is_cancelled_under_the_name_it_had(tmp_path: Path) -> None:
         ("<?xml", '<!DOCTYPE a [<!ENTITY b "c">]><?xml', "cap_xml"),
         ("cap:1.2", "cap:1.1", "cap_xml"),
         ("Actual", "Exercise", "cap_status"),
-        ("Severe", "Unknown", "bad_value"),
+        ("Severe", "Orange", "bad_value"),
         ("Alert</msgType>", "Ack</msgType>", "bad_value"),
         ("<event>暴雨</event>", "", "missing_field"),
         ("12:30:00+08:00", "12:30:00", "bad_time"),
@@ -178,6 +225,34 @@ def test_a_message_that_is_refused(tmp_path: Path, old: str, new: str, code: str
     exit_code, events, told = adapt(tmp_path, CAP.replace(old, new))
     assert (exit_code, events) == (1, [])
     assert f"warning.xml: {code}: " in told
+
+
+PARAMETER = "<parameter><valueName>signal</valueName><value>红色</value></parameter>"
+
+
+@pytest.mark.parametrize(
+    ("changes", "colour"),
+    [
+        ({}, "orange"),
+        ({"<area><areaDesc>白云区": f"{PARAMETER}<area><areaDesc>白云区"}, "red"),
+        ({"暴雨橙色预警": "暴雨预警"}, "unknown"),
+        ({"暴雨橙色预警": "暴雨预警", "<event>暴雨": "<event>暴雨黄色预警"}, "yellow"),
+    ],
+)
+def test_a_severity_that_is_unknown_may_have_a_colour_elsewhere(
+    tmp_path: Path, changes: dict[str, str], colour: str
+) -> None:
+    text = CAP.replace("Severe", "Unknown")
+    for old, new in changes.items():
+        text = text.replace(old, new, 1)
+    code, events, told = adapt(tmp_path, text)
+    assert (code, told) == (0, "")
+    assert [(e["event"], e["colour"], "level" in e) for e in events] == [
+        ("rain", colour, False)
+    ] * 2
+    level_of = Signals(load(environ={}).signals, "Asia/Shanghai").level
+    for event in events:
+        decoder_of("external", None, level_of=level_of)(json.dumps(event).encode())
 
 
 def test_a_register_is_wanted() -> None:
@@ -282,3 +357,68 @@ def test_a_video_event_without_a_class_is_told(tmp_path: Path) -> None:
     code, events, told = adapted("video", tmp_path, {**SEEN, "cls": None})
     assert (code, events) == (1, [])
     assert "missing_field: `$.cls` is absent" in told
+
+
+def own_metrics(tmp_path: Path) -> Path:
+    """The shipped catalogue with two metrics of its own, one of which has a factor."""
+    folder = tmp_path / "mine"
+    shutil.copytree(CATALOGUE, folder)
+    (folder / "mine.yaml").write_text(
+        "metrics:\n"
+        "  - {code: odour, name: {zh: x, en: x}, unit: OU/m3, minimum: 0, maximum: 9,"
+        " period_s: 60}\n"
+        "  - {code: phenol, name: {zh: x, en: x}, unit: mg/L, minimum: 0, maximum: 9, period_s: 60,"
+        " hj212: w23002}\n",
+        "utf-8",
+    )
+    return folder
+
+
+def test_edge_windows_of_a_metric_of_ones_own_need_the_configuration(tmp_path: Path) -> None:
+    said = {"device": "n1", "metric": "odour", "t": NOON_MS, "place": "440111", "mean": 3, "n": 5}
+    (tmp_path / "windows").write_text(json.dumps(said), "utf-8")
+    line = ["adapt", "edge", str(tmp_path / "windows")]
+    refused = CliRunner().invoke(app, line)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "unknown_metric" in refused.stderr
+    done = CliRunner().invoke(app, [*line, "--config", str(own_metrics(tmp_path))])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["unit"] == "OU/m3"
+
+
+def test_a_factor_of_a_metric_of_ones_own_is_read(tmp_path: Path) -> None:
+    (tmp_path / "register.csv").write_text(
+        f"device,topic,kind,place,site\n{MN},sensor,phenol,440111004003012,out-1\n", "utf-8"
+    )
+    (tmp_path / "telegrams").write_bytes(frame("DataTime=20260302093000;w23002-Rtd=0.4"))
+    line = ["adapt", "hj212", str(tmp_path / "telegrams"), "--register"]
+    options = [str(tmp_path / "register.csv"), "--config", str(own_metrics(tmp_path))]
+    done = CliRunner().invoke(app, [*line, *options])
+    assert done.exit_code == 0, done.stderr
+    event = json.loads(done.stdout)
+    assert (event["metric"], event["value"], event["unit"]) == ("phenol", 0.4, "mg/L")
+
+
+def test_a_factor_has_one_metric(tmp_path: Path) -> None:
+    folder = own_metrics(tmp_path)
+    text = (folder / "mine.yaml").read_text("utf-8")
+    (folder / "mine.yaml").write_text(text.replace("w23002", "a34004"), "utf-8")
+    with pytest.raises(ConfigurationError, match="is that of 'pm25' already"):
+        load(folder, environ={})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "count"),
+    [
+        (("hj212", "telegrams.txt", "--register", "telegrams-register.csv"), "sensor", 4),
+        (("edge", "windows.ndjson"), "sensor", 2),
+        (("video", "seen.ndjson"), "sensor", 2),
+        (("cap", "warning.xml"), "external", 2),
+    ],
+)
+def test_the_examples_of_the_readme(arguments: tuple[str, ...], kind: str, count: int) -> None:
+    files = [str(EXAMPLES / one) if "." in one else one for one in arguments]
+    done = CliRunner().invoke(app, ["adapt", *files])
+    assert (done.exit_code, done.stderr) == (0, "")
+    events = [decode(kind, line.encode()) for line in done.stdout.splitlines()]
+    assert len(events) == count

@@ -95,3 +95,12 @@ def test_what_is_wrong_is_said(arguments: list[str], words: str) -> None:
 def test_the_page_beside_the_catalogue_is_current() -> None:
     page = CATALOGUE.with_suffix(".md").read_text("utf-8")
     assert page == markdown(load(environ={})), "cityvitals catalogue --md > schemas/catalogue.md"
+
+
+def test_an_overlay_is_shown_by_its_id() -> None:
+    shown = CliRunner().invoke(app, ["catalogue", "storm"])
+    assert shown.exit_code == 0
+    assert "while ce.storm_mode stands" in shown.stdout
+    told = json.loads(CliRunner().invoke(app, ["catalogue", "storm", "--json"]).stdout)
+    assert told["id"] == "storm"
+    assert "spring_travel" in CliRunner().invoke(app, ["catalogue"]).stdout

@@ -103,7 +103,7 @@ main()
 
 
 def test_missing_kernels_are_named(tmp_path: Path) -> None:
-    ended = run(WITHOUT_KERNELS, "up", "--data", tmp_path / "d", "--for", "1s")
+    ended = run(WITHOUT_KERNELS, "up", "--no-page", "--data", tmp_path / "d", "--for", "1s")
     assert ended.code == 3
     assert "compiled kernels" in ended.err
     assert "pip install -e ." in ended.err

@@ -91,7 +91,7 @@ def test_a_cluster_with_and_without_its_topics(
     assert before.code == 1
     assert only(before, "handshake")["state"] == "ok"
     missing = only(before, "topics")
-    assert "city.sensor.v1 is missing, and 13 more like it" in missing["what"]
+    assert "city.sensor.v1 is missing, and 15 more like it" in missing["what"]
     assert f"cityvitals topics create --config {config}" in missing["mend"]
     assert cli("topics", "create", "--config", config).code == 0
     after = cli("doctor", "--config", config, "--json")

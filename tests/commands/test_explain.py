@@ -182,7 +182,10 @@ def test_what_a_person_is_told(run: Run) -> None:
         "道路积水深度 road water depth  underpass-full 景泰街道  红 red  报警 raised",
         alert["alert_id"],
         "始于 onset    2026-03-02 06:2",
-        "45.5 cm · 阈值 threshold ≥ 40 cm",
+        # It has not come to that yet, and rises.
+        " cm · 阈值 threshold ≥ 40 cm",
+        "raised one level early: reaches 40 cm in",
+        "(drain.rise_rate)",
         "GB 50014-2021",
         "(proposal)",
         "升级 escalated",
@@ -314,8 +317,8 @@ def stands(data: Path) -> bool:
 
 def test_beside_an_engine_at_work(run: Run, tmp_path: Path) -> None:
     data, logs = tmp_path / "d", run.data.parent / "logs"
-    with started("replay", logs, "--data", data, "--speed", "120") as process:
-        until = time.monotonic() + 40
+    with started("replay", logs, "--data", data, "--speed", "60") as process:
+        until = time.monotonic() + 80
         while not stands(data) and time.monotonic() < until:
             time.sleep(0.1)
         told = here("explain", "--data", data, "--json")

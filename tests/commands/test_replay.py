@@ -72,7 +72,7 @@ def test_a_replay_without_a_terminal_says_how_far_it_is(logs: Path) -> None:
         process.communicate()
     assert [line.split()[0] for line in told[:2]] == ["data", "metrics"]
     assert told[2].startswith("2026-03-02 06:")
-    assert "待处理 lag " in told[2]
+    assert "待处理 unread " in told[2]
     assert " = 计入 accepted " in told[2]
 
 

@@ -60,6 +60,6 @@ def test_an_ended_replay_takes_no_other(cli: Cli, lag_log: Path, tmp_path: Path)
     again = cli("replay", lag_log, "--data", data, "--json")
     assert again.code == 2
     assert "has ended: choose another folder with --data" in again.err
-    city = cli("up", "--data", data, "--for", "1s", "--json")
+    city = cli("up", "--no-page", "--data", data, "--for", "1s", "--json")
     assert city.code == 2
     assert "holds a replay" in city.err

@@ -53,7 +53,7 @@ def letters(data: Path) -> list[dict[str, Any]]:
 
 
 def test_a_second_engine_is_refused(running: Path, cli: Cli) -> None:
-    ended = cli("up", "--data", running, "--for", "1s")
+    ended = cli("up", "--no-page", "--data", running, "--for", "1s")
     assert ended.code == 3
     assert "in use by process" in ended.err
 
@@ -137,7 +137,7 @@ def test_sent_to_an_engine_that_sleeps(cli: Cli, city: CityRun) -> None:
     assert sent.code == 0
     assert sent.lines == [{"topics": {"city.sensor.v1": 5}, "running": False}]
     assert "next start" in sent.err
-    with started("up", "--data", data) as process:
+    with started("up", "--no-page", "--data", data) as process:
         eventually(lambda: sum(letter["size"] == 5 for letter in letters(data)) == 5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)

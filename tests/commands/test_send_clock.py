@@ -21,7 +21,7 @@ def test_what_is_sent_today_does_not_make_the_city_late(city: CityRun, cli: Cli)
     assert behind.startswith("too far behind: 2, late as ")
     assert "faults of content are not looked at here" in sent.err
     assert f"`cityvitals deadletter list --data {city.data}`" in sent.err
-    after = cli("up", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
+    after = cli("up", "--no-page", "--data", city.data, "--for", "1s", "--json").lines[-1]["total"]
     before = city.ended.lines[-1]["total"]
     read, late = (after[name] - before[name] for name in ("read", "late"))
     assert read > 1000

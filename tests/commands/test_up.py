@@ -24,7 +24,7 @@ def test_standard_output_is_json_lines_and_a_closing_object(city: CityRun) -> No
     *outputs, summary = city.ended.lines
     assert all(("vital" in line) != ("alert_id" in line) for line in outputs)
     live = {line["vital"] for line in outputs if line.get("live")}
-    assert live <= {"engine.lag", "engine.alert_rate"}
+    assert live <= {"engine.lag", "engine.alert_rate", "engine.flood_time"}
     told = [line for line in outputs if "vital" in line and not line["live"]]
     assert len(told) == summary["vitals"] > 0
     assert sum(line.get("transition") == "raised" for line in outputs) == summary["alerts"]
@@ -49,7 +49,7 @@ def test_the_first_lines_say_where_things_are(city: CityRun) -> None:
 
 
 def test_the_metrics_say_whose_they_are(tmp_path: Path) -> None:
-    with started("up", "--data", tmp_path / "d", "--json") as process:
+    with started("up", "--no-page", "--data", tmp_path / "d", "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         config = json.loads(process.stdout.readline())["config"]
@@ -60,37 +60,39 @@ def test_the_metrics_say_whose_they_are(tmp_path: Path) -> None:
 
 
 def test_a_second_run_goes_on_with_the_seed_of_the_folder(city: CityRun, cli: Cli) -> None:
-    again = cli("up", "--data", city.data, "--for", "1s", "--json")
+    again = cli("up", "--no-page", "--data", city.data, "--for", "1s", "--json")
     assert again.code == 0, again.err
     before, after = city.ended.lines[-1]["total"], again.lines[-1]["total"]
     assert after["read"] > before["read"]
     assert after["remainder"] == 0
-    refused = cli("up", "--data", city.data, "--seed", 8, "--for", "1s")
+    refused = cli("up", "--no-page", "--data", city.data, "--seed", 8, "--for", "1s")
     assert refused.code == 2
     assert "seed 7, not 8" in refused.err
     assert refused.out == ""
 
 
 def test_another_configuration_on_the_folder_is_refused(city: CityRun, cli: Cli) -> None:
-    changed = cli("up", "--data", city.data, "--for", "1s", env={"CITYVITALS__FORGET_S": "43200"})
+    changed = cli(
+        "up", "--no-page", "--data", city.data, "--for", "1s", env={"CITYVITALS__FORGET_S": "43200"}
+    )
     assert changed.code == 2
     assert "configuration" in changed.err
 
 
 def test_a_signal_ends_it_with_the_summary(tmp_path: Path) -> None:
-    with started("up", "--data", tmp_path / "d", "--json") as process:
+    with started("up", "--no-page", "--data", tmp_path / "d", "--json") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"{")
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         rest = process.stdout.read()
         assert process.wait() == 0
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 20
     assert rest.splitlines()[-1].startswith(b'{"accounting"')
 
 
 def test_a_signal_during_start_up_too(tmp_path: Path) -> None:
-    with started("up", "--data", tmp_path / "d", "--json") as process:
+    with started("up", "--no-page", "--data", tmp_path / "d", "--json") as process:
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         # It ends by itself, however busy the machine is.
@@ -101,17 +103,17 @@ def test_a_signal_during_start_up_too(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_a_normal_end(tmp_path: Path) -> None:
-    with started("up", "--data", tmp_path / "d", "--json") as process:
+    with started("up", "--no-page", "--data", tmp_path / "d", "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=40) == 0
         assert b"Traceback" not in process.stderr.read()
 
 
 def test_a_reader_that_stands_still_does_not_keep_it_from_ending(tmp_path: Path) -> None:
-    with started("up", "--data", tmp_path / "d", "--json") as process:
+    with started("up", "--no-page", "--data", tmp_path / "d", "--json") as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(1.5)  # the pipe is full by then
@@ -121,12 +123,12 @@ def test_a_reader_that_stands_still_does_not_keep_it_from_ending(tmp_path: Path)
 
 def test_a_killed_run_goes_on(tmp_path: Path, cli: Cli) -> None:
     data = tmp_path / "d"
-    with started("up", "--data", data, "--json") as process:
+    with started("up", "--no-page", "--data", data, "--json") as process:
         assert process.stdout is not None
         for _ in range(2000):
             process.stdout.readline()
         process.kill()
-    again = cli("up", "--data", data, "--for", "1s", "--json")
+    again = cli("up", "--no-page", "--data", data, "--for", "1s", "--json")
     assert again.code == 0, again.err
     total = again.lines[-1]["total"]
     assert total["remainder"] == 0
@@ -138,7 +140,7 @@ def test_the_live_view_shows_the_city_in_a_terminal(tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     env = {**os.environ, "COLUMNS": "100", "LINES": "40", "TERM": "xterm"}
     with subprocess.Popen(
-        [SCRIPT, "up", "--data", tmp_path / "d", "--for", "2s"],
+        [SCRIPT, "up", "--no-page", "--data", tmp_path / "d", "--for", "2s"],
         stdout=follower,
         stderr=follower,
         env=env,
@@ -166,14 +168,16 @@ def test_usage_errors(cli: Cli, tmp_path: Path) -> None:
         ("--retain", "2 apples"),
         ("--no-such-option",),
     ):
-        ended = CliRunner().invoke(app, ["up", "--data", str(tmp_path / "d"), *arguments])
+        ended = CliRunner().invoke(
+            app, ["up", "--no-page", "--data", str(tmp_path / "d"), *arguments]
+        )
         assert (ended.exit_code, ended.stdout) == (2, ""), arguments
-    assert cli("up", "--data", tmp_path / "d", "--for", "60").code == 2
+    assert cli("up", "--no-page", "--data", tmp_path / "d", "--for", "60").code == 2
     assert not (tmp_path / "d").exists()
 
 
 def test_a_folder_that_can_not_be_used(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    ended = cli("up", "--data", tmp_path / "file", "--for", "1s")
+    ended = cli("up", "--no-page", "--data", tmp_path / "file", "--for", "1s")
     assert ended.code == 3
     assert "Traceback" not in ended.err

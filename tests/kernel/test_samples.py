@@ -101,6 +101,80 @@ def test_samples_are_those_of_plain_python(
         assert list(ahead_of(samples)) == plain.ahead
 
 
+THINGS = array("q", [0, 1, 0, 0, 2, 1])
+"""What is in each slot where things move: two of them have several places."""
+
+
+@settings(deadline=None, max_examples=150)
+@given(TURNS, st.none() | st.integers(0, 30), st.integers(0, 60))
+def test_what_moves_counts_where_its_newest_row_is(
+    turns: list[tuple[list[Row], int]], stale: int | None, forget: int
+) -> None:
+    """Against samples of one slot a thing, whose rows know their place."""
+    samples, at = Samples(stale, moves=True), 0
+    ahead: list[Row] = []
+    newest: dict[int, Row] = {}
+
+    def take(rows: list[Row]) -> None:
+        left = []
+        for row in rows:
+            known = newest.get(THINGS[row[1]])
+            if row[0] >= at:
+                left.append(row)
+            elif known is None or row[0] >= known[0]:
+                newest[THINGS[row[1]]] = row
+        ahead[:] = left
+
+    for n, (rows, step) in enumerate(turns):
+        samples.add(Rows(rows), at, THINGS)
+        waiting = list(ahead)
+        take(rows)
+        ahead[:] = waiting + ahead
+        assert samples.known == len(newest)
+        at += step
+        if n % 2:
+            known = samples.dump(), ahead_of(samples)
+            samples = Samples(stale, moves=True)
+            samples.load(*known)
+        samples.advance(at, THINGS)
+        take(list(ahead))
+        expected: dict[int, Accumulator] = {}
+        for thing, row in list(newest.items()):
+            age, old = at - row[0], 3 * row[4] if stale is None else stale
+            if age > max(old, forget):
+                del newest[thing]
+                continue
+            silent = (*MOMENTS.empty[:2], 1, *MOMENTS.empty[3:])
+            state = silent if age > old else MOMENTS.row(row[0], row[2], row[3], 1)
+            key = KEYS[row[1]]
+            expected[key] = MOMENTS.merge(expected.get(key, MOMENTS.empty), state)
+        assert samples.at(at, KEYS, forget).states() == sorted(expected.items())
+
+
+def test_things_that_move_are_told() -> None:
+    samples = Samples(None, moves=True)
+    with pytest.raises(ValueError, match="things that move are to be told"):
+        samples.add(Rows([(5, 0, 1, 0, 1)]), 50)
+    with pytest.raises(ValueError, match="no thing is told of slot 1"):
+        samples.add(Rows([(5, 1, 1, 0, 1)]), 50, array("q", [0]))
+    with pytest.raises(ValueError, match="has thing 999"):
+        samples.add(Rows([(5, 0, 1, 0, 1)]), 50, array("q", [999]))
+
+
+def test_slots_that_things_have_left_can_be_no_more() -> None:
+    """Thing 0 goes from slot 0 to slot 2; slot 1 is another's, and all are then numbered anew."""
+    samples, things = Samples(1000, moves=True), array("q", [0, 1, 0])
+    samples.add(Rows([(1, 0, 7, 0, 0), (2, 1, 8, 0, 0), (3, 2, 9, 0, 0)]), 50, things)
+    flags = np.zeros(3, np.uint8)
+    samples.mark(flags)
+    assert flags.tolist() == [0, 1, 1]
+    samples.rename(np.array([-1, 0, 1], np.int64))
+    things = array("q", [1, 0])
+    samples.add(Rows([(2, 0, 5, 0, 0), (2, 1, 6, 0, 0)]), 50, things)
+    cells = samples.at(50, array("q", [4, 5]), 1000)
+    assert [(key, state[3]) for key, state in cells.states()] == [(4, 5), (5, 9)]
+
+
 def test_a_row_that_changes_nothing_is_no_change() -> None:
     samples = Samples(100)
     samples.add(Rows([(5, 0, 1, 0, 0)]), 50)

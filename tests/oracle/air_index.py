@@ -88,7 +88,7 @@ class AirIndexes:
         self.of: dict[str, str] = formula.of.model_dump()
         self.zone = ZoneInfo(zone)
 
-    def reads(self, end: int) -> Iterable[int]:
+    def reads(self, end: int) -> Sequence[int]:
         start = end - 24 * HOUR
         if self.window.calendar is not None:
             windows = calendar_windows(self.window.calendar, self.zone, end, end)
@@ -99,7 +99,13 @@ class AirIndexes:
         views = {
             name: [at(sign, hour) for hour in self.reads(end)] for name, sign in self.of.items()
         }
-        now = {name: s.place for said in views.values() for name, s in said[-1].items()}
+        now: dict[Name, str | None] = {}
+        for hour, _ in enumerate(self.reads(end)):
+            last = hour == len(self.reads(end)) - 1
+            for said in views.values():
+                # Of a day those count that were heard at any hour.
+                told = [(n, s) for n, s in said[hour].items() if last or (s.n and not self.hourly)]
+                now.update((name, s.place) for name, s in told)
         day = datetime.fromtimestamp((end - 1) // 1000, UTC).astimezone(self.zone).date()
         standard = _2026 if day >= _NEW_FROM else _2012
         return {

@@ -12,7 +12,7 @@ import duckdb
 
 from schemas.configuration import Configuration
 from schemas.incidents import Incident
-from schemas.signs import LiveSign, Sign, Window
+from schemas.signs import DerivedSign, LiveSign, Sign, Window
 from schemas.words import TOPIC_OF
 from tests.oracle.signs import inputs_of, lateness_of, streams_of
 
@@ -40,6 +40,8 @@ def make_closing(database: duckdb.DuckDBPyConnection, configuration: Configurati
     A replay ends with a tick in every lane: of each sign of the lane's topic it closes the last
     window that could hold the newest event of all lanes, and takes corrections of it; so it does of
     signs whose alerts wait for incidents that read the topic, and incidents are judged once more.
+    Of derived signs it takes corrections up to that event, of those of local days up to the day's
+    end.
     """
     database.execute(
         "CREATE TABLE closing (topic VARCHAR, family VARCHAR, reached BIGINT, mark BIGINT)"
@@ -58,11 +60,21 @@ def make_closing(database: duckdb.DuckDBPyConnection, configuration: Configurati
                 for sign in configuration.signs
                 if topic.kind in _kinds_read(sign)
             ]
+            ends += [
+                _settled(sign, zone, farthest) + lateness_of(configuration, sign)
+                for sign in configuration.signs
+                if isinstance(sign, DerivedSign)
+                and topic.kind in {TOPIC_OF[s] for s in streams_of(configuration, sign)}
+            ]
             ends += _awaited(configuration, topic.kind, zone, farthest)
             mark = max(ends, default=farthest)
         database.execute(
             "INSERT INTO closing VALUES (?, ?, ?, ?)", [name, topic.kind, said and said[0], mark]
         )
+
+
+def _settled(sign: DerivedSign, zone: ZoneInfo, farthest: int) -> int:
+    return farthest if sign.window.calendar is None else last_end_with(sign.window, zone, farthest)
 
 
 def _awaited(

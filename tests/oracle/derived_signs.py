@@ -13,7 +13,7 @@ import msgspec
 from schemas.configuration import Configuration
 from schemas.signs import DerivedSign, Levels
 from tests.oracle.closing import calendar_windows, closing_of, lengths
-from tests.oracle.results import SEVERITY, add_results
+from tests.oracle.results import SEVERITY, add_results, versions_of
 from tests.oracle.rows import insert_rows
 from tests.oracle.signs import lateness_of
 
@@ -64,13 +64,16 @@ def compute_formula(
     input was that it reads.
     """
     inputs = {name: _Input(database, name) for name in sign.inputs}
-    mark = closing_of(database, configuration, sign).mark
+    closing = closing_of(database, configuration, sign)
+    mark = closing.mark
     if mark is None:
         return
     said = {end for one in inputs.values() for end in one.first}
     corrected = {end for one in inputs.values() for end in one.corrected}
     starts = _starts(sign, ZoneInfo(configuration.city.time_zone), said | corrected, mark)
     first = {end for end in said if end in starts}
+    if sign.window.calendar is not None:
+        first |= _cut_short(inputs.values(), starts, closing.reached)
     lateness = lateness_of(configuration, sign)
     final = {
         end
@@ -83,7 +86,7 @@ def compute_formula(
         for end in sorted(ends):
             window, closes = (starts[end], end, rev), rev == 1 or end in first
             for name, told in formula.says(end, view).items():
-                level, detail = level_of(sign.levels, told.value), _json(told.detail)
+                level, detail = level_of(sign.levels, told.value, end), _json(told.detail)
                 measured = (told.value, told.n, told.coverage, level, told.reason, detail)
                 rows.append((sign.id, *name, told.place, *window, *measured, closes))
     database.execute("CREATE OR REPLACE TEMP TABLE formulas AS FROM expected WHERE false")
@@ -102,15 +105,16 @@ class _Input:
         self.corrected: dict[int, dict[Name, Statement]] = {}
         rows = database.execute(
             """SELECT rev, t_end, key_level, key, place, value, n, e.coverage, reason, level,
-                   m.expected, m.high
+                   m.expected, m.high, e.detail
                FROM expected e LEFT JOIN models m USING (vital, key_level, key, t_end)
                WHERE vital = ?""",
             [name],
         )
         while batch := rows.fetchmany(100_000):
-            for rev, end, level, key, *told in batch:
+            for rev, end, level, key, *told, detail in batch:
                 view = self.corrected if rev else self.first
-                view.setdefault(end, {})[level, key] = Statement(*told)
+                found = None if detail is None else msgspec.json.decode(detail)
+                view.setdefault(end, {})[level, key] = Statement(*told, found)
 
 
 class _View:
@@ -125,6 +129,18 @@ class _View:
         return {**said, **corrected} if self.rev and corrected else said
 
 
+def _cut_short(inputs: Iterable[_Input], starts: dict[int, int], reached: int | None) -> set[int]:
+    """Ends behind the last record, where that is known, of windows in which an input had data."""
+    heard = [
+        end for one in inputs for end, said in one.first.items() if any(s.n for s in said.values())
+    ]
+    return {
+        over
+        for over, start in starts.items()
+        if reached is not None and over > reached and any(start < end <= over for end in heard)
+    }
+
+
 def _starts(sign: DerivedSign, zone: ZoneInfo, said: set[int], mark: int) -> dict[int, int]:
     """The windows in question by their ends."""
     if not said:
@@ -137,9 +153,16 @@ def _starts(sign: DerivedSign, zone: ZoneInfo, said: set[int], mark: int) -> dic
     return {end: end - size for end in range(first, max(said) + size + hop, hop) if end <= mark}
 
 
-def level_of(levels: Levels | None, value: float | None) -> int | None:
-    """The worst level whose threshold a value meets, 0 where it meets none."""
+def level_of(levels: Levels | None, value: float | None, end: int) -> int | None:
+    """The worst level whose threshold a value meets, 0 where it meets none.
+
+    By the table that holds on the local day of the last ms of the window, which ends at ``end``.
+    """
     if levels is None or value is None:
+        return None
+    holds = (one for first, after, one in versions_of(levels) if first <= end - 1 < after)
+    levels = next(holds, None)
+    if levels is None:
         return None
     compare = _COMPARE[levels.compare]
     met = (SEVERITY[name] for name, x in levels.thresholds.given() if compare(value, x))

@@ -16,6 +16,7 @@ from schemas.derivations import (
     DomainIndex,
     EarlyWarning,
     LevelIndex,
+    OverallIndex,
     PastMax,
     PastMean,
     RatioToBaseline,
@@ -46,6 +47,8 @@ def compute_derived(
         formula = _LevelIndexes(given, keys)
     elif isinstance(given, DomainIndex):
         formula = _DomainIndexes(given, keys)
+    elif isinstance(given, OverallIndex):
+        formula = _OverallIndexes(given, keys)
     elif isinstance(given, WaterClass | EarlyWarning):
         formula = _Unheard()
     elif isinstance(given, Combine):
@@ -136,14 +139,22 @@ class _LevelIndexes:
         }
 
     def _index(self, place: str, said: list[tuple[str, float, Statement]]) -> Statement:
-        known = [(sign, weight, s.level) for sign, weight, s in said if s.level is not None]
+        enough = self.formula.least_coverage
+        known = [
+            (sign, weight, s.level)
+            for sign, weight, s in said
+            if s.level is not None and s.coverage >= enough
+        ]
+        scant = {s: x.level for s, _, x in said if x.level is not None and x.coverage < enough}
+        more = {"uncovered": scant} if scant else {}
         coverage = len(known) / len(self.formula.of)
         if len(known) < self.formula.at_least:
             why = _why_none(s for *_, s in said)
-            return Statement(place, None, len(known), coverage, why)
+            detail = {"levels": {s: level for s, _, level in known}, **more} if more else None
+            return Statement(place, None, len(known), coverage, why, detail=detail)
         lost = fsum(weight * self.costs[level] for _, weight, level in known)
         value = 100 - lost / fsum(weight for _, weight, _ in known)
-        detail = {"levels": {sign: level for sign, _, level in known}}
+        detail = {"levels": {sign: level for sign, _, level in known}, **more}
         return Statement(place, value, len(known), coverage, None, detail=detail)
 
 
@@ -154,7 +165,13 @@ class _DomainIndexes:
         levels = [key.removeprefix("domain*") for key in keys]
         self.of = {
             each.domain: _LevelIndexes(
-                LevelIndex(name="level_index", of=each.of, penalties=formula.penalties, at_least=1),
+                LevelIndex(
+                    name="level_index",
+                    of=each.of,
+                    penalties=formula.penalties,
+                    at_least=1,
+                    least_coverage=formula.least_coverage,
+                ),
                 levels,
             )
             for each in formula.domains
@@ -169,6 +186,56 @@ class _DomainIndexes:
             for domain, index in self.of.items()
             for (level, key), said in index.says(end, at).items()
         }
+
+
+class _OverallIndexes:
+    """The domains' weighted mean at each place; at most the cap while a critical one has a red."""
+
+    def __init__(self, formula: OverallIndex, keys: Sequence[str]) -> None:
+        self.formula, self.keys = formula, keys
+        self.weights = {each.domain: each.weight for each in formula.domains}
+
+    def reads(self, end: int) -> Iterable[int]:
+        return (end,)
+
+    def says(self, end: int, at: At) -> dict[Name, Statement]:
+        indices = at(self.formula.of, end)
+        places = {
+            (level.removeprefix("domain*"), key.split("*")[1])
+            for level, key in indices
+            if level.removeprefix("domain*") in self.keys and key.split("*")[0] in self.weights
+        }
+        return {
+            (level, place): self._overall(
+                place,
+                {
+                    domain: indices[f"domain*{level}", f"{domain}*{place}"]
+                    for domain in sorted(self.weights)
+                    if (f"domain*{level}", f"{domain}*{place}") in indices
+                },
+            )
+            for level, place in places
+        }
+
+    def _overall(self, place: str, said: dict[str, Statement]) -> Statement:
+        known = {d: s.value for d, s in said.items() if s.value is not None}
+        lowered, reds = {}, []
+        for domain, statement in said.items():
+            levels = (statement.detail or {}).get("levels", {})
+            scant = (statement.detail or {}).get("uncovered", {})
+            lowered |= {sign: level for sign, level in levels.items() if level > 0}
+            if domain in self.formula.critical:
+                reds += [sign for sign, level in [*levels.items(), *scant.items()] if level == 4]
+        detail = {"domains": known, "levels": lowered, "capped_by": sorted(reds)}
+        coverage = len(known) / len(self.weights)
+        if len(known) < self.formula.at_least:
+            why = _why_none(said.values())
+            return Statement(place, None, len(known), coverage, why, detail=detail)
+        weighed = fsum(self.weights[d] * v for d, v in known.items())
+        value = weighed / fsum(self.weights[d] for d in known)
+        if reds and value > self.formula.cap:
+            value = self.formula.cap
+        return Statement(place, value, len(known), coverage, None, detail=detail)
 
 
 class _Joins:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import duckdb
 
-from schemas.signs import Levels
+from schemas.signs import DatedLevels, Levels
 
 _COMPARE = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 SEVERITY = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
@@ -37,10 +40,39 @@ def make_expected(database: duckdb.DuckDBPyConnection) -> None:
     database.execute(f"CREATE TABLE expected ({columns})")
 
 
+ZONE = ZoneInfo("Asia/Shanghai")
+"""Of the cities whose signs have levels by day."""
+
+
+def versions_of(levels: Levels) -> list[tuple[int, int, Levels]]:
+    """Levels of a dated table with the first ms of each and the first after it, int64 UTC."""
+    if not isinstance(levels, DatedLevels):
+        return [(-(1 << 60), 1 << 60, levels)]
+    return [
+        (
+            -(1 << 60) if first is None else _midnight(first),
+            1 << 60 if last is None else _midnight(last) + 86_400_000,
+            one,
+        )
+        for first, last, _, one in levels.versions
+    ]
+
+
+def _midnight(day: str) -> int:
+    """When a local day begins; the zone has no summer time."""
+    return round(datetime.fromisoformat(day).replace(tzinfo=ZONE).timestamp() * 1000)
+
+
 def level_sql(levels: Levels | None) -> str:
-    """The level of ``value``, as SQL."""
+    """The level of ``value`` in the window that ends at ``t_end``, as SQL."""
     if levels is None:
         return "NULL::INTEGER"
+    if isinstance(levels, DatedLevels):
+        days = (
+            f"WHEN t_end - 1 >= {first} AND t_end - 1 < {after} THEN ({level_sql(one)})"
+            for first, after, one in versions_of(levels)
+        )
+        return f"CASE {' '.join(days)} END"
     sign = _COMPARE[levels.compare]
     worst_first = reversed(levels.thresholds.given())
     steps = (f"WHEN value {sign} {x!r}::DOUBLE THEN {SEVERITY[name]}" for name, x in worst_first)

@@ -17,7 +17,9 @@ _THING = {
     "traffic": "source_id",
     "external": "warning_id",
 }
-_SLOT = "topic, part, base_level, base_key, place, divided, thing"
+_MOVING = "topic, part, divided, thing"
+_STANDING = f"{_MOVING}, base_level, base_key, place"
+"""Where records arrive, each place has its own last report of a thing; else the thing has one."""
 
 
 def compute_sampled(
@@ -38,7 +40,7 @@ def compute_sampled(
             FROM {"(SELECT *, NULL AS w FROM arrivals)" if arrives else "events"}
             WHERE bin = 'accepted' AND {taking(sign)}""",
     )
-    _make_states(folding)
+    _make_states(folding, _STANDING if arrives else _MOVING)
     _make_limits(folding)
     hop = folding.hop
     folding.table(
@@ -60,19 +62,20 @@ def compute_sampled(
     folding.compute()
 
 
-def _make_states(folding: Folding) -> None:
+def _make_states(folding: Folding, one: str) -> None:
     """The last report of each device, from when and until when hops see it."""
-    newest = f"max({{e: e, pos: pos}}) OVER (PARTITION BY {_SLOT} ORDER BY since, pos)"
+    newest = f"max({{e: e, pos: pos}}) OVER (PARTITION BY {one} ORDER BY since, pos)"
     folding.table(
         "states",
         f"""WITH following AS (
                 SELECT *, ({newest}).pos AS newest FROM (SELECT * FROM reports)
-                QUALIFY row_number() OVER (PARTITION BY {_SLOT}, since ORDER BY pos DESC) = 1),
+                QUALIFY row_number() OVER (PARTITION BY {one}, since ORDER BY pos DESC) = 1),
             seen AS (
-                SELECT f.* REPLACE (r.e AS e, r.x AS x, r.y AS y, r.stale AS stale)
+                SELECT f.* REPLACE (r.e AS e, r.x AS x, r.y AS y, r.stale AS stale,
+                    r.base_level AS base_level, r.base_key AS base_key, r.place AS place)
                 FROM following f JOIN reports r
                 ON f.topic = r.topic AND f.part = r.part AND f.newest = r.pos)
-            SELECT *, coalesce(lead(since) OVER (PARTITION BY {_SLOT} ORDER BY since),
+            SELECT *, coalesce(lead(since) OVER (PARTITION BY {one} ORDER BY since),
                 {AFTER_ALL}) AS until
             FROM seen""",
     )

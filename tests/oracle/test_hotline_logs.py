@@ -68,6 +68,7 @@ def test_day(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "cm.case_rate",
         "cm.on_time_rate",
         "hotline.inflow",
+        "hotline.inflow_ratio",
         "hotline.on_time_close",
         "hotline.topic_burst",
         "hotline.topic_callers",

@@ -56,7 +56,7 @@ def test_beijing_air_by_the_new_standard(
 ) -> None:
     """A day of rain in July, moved into the days of the standard of 2026."""
     write_beijing_air(data, tmp_path, (("2015-07-17", "2015-07-17"),), years=12)
-    signs = ("air.", "meteo.", "city.health_index", "traffic.tpi", "drain.depth")
+    signs = ("air.", "meteo.", "traffic.tpi", "drain.depth")
     database, compared = check(_of_stations(*signs), tmp_path)
     _say(capsys, f"Beijing air, 2026: {compared} results compared")
     assert _indices(database) == {("HJ 633-2026", name) for name in _INDICES}

@@ -15,7 +15,7 @@ from schemas.configuration import Configuration
 from schemas.loading import load
 from streams.event_logs import Writer
 from streams.partitioning import partition_of
-from tests.oracle.configurations import eager
+from tests.oracle.configurations import eager, regular
 from tests.oracle.days import write_days
 from tests.oracle.disarray import FORGET_S, write_disarray
 from tests.oracle.oracle import covered_signs
@@ -38,7 +38,7 @@ def test_simulated_city(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     generate = [str(Path(sys.executable).with_name("cityvitals")), "generate", str(tmp_path)]
     options = ["--minutes", "120", "--scale", "0.1", "--episodes", "1", "--json"]
     subprocess.run([*generate, *options], check=True, stdout=subprocess.DEVNULL)
-    content = load(environ={}).model_dump()
+    content = regular()
     (tmp_path / "callers.key").write_text("a secret of the tests alone", encoding="utf-8")
     content["hotline"]["caller_key_file"] = str(tmp_path / "callers.key")
     eager(content, least=3, every_s=60.0)
@@ -58,7 +58,7 @@ def test_simulated_city(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_days_about_the_new_standard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Calendars, indices of both standards, limits and rows of the register, and corrections."""
     write_days(tmp_path, seed=2)
-    content = load(environ={}).model_dump()
+    content = regular()
     unheard = ("air.dust_site", "noise.night_peak")
     choose(content, lambda sign: sign["id"].startswith(_DAYS) and sign["id"] not in unheard)
     eager(content, least=4)
@@ -82,7 +82,7 @@ def test_days_about_the_new_standard(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_disarray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Corrections, repeats, silences about as long as keys are remembered, coarse places."""
     write_disarray(tmp_path, seed=4)
-    content = load(environ={}).model_dump() | {"forget_s": FORGET_S}
+    content = regular() | {"forget_s": FORGET_S}
     database, compared = check(Configuration.model_validate(content), tmp_path)
     _say(capsys, f"disarray: {compared} results compared")
     assert len(_ids(database, "rev = 1")) >= 12
@@ -101,7 +101,7 @@ def test_late_first_order(tmp_path: Path) -> None:
     with Writer(tmp_path, "city.hotline.v1") as log:
         log.write(_order("o1", _TEN + 600_000))
         log.write(_order(_key_beside("o1"), _TEN))
-    database, _ = check(load(environ={}), tmp_path)
+    database, _ = check(Configuration.model_validate(regular()), tmp_path)
     found = database.execute(
         """SELECT rev, value, reason, n FROM actual WHERE vital = 'hotline.inflow'
            AND key_level = 'street' AND t_start = ? ORDER BY rev""",
@@ -116,7 +116,7 @@ def test_first_record_ahead_of_its_time(tmp_path: Path) -> None:
         log.write(_reading(_TEN + 600_000, t_ingest=_TEN))
         for minute in range(5):
             log.write(_reading(_TEN + minute * 60_000, t_ingest=_TEN + minute * 60_000))
-    database, _ = check(load(environ={}), tmp_path)
+    database, _ = check(Configuration.model_validate(regular()), tmp_path)
     assert _count(database, f"t_start < {_TEN} - 86400000") == 0
     assert _count(database, "vital = 'iot.valid_rate' AND key = '4401' AND n = 5") > 0
 
@@ -127,7 +127,7 @@ def test_correction_repeats_what_the_model_said(tmp_path: Path) -> None:
         for minute in range(20):
             log.write(_flow(_TEN + minute * 60_000))
         log.write(_flow(_TEN + 12 * 60_000 + 1))
-    content = load(environ={}).model_dump()
+    content = regular()
     choose(content, lambda sign: sign["id"] == "traffic.flow")
     content["topics"][1]["allowed_lateness_s"] = 3600.0
     eager(content, least=3, every_s=0.0)

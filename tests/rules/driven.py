@@ -246,12 +246,12 @@ def warnings(sign: Sign, found: Phases) -> Iterator[Event]:
         yield begin, "external", {**said, "id": f"w{n}", "status": "active", "t_expires": end}
 
 
-def spread(step_s: float, send: Callable[[int, int, bool], Event]) -> Any:
-    """Events of which a share has a property."""
+def spread(step_s: float, send: Callable[[int, int, bool], Event], parts: int = 100) -> Any:
+    """Events of which a share has a property: so many parts of ``parts`` that follow each other."""
 
     def drive(sign: Sign, found: Phases) -> Iterator[Event]:
         for n, (t, value, _) in enumerate(every(found, step_s)):
-            yield send(t, n, n * PATTERN % 100 < value)
+            yield send(t, n, n * PATTERN % parts * 100 < value * parts)
 
     return drive
 
@@ -264,7 +264,7 @@ def dispatched(sign: Sign, found: Phases) -> Iterator[Event]:
 def urgent(sign: Sign, found: Phases) -> Iterator[Event]:
     number = 0
     for begin, end, value in found:
-        step = round(900_000 / (value + 0.5)) if value else end - begin
+        step = round(900_000 / value) if value else end - begin
         for t in range(begin, end if value else begin, step):
             number += 1
             yield order(t, number, "created", urgency="urgent", seq=0, t_created=t)
@@ -334,8 +334,9 @@ DRIVERS: dict[str, Callable[[Any, Phases], Iterator[Event]]] = {
     "hotline.dispatch_p95": dispatched,
     "hotline.answer_15s": spread(20, lambda t, n, ok: call(t, n, wait_s=10 if ok else 40)),
     "hotline.connect_rate": spread(120, lambda t, n, ok: call(t, n, answered=ok)),
+    # A day has 400 of them: a quarter of a per cent each.
     "hotline.dispatch_accuracy": spread(
-        300, lambda t, n, ok: order(t, n, "accepted" if ok else "returned")
+        216, lambda t, n, ok: order(t, n, "accepted" if ok else "returned"), 400
     ),
     "hotline.auto_dispatch": spread(
         300, lambda t, n, ok: order(t, n, "dispatched", by="auto" if ok else "human")
@@ -365,10 +366,10 @@ def drive(sign: Sign, driven: Driven | None = None) -> list[Event]:
     found = phases_of(sign, driven)
     events = sorted(driver(sign, found), key=lambda event: event[0])
     # Another thing goes on when no more of this one comes, and tells how late it is.
-    return [*events, *(_other(kind, found[-1][1]) for kind in {kind for _, kind, _ in events})]
+    return [*events, *(other(kind, found[-1][1]) for kind in {kind for _, kind, _ in events})]
 
 
-def _other(kind: str, t: int) -> Event:
+def other(kind: str, t: int) -> Event:
     if kind == "traffic":
         return observed("intersection", t, source_id="other", site="s9")
     if kind == "hotline":
@@ -394,16 +395,19 @@ def alone(configuration: Configuration, sign: Sign, driven: Driven | None = None
         wanted[each.id] = each
         if isinstance(each, DerivedSign):
             left += [by_id[name] for name in each.inputs]
+        if each.alert is not None and each.alert.early is not None:
+            left.append(by_id[each.alert.early.rate])
     content = configuration.model_dump(mode="json")
     content["signs"] = [each.model_dump(mode="json") for each in wanted.values()]
     content["incidents"] = content["overlays"] = []
     for topic in content["topics"]:
         topic["partitions"] = 1
     made = Configuration.model_validate(content)
-    return made.with_register(_register(sign) if driven is None else driven.register)
+    return made.with_register(register_of(sign) if driven is None else driven.register)
 
 
-def _register(sign: Sign) -> Register:
+def register_of(sign: Sign) -> Register:
+    """The device of a sign that is judged against a limit; empty for others."""
     metric = {"waterenv.outfall_ratio": "cod"}.get(sign.id)
     if metric is None:
         match = getattr(sign, "match", {})

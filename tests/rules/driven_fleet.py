@@ -48,6 +48,9 @@ def fleet(metric: str) -> Driven:
     return Driven(drive, long, Register(rows))
 
 
+HUMIDITY = Device("d-humidity", "sensor", "humidity", "tests", PLACE, "s0", period_s=9)
+
+
 def validity(sign: Any, found: Phases) -> Iterator[Event]:
     """A hundred readings in a quarter of an hour, of which so many are sound.
 
@@ -108,7 +111,8 @@ def emergencies(sign: Any, found: Phases) -> Iterator[Event]:
 DRIVEN: dict[str, Driven] = {
     "iot.online_rate": fleet("air_temperature"),
     "iot.video_online": fleet("camera_state"),
-    "iot.valid_rate": Driven(validity, refused=True),
+    # Of a record that is refused the register alone knows the platform.
+    "iot.valid_rate": Driven(validity, register=Register([HUMIDITY]), refused=True),
     "iot.lateness_p95": Driven(lateness),
     "drain.points": Driven(points, counted(720, 0, 1, 3, 5, 10, 0)),
     "traffic.tpi": Driven(congestion),

@@ -277,7 +277,7 @@ BRIDGE = (
 
 
 def lorry(t: str, tons: float = 55.0) -> Event:
-    return reading(at(t), "axle_weight", tons, "wim")
+    return reading(at(t), "axle_weight", tons, "wim", site_type="bridge")
 
 
 CALM = [
@@ -299,9 +299,9 @@ OVERLOAD = Scene(
         Step("06:11", RAISED, 2, ("load", "strain")),
         Step("06:12", UP, 3, ("load", "strain", "vibration")),
         Step("06:14", UP, 4, ("load", "strain", "vibration")),
-        # Vibration is in the ten minutes that end at 06:21, and counts for two more.
-        Step("06:23", CLEARING, 4),
-        Step("06:33", CLEARED, 4),
+        # Strain beyond its limit is in the ten minutes that end at 06:24, and counts for two more.
+        Step("06:26", CLEARING, 4),
+        Step("06:36", CLEARED, 4),
     ],
     key="s0",
     child=("lifeline.bridge_strain", "s0"),

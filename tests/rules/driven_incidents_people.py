@@ -238,7 +238,7 @@ SCENES = {
     "tight": TIGHT,
     "heat": HEAT,
     "hot spot": HOT_SPOT,
-    "orders in a burst": BURST,
+    "order burst": BURST,
     "loud night": LOUD_NIGHT,
     "loud morning": LOUD_MORNING,
     "storm": STORM,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.devices import Device
+from schemas.related import Relation
 from tests.rules.incident_runs import GRID, MINUTE, Alert, Event, clock, observation, reading
 
 DAY = 1_780_848_000_000
@@ -71,6 +72,8 @@ class Scene(NamedTuple):
         Incidents that are needed besides.
     step_ms
         How far time goes between two looks at all lanes.
+    relations
+        Rows of the table of relations.
     """
 
     incident: str
@@ -82,6 +85,7 @@ class Scene(NamedTuple):
     devices: tuple[Device, ...] = ()
     others: tuple[str, ...] = ()
     step_ms: int = MINUTE
+    relations: tuple[Relation, ...] = ()
 
     def all_events(self) -> list[Event]:
         """Those that matter, and one that only tells that time goes on."""

@@ -273,11 +273,11 @@ SLOPE = Scene(
     ],
     "2 00:30",
     [
-        Step("23:10", RAISED, 2, ("rain", "move")),
+        Step("23:05", RAISED, 2, ("rain", "move")),
         Step("23:25", UP, 3, ("rain", "move", "report")),
-        Step("1 00:10", UP, 4, ("rain", "move", "report")),
+        Step("1 00:05", UP, 4, ("rain", "move", "report")),
         # It moves back; what was counts for a day.
-        Step("1 00:30", DOWN, 3),
+        Step("1 00:25", DOWN, 3),
         Step("1 23:35", DOWN, 2),
         Step("2 00:10", CLEARING, 2),
         Step("2 00:20", CLEARED, 2),

@@ -177,6 +177,15 @@ WAYS = {
         key=people.STREET,
         until="06:40",
     ),
+    "a bridge strained beyond its limit": way(
+        "ce.bridge_overload",
+        "lifeline.bridge_strain",
+        [*hazards.CALM, reading(at("06:13:20"), "strain", 420.0, "s")],
+        ("06:14", 4, "strain"),
+        key="s0",
+        devices=hazards.BRIDGE,
+        until="06:20",
+    ),
     "a full venue": way(
         "ce.gridlock",
         "traffic.tpi crowd.load_ratio",
@@ -302,5 +311,14 @@ WAYS = {
         hazards.PIPE.events,
         ("06:12:30", 3, "leak second"),
         devices=(sensor("p0", "pipe_pressure", limit=0.4, medium="gas"),),
+    ),
+    "citizens of a grid who tell its staff": way(
+        "ce.citizen_hotspot",
+        "hotline.orders_24h hotline.callers_24h",
+        [(t, kind, {**said, "system": "grid"}) for t, kind, said in people.many("abcab")],
+        ("06:15", 1, "orders"),
+        until="06:35",
+        key=people.HOT_SPOT.key,
+        step_ms=HOUR,
     ),
 }

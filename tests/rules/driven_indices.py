@@ -16,41 +16,6 @@ from tests.rules.driven_events import (
     observed,
 )
 
-PHASE_S = 4500
-"""An hour of rain, and a quarter of one."""
-
-SPEEDS = (42.0, 28.5, 22.5, 15.75, 6.75)
-"""Of a road of 60 km/h, by the level of its index: 2, 4.5, 6.5, 8.25, 9.25."""
-RAINS = (12.0, 24.0, 36.0, 60.0, 96.0)
-"""mm in an hour, by level: from 20, 30, 50 and 80."""
-DEPTHS = (5.0, 12.0, 20.0, 30.0, 50.0)
-"""cm, by level: from 10, 15, 25 and 40."""
-
-CITY: Mapping[float, tuple[int, int, int]] = {
-    100: (0, 0, 0),
-    # A yellow and an orange one: 100 less a quarter of 25 + 50.
-    81.25: (2, 3, 0),
-    # A red one takes a quarter.
-    75: (0, 0, 4),
-    # 100 + 50 + 25, by four.
-    56.25: (2, 4, 3),
-    # 100 + 100 + 50, by four.
-    37.5: (4, 3, 4),
-}
-"""Index, and the levels of traffic, rain and depth that make it, while the air is clean."""
-
-
-def city(sign: Any, found: Phases) -> Iterator[Event]:
-    for t, value, at in every(found, 30):
-        traffic, rain, depth = CITY[value]
-        speed = SPEEDS[traffic]
-        yield observed("segment_flow", t, speed_kmh=speed, free_flow_kmh=60, link_len_m=1000)
-        yield measured("water_depth", t, DEPTHS[depth])
-        if at % 300_000 == 0:
-            yield measured("rain", t, RAINS[rain] / 12, period_s=300.0)
-            yield measured("pm25", t, 10.0)
-
-
 HUBS = (30, 70, 85, 95, 110)
 """Persons of a hundred that a hub is made for, by level: from 60, 80, 90 and 100 %."""
 PARKED = (50, 88, 95, 98, 100)
@@ -70,6 +35,34 @@ TRAFFIC: Mapping[float, tuple[int, int]] = {
 """Index of a domain, and the levels of hubs and car parks that make it."""
 
 
+DENSITIES = (1.0, 2.5, 3.5, 4.5, 6.0)
+"""Persons a square metre, by level: from 2, 3, 4 and 5."""
+
+CITY: Mapping[float, tuple[int, int, int]] = {
+    100: (0, 0, 0),
+    # A crowd that is orange: 100, 50 and 100, by three.
+    250 / 3: (0, 0, 3),
+    # Traffic of 100 less half of 25 + 100, a crowd of 75, water of 100.
+    212.5 / 3: (2, 4, 2),
+    # The crowd alone is red: two thirds of 100, but no more than the cap.
+    59: (0, 0, 4),
+    # Traffic and crowd are red altogether: a third of 100.
+    100 / 3: (4, 4, 4),
+}
+"""Index, and the levels of hubs, car parks and crowds that make it, while water has its pressure:
+three domains of equal weight."""
+
+
+def city(sign: Any, found: Phases) -> Iterator[Event]:
+    """Seldom enough that the domain of sensing has too few arrivals to tell of."""
+    for t, value, _ in every(found, 50):
+        hub, parked, crowd = CITY[value]
+        yield observed("transit_hub", t, persons=HUBS[hub], capacity=100)
+        yield observed("parking", t, source_id="p0", occupied=PARKED[parked], capacity=100)
+        yield measured("crowd_density", t, DENSITIES[crowd])
+        yield measured("pipe_pressure", t, 0.3, medium="water")
+
+
 def domain(sign: Any, found: Phases) -> Iterator[Event]:
     """That of traffic; of another one all is well."""
     for t, value, _ in every(found, 20):
@@ -79,7 +72,19 @@ def domain(sign: Any, found: Phases) -> Iterator[Event]:
         yield measured("wind_gust", t, 5.0)
 
 
+def most(sign: Any, found: Phases) -> Iterator[Event]:
+    """So many in one district, and fewer in another one; none that counts is said as well."""
+    for begin, end, value in found:
+        for t in range(begin, end, 300_000):
+            yield measured("sos", t + 1000, 0.0, device="d0")
+            for n in range(round(value)):
+                yield measured("sos", t + 2000 + n, 1.0, device="d0")
+            for n in range(round(value) - 1):
+                yield measured("fall", t + 3000 + n, 1.0, device="d1", place="440111004003012")
+
+
 DRIVEN: dict[str, Driven] = {
-    "city.health_index": Driven(city, lambda sign: course(MORNING, PHASE_S, [*CITY, 100])),
+    "care.sos_most": Driven(most, lambda sign: course(MORNING, 1500, [0, 1, 3, 0])),
+    "city.health_index": Driven(city, lambda sign: course(MORNING, 1500, [*CITY, 100])),
     "city.domain_index": Driven(domain, lambda sign: course(MORNING, 1500, [*TRAFFIC, 100])),
 }

@@ -91,16 +91,15 @@ def alarming(counts: list[int], after: int = 0) -> Iterator[Step]:
 RATES = [0, 1, 2, 5, 10]
 """Alerts in ten minutes: none, and where each level begins."""
 
-KNOWN, FLOODS, DAY = 110, 13, 144
-"""Ten minutes, so many of them: calm ones, ones with eleven alerts, and those of a day."""
-SHARES = {1: 1, 2: 2, 6: 3, 13: 4}
-"""After how many floods a level begins: 1 of 111 is 0.9 %, 2 of 112 are 1.8 %, 6 of 116 are 5.2 %,
-and 13 of 123 are 10.6 %."""
+DAY, FLOODS = 144, 15
+"""Ten minutes, so many of them: those of a day, without alerts, then ones with eleven alerts."""
+SHARES = {1: 1, 2: 2, 8: 3, 15: 4}
+"""After how many floods a level begins: 1 of 144 is 0.7 %, 2 are 1.4 %, 8 are 5.6 %, 15 10.4 %."""
 
 
 def flooded() -> Iterator[Step]:
-    """A day after the last flood nothing is left of it."""
-    return alarming([0] * KNOWN + [11] * FLOODS, after=DAY)
+    """A day of calm, the floods, and a day of which nothing is known."""
+    return alarming([0] * DAY + [11] * FLOODS, after=DAY)
 
 
 STEPS: dict[str, Callable[[], Iterator[Step]]] = {

@@ -11,6 +11,7 @@ from schemas.configuration import Configuration
 from schemas.metrics import METRICS
 from streams.records import Chunk
 from tests.rules.configurations import configuration, levels, sensor, sign, topic, window
+from tests.rules.incident_relations import random_table
 from tests.rules.lanes import LaneName, Record
 from tests.rules.wide import START, gaussian
 
@@ -82,6 +83,14 @@ VALUES = {
     "rain": (0, 0.5, 1, 3),
     "laeq": (40, 50, 54, 58, 70, 80.5),
 }
+RELATED = (
+    *(f"site:s{n}" for n in range(5)),
+    *(f"device:d{n}" for n in range(5)),
+    *(f"grid:{place}" for place in PLACES),
+    *sorted({f"street:{place[:9]}" for place in PLACES}),
+    "district:440106",
+)
+"""What random tables relate."""
 KEYS = ("grid", "grid", "site", "street", "district", "category*grid", "device")
 TOPICS = [
     topic("sensor", 2, 300, disorder_s=5),
@@ -125,21 +134,27 @@ class CityWriter:
 
     What `test_incident_corners` expects to fail is left out: cooldowns between two steps, a level
     that has stood other than the mildest one, and ends of conditions of several facts or keys.
+
+    Parameters
+    ----------
+    related
+        Whether most facts are read at keys that a table of relations names.
     """
 
-    def __init__(self, rng: Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: Random, *, related: bool = False) -> None:
+        self.rng, self.related = rng, related
 
     # --- incidents ---------------------------------------------------------------------------
 
     def city(self) -> Configuration:
         """One to three incidents; a later one may read the first."""
         rng = self.rng
+        table = random_table(rng, RELATED)
         incidents: list[dict[str, Any]] = []
         for number in range(rng.randrange(1, 4)):
             first = incidents[0] if incidents and rng.randrange(2) else None
             incidents.append(self.incident(f"ce.n{number}", first))
-        return city(incidents)
+        return city(incidents).with_relations(table)
 
     def incident(self, name: str, other: dict[str, Any] | None) -> dict[str, Any]:
         rng = self.rng
@@ -193,6 +208,11 @@ class CityWriter:
         read = rng.choice(SIGNS)
         name, at = read["id"], rng.choice(read["keys"])
         fact: dict[str, Any] = {"sign": name, "at": at, "keys": rng.choice((1, 1, 1, 2))}
+        related = rng.randrange(4 if self.related else 12)
+        if related < 2:
+            fact["relation"] = ("next", "zone")[related]
+        elif related == 2:
+            fact["within_m"] = rng.choice((1500, 3000))
         draw = rng.randrange(6)
         if draw == 0 and name == "t.noise":
             return fact | {"anomaly": True}
@@ -207,6 +227,8 @@ class CityWriter:
     def override(self, positive: list[str]) -> dict[str, Any]:
         rng = self.rng
         found: dict[str, Any] = {"level": rng.choice(("yellow", "orange", "red"))}
+        if rng.randrange(6) == 0:
+            found["related"] = rng.choice(("next", "zone"))
         # Conditions alone say nothing of where there may be an incident.
         draw = rng.randrange(4)
         if draw in (0, 1):
@@ -307,5 +329,5 @@ def single_where_there_is_one(tree: Any, key: str) -> None:
             around = at in _OF_PLACES and (
                 own not in _OF_PLACES or _OF_PLACES.index(at) <= _OF_PLACES.index(own)
             )
-            if at == key or around:
+            if (at == key or around) and not {"relation", "within_m"} & tree.keys():
                 tree["keys"] = 1

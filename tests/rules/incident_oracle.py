@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 from schemas.configuration import Configuration
 from schemas.incidents import Fact, Incident
+from schemas.related import Relation
+from tests.rules.incident_relations import bare, counting, is_bound, related_keys
 
 COLOURS = ("normal", "blue", "yellow", "orange", "red")
 DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
@@ -178,8 +180,10 @@ class FactOracle:
         incident: Incident,
         rows: Iterable[Row],
         longest: int,
+        relations: Sequence[Relation] = (),
     ) -> None:
         self.fact, self.level, self.incident = fact, level, incident
+        self.relations = relations
         self.step = ms(incident.every_s)
         withins = [ms(c.within_s) for c in incident.conditions if c.within_s is not None]
         self.reach = max(ms(incident.clear_s), ms(incident.within_s), *withins, 0)
@@ -244,13 +248,40 @@ class FactOracle:
     def related(self, key: str, place: str, t: int) -> list[Known]:
         """What is known at the keys that are related to the incident's."""
         found = []
+        keys = self.registered(key, t)
         for name in self.lines:
             known = self.known(name, t)
-            if known is not None and self.is_related(name, known.place, key, place):
+            if known is None:
+                continue
+            if keys is not None and bare(name) in keys:
+                found.append(known)
+            if keys is None and self.is_related(name, known.place, key, place):
                 found.append(known)
         return found
 
+    def registered(self, key: str, t: int) -> set[str] | None:
+        """The keys that the register relates to the incident's, of the level that is asked; None
+        where it says nothing of the key."""
+        level, fact = bare(self.level), self.fact
+        own = f"{bare(self.incident.key)}:{bare(key)}"
+        if fact.relation is not None:
+            said = is_bound(self.relations, fact.relation, own, t)
+        elif fact.within_m is not None:
+            placed = {r.origin for r in counting(self.relations, t) if r.relation == "position"}
+            said = own in placed and any(k.startswith(f"{level}:") for k in placed)
+        if not self.by_register or not said:
+            return None
+        found = related_keys(self.relations, fact.relation, fact.within_m, own, t)
+        itself = {bare(key)} if self.level == self.incident.key else set()
+        return {name for each, name in found if each == level} - itself
+
+    @property
+    def by_register(self) -> bool:
+        return self.fact.relation is not None or self.fact.within_m is not None
+
     def is_related(self, name: str, at: str, key: str, place: str) -> bool:
+        if self.level == self.incident.key and self.by_register:
+            return False
         if self.level == self.incident.key:
             return name == key
         base, own = self.level.rpartition("*")[2], self.incident.key.rpartition("*")[2]
@@ -266,8 +297,17 @@ class FactOracle:
             known = self.known(key, t)
             if known is None or known.newest_since is None:
                 continue
+            if self.by_register and own is not None:
+                fact = self.fact
+                here = f"{bare(self.level)}:{bare(key)}"
+                for level, name in related_keys(
+                    self.relations, fact.relation, fact.within_m, here, t
+                ):
+                    if level == self.incident.key:
+                        yield name, name
             if self.level == self.incident.key:
-                yield key, known.place
+                if not self.by_register:
+                    yield key, known.place
             elif own is not None and DIGITS.get(base, 16) >= own and len(known.place) >= own:
                 yield known.place[:own], known.place[:own]
 
@@ -314,8 +354,14 @@ class IncidentOracle:
     """One incident at all its keys, from the rows of what it reads."""
 
     def __init__(
-        self, incident: Incident, rows: Sequence[Row], until: int, longest: int = 0
+        self,
+        incident: Incident,
+        rows: Sequence[Row],
+        until: int,
+        longest: int = 0,
+        relations: Sequence[Relation] = (),
     ) -> None:
+        self.relations = relations
         self.spec, self.until, self.longest = incident, until, longest
         self.rows = [row for row in rows if row.source in incident.inputs]
         self.steps: dict[str, list[Step]] = defaultdict(list)
@@ -339,7 +385,8 @@ class IncidentOracle:
         for one in facts or []:
             together = [one] if one.all is None else one.all
             named = [(f, f.at or at) for f in together]
-            of = [FactOracle(*each, for_s, self.spec, self.rows, self.longest) for each in named]
+            rest = (for_s, self.spec, self.rows, self.longest, self.relations)
+            of = [FactOracle(*each, *rest) for each in named]
             found.append(of)
             self.facts += found[-1]
         return found
@@ -403,6 +450,9 @@ class IncidentOracle:
             heard = t - ms(self.spec.within_s) - self.longest
             met = newest(alternatives, key, place, t, None, heard) if override.any else t
             holds = met is not None and set(override.conditions or ()) <= counting
+            if override.related is not None:
+                own = f"{bare(spec.key)}:{bare(key)}"
+                holds = holds and is_bound(self.relations, override.related, own, t)
             if override.standing is not None:
                 least = COLOURS.index(override.standing.level)
                 holds = holds and life.stood(least, t) >= ms(override.standing.for_s)
@@ -415,6 +465,10 @@ class IncidentOracle:
         if life.stands and self.is_over(key, place, t, life.onset):
             level = 0
         return level, counting
+
+    def at(self, span: Span, t: int) -> int:
+        """The level of an episode at a time at which it stands."""
+        return [level for at, level in self.lives[span.key].levels if at <= t][-1]
 
     def is_over(self, key: str, place: str, t: int, onset: int) -> bool:
         """Whether what ends it held in it, and is told not to hold any more."""
@@ -456,7 +510,8 @@ class CityOracle:
                 break
             ready = [one for one in waiting.values() if not set(one.inputs) & set(waiting)]
             for one in ready:
-                oracle = IncidentOracle(one, self.rows, until, self.longest(one))
+                table = configuration.relations.rows
+                oracle = IncidentOracle(one, self.rows, until, self.longest(one), table)
                 self.incidents[one.id] = oracle
                 self.rows = sorted(self.rows + oracle.told, key=lambda row: row.t)
                 del waiting[one.id]
@@ -475,8 +530,9 @@ class CityOracle:
             for key, steps in one.steps.items()
         }
 
-    def suppressing(self, row: Row) -> set[tuple[str, str, int]]:
-        """Episodes of incidents that suppress the alerts of a sign's key then."""
+    def suppressing(self, row: Row, level: int) -> set[tuple[str, str, int]]:
+        """Episodes of incidents that suppress alerts of a level of a sign's key then: those that
+        are as grave."""
         found = set()
         for oracle in self.incidents.values():
             for rule in oracle.spec.suppresses:
@@ -484,7 +540,7 @@ class CityOracle:
                     continue
                 for span in oracle.spans:
                     stands = span.onset <= row.t and (span.cleared is None or row.t < span.cleared)
-                    if stands and covers(span, row, rule.of):
+                    if stands and covers(span, row, rule.of) and oracle.at(span, row.t) >= level:
                         found.add((span.rule, span.key, span.onset))
         return found
 
@@ -507,7 +563,7 @@ class CityOracle:
             life, marks = lives.setdefault(name, (Life(ms(alert.off_delay_s)), []))
             # A key that has fallen silent is told of incidents all the same.
             said = None if row.value is None else life.step(row.t, row.severity)
-            by = self.by(row)
+            by = self.by(row, life.level)
             if said is None and life.stands and by != marks[-1]:
                 said = "unsuppressed" if by is None else "suppressed"
             marks.append(by)
@@ -515,14 +571,14 @@ class CityOracle:
                 found[name].append(Marked(row.t, said, life.level, by))
         return dict(found)
 
-    def by(self, row: Row) -> tuple[str, str, int] | None:
+    def by(self, row: Row, level: int) -> tuple[str, str, int] | None:
         """The one that is named: of an incident that others read, then the oldest episode."""
 
         def rank(episode: tuple[str, str, int]) -> tuple[int, int, str]:
             rule, key, onset = episode
             return list(self.incidents).index(rule), onset, key
 
-        return min(self.suppressing(row), key=rank, default=None)
+        return min(self.suppressing(row, level), key=rank, default=None)
 
 
 def covers(span: Span, row: Row, of: Sequence[str] | None) -> bool:

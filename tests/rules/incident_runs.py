@@ -43,6 +43,9 @@ def only(names: Collection[str], devices: Iterable[Device] = ()) -> Configuratio
     content = CATALOGUE.model_dump(mode="json")
     incidents = [one for one in CATALOGUE.incidents if one.id in names]
     wanted = {n for one in incidents for n in (*one.inputs, *(s.sign for s in one.suppresses))}
+    for sign in CATALOGUE.signs:
+        if sign.id in wanted and sign.alert and sign.alert.early:
+            wanted.add(sign.alert.early.rate)
     for _ in CATALOGUE.signs:  # as long a chain as there can be
         for sign in CATALOGUE.signs:
             if sign.id in wanted and isinstance(sign, DerivedSign):

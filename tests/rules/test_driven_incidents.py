@@ -14,6 +14,7 @@ from schemas.incidents import Incident, facts_of
 from tests.rules import driven_incidents_hazards as hazards
 from tests.rules import driven_incidents_people as people
 from tests.rules import driven_incidents_water as water
+from tests.rules.driven_incidents_related import RED
 from tests.rules.driven_incidents_tools import Scene, conditions_of, story_of
 from tests.rules.driven_incidents_ways import WAYS
 from tests.rules.incident_runs import CATALOGUE, GRID, Alert, alerts_of, of, only
@@ -77,7 +78,7 @@ def test_an_alert_tells_its_conditions_and_what_they_rest_on(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, scene in SCENES.items() if scene.child])
-def test_a_child_is_suppressed_while_it_stands(name: str) -> None:
+def test_a_child_is_suppressed_while_it_stands_and_is_as_grave(name: str) -> None:
     scene, alerts = SCENES[name], alerts_of_scene(name)
     assert scene.child is not None
     sign, key = scene.child
@@ -85,7 +86,13 @@ def test_a_child_is_suppressed_while_it_stands(name: str) -> None:
     children = of(alerts, sign)
     begin, end = first["t_update"], last["t_update"]
     mine = [a for a in children if a["key"] == key]
-    assert {a["suppressed_by"] for a in mine if begin <= a["t_update"] < end} == {first["alert_id"]}
+    meanwhile = [a for a in mine if begin <= a["t_update"] < end]
+    told = of(alerts, scene.incident)
+    assert meanwhile
+    for child in meanwhile:
+        level = [a["level"] for a in told if a["t_update"] <= child["t_update"]][-1]
+        by = first["alert_id"] if child["level"] <= level else None
+        assert child["suppressed_by"] == by, (child["t_update"], level)
     assert {a["suppressed_by"] for a in mine if not begin <= a["t_update"] < end} <= {None}
     assert sign in first["suppresses"]
     # The alert of a place around it goes on.
@@ -120,6 +127,9 @@ def test_every_level_of_every_incident_is_reached() -> None:
             for alert in of(alerts_of_scene(name), incident.id)
             if alert["transition"] in ("raised", "escalated")
         }
+        # What the table of relations says of a place has scenarios of its own.
+        by_relation = [scene for scene in RED.values() if scene.incident == incident.id]
+        reached |= {LEVELS[step.level] for scene in by_relation for step in scene.story}
         assert reached == defined, incident.id
         assert any(scene.incident == incident.id for scene in TOO_LITTLE.values()), incident.id
 

@@ -180,12 +180,43 @@ def test_calls_of_a_category_are_suppressed_around_it_too() -> None:
     assert_as_the_oracle(city([incident]), log)
 
 
+def test_what_is_graver_than_the_incident_is_not_suppressed() -> None:
+    """Blue water is spoken for by a yellow incident; red water while it is red alone."""
+    incident = plain(
+        "ce.a",
+        "grid",
+        within_s=60,
+        conditions=[condition("x", "grid", any=[NOISE | {"gt": 60}])],
+        override=[{"level": "red", "any": [NOISE | {"gt": 75}]}],
+        suppresses=[{"sign": "t.depth"}],
+    )
+    noise = [50] * 3 + [70] * 6 + [80.5] * 3 + [70] * 6 + [50] * 4
+    log = log_of(
+        gauge("laeq", noise), gauge("water_depth", [0] * 4 + [12] * 2 + [45] * 12 + [0] * 4)
+    )
+    alerts = assert_as_the_oracle(city([incident]), log)
+    incidents = [a for a in alerts if a["kind"] == "incident"]
+    assert [a["transition"] for a in incidents[:3]] == ["raised", "escalated", "deescalated"]
+    found = [
+        (a["transition"], a["level"], a["suppressed_by"] is not None)
+        for a in alerts
+        if a["rule"] == "t.depth" and a["key"] == GRID
+    ]
+    assert found[:4] == [
+        ("raised", 1, True),
+        ("escalated", 4, False),
+        ("suppressed", 4, True),
+        ("unsuppressed", 4, False),
+    ]
+
+
 def test_a_correction_is_marked_after_the_incident_is_over() -> None:
     """Depths of the window that ends at 7 come at 10, and are judged at 12."""
     incident = plain(
         "ce.a",
         "grid",
         within_s=60,
+        need={"red": 1},
         conditions=[condition("x", "grid", any=[NOISE | {"gt": 60}])],
         suppresses=[{"sign": "t.depth"}],
     )

@@ -102,7 +102,7 @@ def assert_as_the_oracle(configuration: Configuration, log: Iterable[Chunk]) -> 
     for a, by in marks_of(alerts):
         name = (a["rule"], a["key_level"], a["key"])
         row = Row(*name, a["place"], a["t_update"], a["value"], a["level"])
-        assert (a, by) == (a, oracle.by(row))
+        assert (a, by) == (a, oracle.by(row, a["level"]))
         if a["rule"] in suppressed and a["kind"] == "threshold" and not a["late"]:
             told[name].append(Marked(a["t_update"], a["transition"], a["level"], by))
     assert told == oracle.children()
@@ -119,4 +119,17 @@ def test_any_incidents(rng: Random) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_incidents_of_a_seed(seed: int) -> None:
     writer = CityWriter(Random(seed))
+    assert_as_the_oracle(writer.city(), chunks(writer.log()))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_any_incidents_of_related_keys(rng: Random) -> None:
+    writer = CityWriter(rng, related=True)
+    assert_as_the_oracle(writer.city(), chunks(writer.log()))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_incidents_of_related_keys_of_a_seed(seed: int) -> None:
+    writer = CityWriter(Random(seed), related=True)
     assert_as_the_oracle(writer.city(), chunks(writer.log()))

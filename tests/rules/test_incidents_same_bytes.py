@@ -19,10 +19,11 @@ from agents.outputs import ALERT_LOG
 from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.configuration import Configuration
+from schemas.related import POSITION, Relation, Relations
 from streams.records import Output
 from tests.kept import Parts, all_kept
 from tests.rules.city_logs import assert_same, said
-from tests.rules.incident_cities import SIGNS, CityWriter, city, condition, plain
+from tests.rules.incident_cities import PLACES, SIGNS, CityWriter, city, condition, plain
 from tests.rules.lanes import LaneName, Record
 from tests.rules.logs import chunks_of
 from tests.rules.test_incident_oracle import alerts_of
@@ -30,7 +31,7 @@ from tests.rules.test_same_bytes import assert_log_stands as assert_one_process_
 from tests.rules.test_same_bytes import mixed
 from tests.rules.test_shards import SPLITS, assert_log_union
 from tests.rules.test_two_hops import assert_log_stands as assert_two_hops_stand
-from tests.rules.wide import SECRET
+from tests.rules.wide import SECRET, START
 
 Log = Mapping[LaneName, Sequence[Record]]
 
@@ -97,7 +98,30 @@ The last one is raised at places of which no fact speaks.
 HIDDEN = city([FLOOD, BLOCKED, HOT, DRY], hiding("t.calls", "category*grid", "category*street"))
 """The same where calls are only read, and so are known from the first one on."""
 
-CITIES = {"rich": RICH, "hidden": HIDDEN}
+ZONES = plain(
+    "ce.zones",
+    "grid",
+    need={"blue": 1, "yellow": 2},
+    conditions=[
+        condition("rain", "device", any=[{"sign": "t.noise", "ge": 54, "within_m": 1500}]),
+        condition("depth", "site", any=[{"sign": "t.depth", "ge": 8, "relation": "zone"}]),
+        condition("flood", "grid", any=[{"incident": "ce.flood", "level": "yellow"}]),
+    ],
+    override=[{"level": "red", "conditions": ["depth"], "related": "next"}],
+    suppresses=[{"sign": "t.depth"}],
+    every_s=30,
+)
+RELATED_KEYS = [
+    *(Relation("zone", "zone:z1", f"site:s{n}", since=START + n * 300_000) for n in range(5)),
+    *(Relation("zone", "zone:z1", f"grid:{place}") for place in PLACES[:2]),
+    Relation("next", f"grid:{PLACES[0]}", f"grid:{PLACES[1]}", until=START + 900_000),
+    *(Relation(POSITION, f"grid:{p}", "", 113 + n / 100, 23.0) for n, p in enumerate(PLACES)),
+    *(Relation(POSITION, f"device:d{n}", "", 113 + n / 100, 23.01) for n in range(5)),
+]
+RELATED = city([FLOOD, ZONES]).with_relations(Relations(RELATED_KEYS))
+"""Incidents that read keys elsewhere, by relations that come and go."""
+
+CITIES = {"rich": RICH, "hidden": HIDDEN, "related": RELATED}
 
 
 @cache
@@ -149,6 +173,21 @@ def test_two_hops(name: str, seed: int) -> None:
 def test_shards(split: str, seed: int) -> None:
     """The children of incidents are told by the city's shard, wherever they are."""
     assert_log_union(RICH, SPLITS[split], log_of(seed), Random(seed))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_shards_where_keys_are_related(split: str) -> None:
+    """What is related lies on both sides of a border between shards."""
+    assert_log_union(RELATED, SPLITS[split], log_of(2), Random(2))
+
+
+def test_the_logs_have_incidents_by_relations() -> None:
+    """In evidence, the relation and the key elsewhere that it led to."""
+    told = set()
+    for seed in range(6):
+        for alert in alerts_of(one_after_another(RELATED, log_of(seed))):
+            told |= {e.get("relation") for e in alert["why"].get("evidence", ())}
+    assert {"zone", "within 1500 m"} <= told
 
 
 def test_shards_where_calls_are_hidden() -> None:

@@ -225,7 +225,6 @@ def test_merged_states_are_what_is_aggregated_at_the_place(name: str) -> None:
     assert bool(seen["corrected"]) == corrects, seen
 
 
-@pytest.mark.xfail(strict=True, reason="a device counts where it was until that is too old")
 @pytest.mark.parametrize("name", [sign.id for sign in MOVING])
 def test_what_moved_is_sampled_once(name: str) -> None:
     """The last value of a device is one value, though it came from another place."""

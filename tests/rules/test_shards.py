@@ -116,7 +116,8 @@ FAR = configuration([DEPTH, POINTS, PAST, UNUSUAL, UNUSUAL_POINTS], SMALL_TOPICS
 def sharded(configuration: Configuration, split: Split) -> Configuration:
     shards = [{"places": places} for places in split]
     other = Configuration.model_validate(configuration.model_dump() | {"shards": shards})
-    return other.with_register(configuration.register)
+    other = other.with_register(configuration.register)
+    return other.with_relations(configuration.relations)
 
 
 def homes_of(split: Split) -> list[list[str]]:

@@ -33,7 +33,9 @@ def test_it_has_signs_of_every_kind_over_three_topics(catalogue):
         "past_max",
         "children_at_level",
         "level_index",
+        "children",
         "domain_index",
+        "overall_index",
         "aqi",
         "water_class",
         "news2",
@@ -63,9 +65,10 @@ def test_every_sign_says_where_it_comes_from(catalogue):
         ("drain.depth", "ge", (10, 15, 25, 40), 2, 60, 600),
         ("drain.points", "ge", (1, 3, 5, 10), 0, 120, 240),
         ("air.pm25_1h", "gt", (60, 115, 150, 250), 5, 600, 1200),
-        ("air.pm25_24h", "gt", (60, 115, 150, 250), 0, 0, 60),
+        # From 2031-01-01.
+        ("air.pm25_24h", "gt", (50, 115, 150, 250), 0, 0, 60),
         ("hotline.urgent", "ge", (1, 2, 3, 5), 0, 0, 60),
-        ("city.health_index", "le", (85, 75, 60, 40), 0, 0, 60),
+        ("city.health_index", "lt", (85, 75, 60, 40), 0, 0, 60),
     ],
 )
 def test_levels_are_those_of_the_source(
@@ -82,3 +85,19 @@ def test_levels_are_those_of_the_source(
 def test_lateness_is_that_of_the_source(catalogue):
     lateness = {topic.kind: topic.allowed_lateness_s for topic in catalogue.topics}
     assert lateness == {"sensor": 300, "traffic": 120, "hotline": 86400, "external": 600}
+
+
+def test_every_domain_has_an_index_of_districts_and_of_the_city(catalogue):
+    """An index has a value where any of its signs has a key and levels."""
+    (index,) = (s for s in catalogue.signs if s.id == "city.domain_index")
+    assert {"domain*street", "domain*district", "domain*city"} == set(index.keys)
+    for domain in index.formula.domains:
+        signs = [catalogue.sign[each.sign] for each in domain.of]
+        assert all(sign.levels is not None for sign in signs)
+        keys = {key for sign in signs for key in sign.keys}
+        assert {"district", "city"} <= keys, domain.domain
+
+
+def test_what_is_weighed_elsewhere_overloads_no_bridge(catalogue):
+    for name in ("lifeline.bridge_overload", "lifeline.heavy_vehicles"):
+        assert catalogue.sign[name].match == {"metric": "axle_weight", "site_type": "bridge"}

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from schemas.configuration import Configuration
-from schemas.documents import DEEPEST, LARGEST, ConfigurationError
+from schemas.documents import DEEPEST, LARGEST, ConfigurationError, read_document
 from schemas.loading import CATALOGUE, json_schema, load
 from schemas.tables import TPI
 
@@ -359,7 +358,7 @@ def test_a_cycle_is_told_once_with_its_way(refused):
         (SMALL.encode("utf-16"), "not UTF-8"),
         (b"a: \x00\n", "control character"),
         (b"a: 'open\n", "not valid YAML"),
-        (b"%YAML 1.1\n---\non: 1\n", "expected a name"),
+        (b"%YAML 1.1\n---\non: 1\n", "unknown field 'on'"),
         (b"a: " + b"9" * 5000, "more than 64 characters"),
         (b"a: &a [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(
             b"%c: &%c [%s]\n" % (c + 1, c + 1, b",".join([b"*%c" % c] * 10))
@@ -481,6 +480,20 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path):
     assert re.fullmatch("1[+][0-9a-f]{12}", one.label)
 
 
+def test_a_changed_copy_knows_nothing_of_what_it_was():
+    """A copy with other signs once had the old ones by their ids, and the old fingerprint."""
+    whole = load(None, environ={})
+    before = (whole.fingerprint, whole.sign, whole.held, whole.awaited)
+    assert whole.held
+    assert whole.awaited
+    first = whole.model_copy(update={"signs": whole.signs[:1], "incidents": [], "overlays": []})
+    assert first.sign == {whole.signs[0].id: whole.signs[0]}
+    assert (first.held, first.awaited) == (frozenset(), frozenset())
+    assert first.fingerprint != whole.fingerprint
+    assert (whole.fingerprint, whole.sign, whole.held, whole.awaited) == before
+    assert whole.model_copy() == whole
+
+
 def test_the_schema_for_editors_is_closed_and_terse():
     schema = json_schema()
     assert set(schema["required"]) == {"version", "city", "topics", "signs"}
@@ -513,7 +526,9 @@ OPTIONAL = {
     "at_least", "keys", "least_level", "hidden",
     "sign", "incident", "at", "ge", "gt", "le", "lt", "level", "anomaly", "any", "none", "all",
     "for_s", "within_s", "every_s", "clear_s", "must", "until", "override", "conditions",
-    "standing", "suppresses", "untold",
+    "standing", "suppresses", "untold", "signals", "least_coverage", "critical", "cap",
+    "valid_from", "valid_to", "flag", "category", "relation", "within_m", "related", "medium",
+    "site_type",
 }  # fmt: skip
 """Names of fields that may be missing or null somewhere, or that are checked together."""
 PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit", "overlays"}
@@ -521,7 +536,7 @@ PARTS = {"alert", "model", "hotline", "orders", "calendar", "limit", "overlays"}
 
 
 def _may_be_missing(path: tuple) -> bool:
-    return path[-1] in OPTIONAL or not PARTS.isdisjoint(path)
+    return path[-1] in OPTIONAL or path[-2:-1] == ("of",) or not PARTS.isdisjoint(path)
 
 
 def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
@@ -550,7 +565,8 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
                 return path, "expected a"
             case "deep" if scalar:
                 parent[name] = [[[[node]]]]
-                return path, "expected"
+                # What is wrong in a list of a match is told of the list.
+                return path[: path.index("match") + 2] if "match" in path else path, "expected"
             case "null" if not _may_be_missing(path):
                 parent[name] = None
                 return path, "expected"
@@ -566,7 +582,9 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
 def shipped() -> dict:
     whole: dict = {}
     for file in sorted(CATALOGUE.glob("*.yaml")):
-        for name, value in YAML(typ="safe").load(file).items():
+        document = read_document(file, [])
+        assert document is not None
+        for name, value in document.tree.items():
             whole[name] = whole[name] + value if name in whole else value
     return whole
 

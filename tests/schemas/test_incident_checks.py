@@ -51,12 +51,26 @@ def test_the_catalogues_own_is_right() -> None:
     assert refusal(lambda tree: None) == ""
 
 
+def test_several_keys_can_be_related_where_a_place_has_one() -> None:
+    assert "there is one street" in refusal(fact(ge=1, at="street", keys=2))
+    assert refusal(fact(ge=1, at="street", keys=2, relation="neighbour")) == ""
+    assert refusal(fact(ge=1, at="street", keys=2, within_m=300)) == ""
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (put("need", to={}), "need: needs a number for at least one"),
         (put("need", to={"yellow": 4}), "need.yellow: is more than there are conditions (3)"),
         (put("need", to={"yellow": 2, "red": 2}), "need.red: must be above yellow (2)"),
+        (fact(ge=1, relation="zone", within_m=5), "any.0: takes one of relation and within_m"),
+        (fact(ge=1, relation="position"), "any.0: 'position' says where a key lies"),
+        (fact(ge=1, relation="A zone"), "relation"),
+        (fact(ge=1, within_m=0), "within_m"),
+        (
+            put("override", to=[{"level": "red", "related": "critical"}]),
+            "override.0: is no cause by itself: give any or conditions beside related",
+        ),
         (put("must", to=["rains"]), "must.0: unknown condition 'rains': did you mean 'rain'?"),
         (put("until", to=["x"]), "until.0: unknown condition 'x'"),
         (put("key", to="grids"), "key: expected one of"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from schemas.configuration import Configuration
 from schemas.documents import ConfigurationError
@@ -334,5 +334,5 @@ def test_the_settings_survive_being_written_down(tmp_path: Path) -> None:
     kafka = Kafka.model_validate({"broker": "kafka://a:9092,[::1]:9092", "security": LOGIN})
     file = tmp_path / "city.yaml"
     with file.open("w") as stream:
-        YAML().dump({"kafka": kafka.model_dump(mode="json")}, stream)
+        yaml.safe_dump({"kafka": kafka.model_dump(mode="json")}, stream)
     assert load(file, {}).kafka == kafka

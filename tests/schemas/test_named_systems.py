@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from schemas.loading import CATALOGUE, load
-from schemas.named_systems import ALL, EXAMPLES, named_systems, shown_by, systems_markdown
+from schemas.loading import load
+from schemas.named_systems import (
+    ALL,
+    EXAMPLES,
+    SHOWN,
+    named_systems,
+    signs_in,
+    systems_markdown,
+    ways_shown,
+)
 from tests.commands.console import here
+from tests.rules.driven_all import DRIVEN
+from tests.rules.driven_connected import connected, topics_of
+from tests.rules.driven_live import STEPS
+from tests.rules.test_driven_incidents import SCENES
+from tests.rules.test_unrated_signs import MODELLED
+from tests.rules.test_unrated_signs import SHOWN as UNRATED_SHOWN
+from tests.schemas.feeding import Fed, is_fed
 
 CONFIGURATION = load(environ={})
 ROOT = Path(__file__).parents[2]
@@ -27,32 +42,74 @@ def test_what_is_named_exists() -> None:
     incidents = {incident.id for incident in CONFIGURATION.incidents}
     signs, kinds = set(CONFIGURATION.sign), {topic.kind for topic in CONFIGURATION.topics}
     for system in named_systems():
-        assert set(system.signs) <= signs | {ALL}, system
+        own = {name for example in system.examples for name, _ in signs_in(example)}
+        assert set(system.signs) <= signs | own | {ALL}, system
         assert set(system.incidents) <= incidents | {ALL}, system
         for event in system.events:
-            kind, _, of = event.partition(" ")
-            assert kind in kinds, system
-            assert kind != "sensor" or not of or of in CONFIGURATION.known_metrics, system
-        assert (system.scope == "configuration") == (system.example is not None), system
+            fed = Fed.read(event)
+            assert fed.kind in kinds, system
+            if fed.kind == "sensor" and fed.what:
+                assert fed.what in connected(tuple(system.examples)).known_metrics, system
+        assert (system.scope == "configuration") == bool(system.examples), system
         assert (system.scope == "out") == (system.why is not None), system
-        if system.scope == "in":
-            assert all(
-                (ROOT / path).exists() for path in shown_by(system, CONFIGURATION).split(", ")
-            )
+
+
+def test_what_a_system_sends_feeds_what_it_is_said_to() -> None:
+    """Each event is read by one of its signs or incidents, and these read one of its events."""
+    for system in named_systems():
+        if ALL in system.signs or not system.events:
+            continue
+        found = connected(tuple(system.examples))
+        names = [name for name in (*system.signs, *system.incidents) if name != ALL]
+        for name in names:
+            assert any(is_fed(found, name, event) for event in system.events), (system.no, name)
+        for event in system.events:
+            assert any(is_fed(found, name, event) for name in names), (system.no, event)
+
+
+def test_what_is_sent_has_a_topic() -> None:
+    for system in named_systems():
+        kinds = {topic.kind for topic in topics_of(tuple(system.examples))}
+        assert {Fed.read(event).kind for event in system.events} <= kinds, system.no
+
+
+def test_the_tests_that_show_it_are_there() -> None:
+    for node in SHOWN.values():
+        path, _, function = node.partition("::")
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        assert function in {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+
+
+def test_the_tests_that_show_it_are_of_its_signs_and_incidents() -> None:
+    rated, unrated = {sign.id for sign in DRIVEN}, {sign.id for sign in UNRATED_SHOWN}
+    surprising, scenes = {sign.id for sign in MODELLED}, {s.incident for s in SCENES.values()}
+    hidden = {s.id for s in CONFIGURATION.signs if set(s.keys) <= set(s.hidden)}
+    for system in named_systems():
+        if system.scope != "in":
+            continue
+        signs, told = set(system.signs_of(CONFIGURATION)), ways_shown(system, CONFIGURATION)
+        assert signs <= rated | unrated | hidden | STEPS.keys(), system
+        assert ("levels" in told) == bool(signs & rated)
+        assert ("values" in told) == bool(signs & unrated)
+        assert ("surprises" in told) == bool(signs & surprising)
+        assert ("live" in told) == bool(signs & STEPS.keys())
+        assert ("incidents" in told) == bool(system.incidents)
+        assert set(system.incidents) <= scenes | {ALL}
+        # Signs that are not shown are shown by what reads them.
+        if signs & hidden:
+            assert system.incidents or not set(system.signs) & hidden
 
 
 def test_every_example_is_used_and_every_incident_named() -> None:
-    used = {system.example for system in named_systems()} - {None}
+    used = {example for system in named_systems() for example in system.examples}
     assert used == {path.stem for path in EXAMPLES.glob("*.yaml")}
     named = {name for system in named_systems() for name in system.incidents}
     assert {incident.id for incident in CONFIGURATION.incidents} <= named | {ALL}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
-def test_an_example_is_one_more_file_beside_the_catalogue(name: str, tmp_path: Path) -> None:
-    shutil.copytree(CATALOGUE, tmp_path / "mine")
-    shutil.copy(EXAMPLES / f"{name}.yaml", tmp_path / "mine")
-    assert load(tmp_path / "mine", environ={}).fingerprint
+def test_an_example_is_one_more_file_beside_the_catalogue(name: str) -> None:
+    assert connected((name,)).fingerprint
 
 
 def test_the_page_is_current() -> None:

@@ -31,6 +31,7 @@ RESULT: dict[str, Any] = {
     "final": False,
     "detail": None,
     "model": None,
+    "table": None,
     "config": "2026.11",
     "live": False,
 }
@@ -70,6 +71,8 @@ ALERT: dict[str, Any] = {
     "acked": False,
     "shelved_until": None,
     "suppressed_by": None,
+    "by": None,
+    "note": None,
     "certainty": None,
     "suppresses": [],
     "labels": {"rule": "drain.depth"},

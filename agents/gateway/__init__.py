@@ -1,0 +1,1 @@
+"""The gateway: a city's vital signs and alerts over HTTP, in a process of its own."""

@@ -1,0 +1,143 @@
+"""The gateway on a Kafka: what workers send twice is there once, what can not be read is told."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+
+from agents.gateway.kafka_feed import KafkaFeed
+from agents.outputs import ACCOUNTING, ALERT_LOG, VITALS, VITALS_LOG
+from schemas.kafka import Kafka
+from streams.kafka.connection import client_settings
+from tests.gateway.running import events, gateway, until
+from tests.kafka.broker import Broker
+from tests.kafka.test_broker import create
+
+
+@pytest.mark.kafka
+def test_the_gateway_follows_a_kafka(broker: Broker, tmp_path: Path) -> None:
+    prefix = "gw."
+    for topic in (VITALS, ALERT_LOG, ACCOUNTING, VITALS_LOG):
+        create(broker.client(), prefix + topic)
+    producer = Producer({"bootstrap.servers": broker.address})
+
+    def alert(number: int) -> None:
+        value = orjson.dumps(
+            {"alert_id": f"a{number}", "rule": "air.pm25_1h", "key_level": "district",
+             "key": "440111", "place": "440111", "state": "raised", "level": 2,
+             "max_level": 2, "t_raised": number, "t_update": number,
+             "suppressed_by": None, "shelved_until": None, "acked": False, "kind": "threshold"}
+        )  # fmt: skip
+        headers = [("ce_id", f"a{number}/1".encode())]
+        # A worker that starts again sends what it may have sent.
+        for _ in range(2):
+            producer.produce(prefix + ALERT_LOG, value, f"a{number}".encode(), headers=headers)
+        producer.flush()
+
+    alert(0)
+    config = tmp_path / "kafka.yaml"
+    config.write_text(f"kafka: {{broker: 'kafka://{broker.address}', prefix: {prefix}}}\n")
+    arguments = ("--config", config, "--state", tmp_path / "state", "--port", 0)
+    with (
+        gateway(*arguments) as running,
+        running.client() as client,
+        client.stream("GET", "/stream", params={"what": "alerts"}) as answer,
+    ):
+        found = events(answer.iter_lines())
+        assert next(found)[0] == "hello"
+        for number in (1, 2, 3):
+            alert(number)
+        told = [until(found, "alert") for _ in range(3)]
+        assert [one["alert_id"] for _, _, one in told] == ["a1", "a2", "a3"]
+        # What comes twice has a number of its own, and is no gap.
+        last = {"last-event-id": str(told[0][1])}
+        with client.stream("GET", "/stream", params={"what": "alerts"}, headers=last) as again:
+            resumed = events(again.iter_lines())
+            assert next(resumed)[2]["resumed"]
+            named = [next(resumed) for _ in range(2)]
+        assert [(name, one["alert_id"]) for name, _, one in named] == [
+            ("alert", "a2"),
+            ("alert", "a3"),
+        ]
+        standing = client.get("/alerts").json()["items"]
+        assert [one["alert_id"] for one in standing] == ["a3", "a2", "a1", "a0"]
+
+
+@pytest.mark.kafka
+def test_transitions_of_a_kafka_are_read_from_the_log_once(broker: Broker) -> None:
+    """A worker that starts again sends the last of its transitions once more."""
+    prefix = "once."
+    create(broker.client(), prefix + ALERT_LOG)
+    producer = Producer({"bootstrap.servers": broker.address})
+    names = ["a/1", "b/1", "a/2", "b/1", "a/2", "a/3", "c/1", "c/1"]
+    for name in names:
+        headers = [("ce_id", name.encode())]
+        producer.produce(prefix + ALERT_LOG, name.encode(), b"k", headers=headers)
+    producer.flush()
+    feed = KafkaFeed({"bootstrap.servers": broker.address}, prefix, {})
+    try:
+        once = [(0, b"a/1"), (1, b"b/1"), (2, b"a/2"), (5, b"a/3"), (6, b"c/1")]
+        assert feed.transitions(0, 100) == once
+        assert feed.transitions(3, 100) == once[3:]
+        assert feed.transitions(1, 2) == once[1:3]
+        assert feed.transitions(7, 100) == []
+        assert feed.first_transition() == 0
+        assert feed.record(ALERT_LOG, 0, 5) == b"a/3"
+        assert feed.record(ALERT_LOG, 0, 8) is None
+    finally:
+        feed.close()
+
+
+@pytest.mark.kafka
+def test_history_and_database_read_the_log_of_results_each_by_itself(broker: Broker) -> None:
+    prefix = "both."
+    create(broker.client(), prefix + VITALS_LOG)
+    producer = Producer({"bootstrap.servers": broker.address})
+    rows = [(number, b"result %d" % number) for number in range(6)]
+    for _, value in rows:
+        producer.produce(prefix + VITALS_LOG, value, b"k")
+    producer.flush()
+    feed = KafkaFeed({"bootstrap.servers": broker.address}, prefix, {})
+
+    def read(reader: str, position: int, count: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        deadline = time.monotonic() + 60
+        while len(found) < count and time.monotonic() < deadline:
+            found += feed.results_log(found[-1][0] + 1 if found else position, reader)
+        return found
+
+    try:
+        assert read("history", 0, 6) == rows
+        # The database was away, and goes on where it was.
+        assert read("copier", 2, 4) == rows[2:]
+        producer.produce(prefix + VITALS_LOG, b"result 6", b"k")
+        producer.flush()
+        assert read("history", 6, 1) == read("copier", 6, 1) == [(6, b"result 6")]
+    finally:
+        feed.close()
+
+
+@pytest.mark.kafka
+def test_topics_that_are_missing_are_told(broker: Broker, prefix: str) -> None:
+    told = rf"{prefix}city\.\S+ is missing: `cityvitals topics create`"
+    feed = KafkaFeed({"bootstrap.servers": broker.address}, prefix, {"city.sensor.v1": 4})
+    try:
+        for read in (feed.begin, feed.ends, lambda: feed.results_log(0, "history")):
+            with pytest.raises(ConnectionError, match=told):
+                read()
+    finally:
+        feed.close()
+
+
+def test_a_kafka_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.gateway.kafka_feed._PATIENCE_S", 0.5)
+    feed = KafkaFeed(client_settings(Kafka(broker="kafka://127.0.0.1:1")), "", {})
+    try:
+        with pytest.raises(ConnectionError, match=r"no Kafka answers at 127\.0\.0\.1:1.*broker"):
+            feed.begin()
+    finally:
+        feed.close()
