@@ -21,7 +21,7 @@ class DomainIndexFormula:
     def __init__(self, formula: DomainIndex, keys: tuple[str, ...]) -> None:
         levels = tuple(split_level(key)[1] for key in keys)
         self._of = [
-            (each.domain, LevelIndexFormula(_index_of(each, formula), levels))
+            (each.domain, _SumOfPenalties(_index_of(each, formula), levels))
             for each in formula.domains
         ]
 
@@ -45,6 +45,13 @@ def _index_of(domain: DomainSigns, formula: DomainIndex) -> LevelIndex:
         at_least=1,
         least_coverage=formula.least_coverage,
     )
+
+
+class _SumOfPenalties(LevelIndexFormula):
+    """100 less what the levels take from it, 0 at the least: one red sign is not outweighed."""
+
+    def value_of(self, known: list[tuple[float, int]]) -> float:
+        return max(0.0, 100 - fsum(weight * self.penalties[level] for weight, level in known))
 
 
 class OverallIndexFormula:

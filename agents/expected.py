@@ -53,6 +53,7 @@ class Span(NamedTuple):
     device: str
     place: str
     limit: float | None
+    site: str
 
 
 class ExpectedKey:
@@ -91,8 +92,15 @@ class ExpectedKey:
 
     def place(self, end: int) -> str:
         """Where it is; where it was last, if it is gone."""
+        return self._newest(end).place
+
+    def site(self, end: int) -> str:
+        """The site where it is, or was last; empty where it is at none."""
+        return self._newest(end).site
+
+    def _newest(self, end: int) -> Span:
         here = [s for s in self._spans if s.since < end <= s.until] or self._spans
-        return max(here, key=lambda s: (s.since, s.place)).place
+        return max(here, key=lambda s: (s.since, s.place))
 
     def since(self, end: int) -> int:
         """From when the oldest of its devices counts that count still."""
@@ -150,7 +158,7 @@ def expect(sign: Folded, dimension: str | None, register: Register) -> Expected:
         until = AFTER_ALL if device.until is None else device.until
         own = None if limit is None else limit(device)
         for name, place in names_of(key, tuple(sign.keys), sign.rollup):
-            span = Span(device.since, until, device.device, place, own)
+            span = Span(device.since, until, device.device, place, own, device.site)
             spans.setdefault(name, []).append(span)
     return {name: ExpectedKey(found) for name, found in spans.items()}
 

@@ -21,7 +21,7 @@ from agents.key_table import KeyTable, PlaceCodes
 from agents.numbered_keys import NumberedKeys
 from agents.plan import FoldedSign
 from agents.registered import Registered
-from agents.rollups import RollUp
+from agents.rollups import SITE, RollUp
 from agents.said import Correction, Said, named
 from ext.cells import Cells
 from schemas.signs import COUNTS
@@ -56,6 +56,7 @@ class FoldedState:
         self.at_once = hidden and plan.sign.aggregate.function in COUNTS
         self._levels = tuple(plan.sign.keys)
         self._roll_up = RollUp(plan.sign.rollup, self._levels)
+        self._of_sites = self.over and plan.sign.base == "device" and SITE in self._levels
         self._evaluation = Evaluation(plan)
         self._codes = PlaceCodes()
         self._keys = KeyTable(self._codes, plan.windows.pane_ms, plan.forget_ms)
@@ -304,9 +305,15 @@ class FoldedState:
         return cells
 
     def _parents(self, children: Said, end: int, only: set[KeyName] | None = None) -> Said:
-        parents = self._roll_up.of(children, only)
+        sites = self._sites(children, end) if self._of_sites else []
+        parents = self._roll_up.of(children, sites, only)
         parents.judge(self.plan.scales.at(end))
         return parents
+
+    def _sites(self, children: Said, end: int) -> list[str]:
+        """The site of each device, as the register has it; empty where it has none."""
+        rows = map(self.plan.expected.get, children.names)
+        return ["" if row is None else row.site(end) for row in rows]
 
     def close_final(self, end: int) -> Correction:
         """Rows that the late events of a window changed."""
@@ -366,6 +373,9 @@ class FoldedState:
             for (level, _), place in zip(said.names, said.places, strict=True)
             for name in places_above(level, place, self._levels)
         }
+        if self._of_sites:
+            both = known.and_then(changes.after)
+            touched |= {(SITE, site) for site in self._sites(both, end) if site}
         children = self._said.get(end, Said.of([]))
         replaced = set(changes.after.names)
         kept = np.array([name not in replaced for name in children.names], np.bool_)

@@ -155,6 +155,10 @@ class LevelIndexFormula:
             present = [e for _, _, e in said if e is not None]
             entry = Entry(level, key, key, None, len(known), coverage, missing_reason(present))
             return entry._replace(detail=detail) if scant else entry
-        lost = fsum(w * self.penalties[severity] for _, w, severity in known)
-        value = 100 - lost / fsum(w for _, w, _ in known)
+        value = self.value_of([(weight, severity) for _, weight, severity in known])
         return Entry(level, key, key, value, len(known), coverage, None, detail=detail)
+
+    def value_of(self, known: list[tuple[float, int]]) -> float:
+        """The index of weights and levels."""
+        lost = fsum(weight * self.penalties[severity] for weight, severity in known)
+        return 100 - lost / fsum(weight for weight, _ in known)

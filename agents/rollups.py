@@ -10,7 +10,10 @@ import numpy as np
 
 from agents.entries import KeyName, places_above
 from agents.said import NONE, UNCOVERED, WARMING, Said
+from schemas.places import LEVELS
 from streams.heads import Floats, Ints
+
+SITE = "site"
 
 
 class _Groups(NamedTuple):
@@ -31,31 +34,35 @@ class RollUp:
         ``max``, ``min`` or ``mean`` of the values, or ``share``: the part of the children whose
         value is not zero.
     levels
-        The key levels of the sign; those that are places coarser than the base are made.
+        The key levels of the sign; those that are places coarser than the base are made, and sites
+        of devices.
     """
 
     def __init__(self, function: str, levels: tuple[str, ...]) -> None:
         self.function, self.levels = function, levels
-        self._last: tuple[list[KeyName], list[str], _Groups] | None = None
+        self._last: tuple[list[KeyName], list[str], list[str], _Groups] | None = None
 
-    def of(self, children: Said, only: Collection[KeyName] | None = None) -> Said:
+    def of(self, children: Said, sites: list[str], only: Collection[KeyName] | None = None) -> Said:
         """Rows of the places above the children, in the order of levels and keys.
 
         Parameters
         ----------
         children
             Judged rows of the base keys that are alive.
+        sites
+            The site of each, empty where it has none; empty where the sign has no sites above it.
         only
             The places wanted; None means all.
         """
         if only is not None:
-            return _rolled_up(children, self.function, _grouped(children, self.levels, only))
+            groups = _grouped(children, self.levels, sites, only)
+            return _rolled_up(children, self.function, groups)
         # From window to window children are mostly the same, where they were.
         last = self._last
-        if last is None or last[0] != children.names or last[1] != children.places:
-            groups = _grouped(children, self.levels, None)
-            last = self._last = children.names, children.places, groups
-        return _rolled_up(children, self.function, last[2])
+        if last is None or last[:3] != (children.names, children.places, sites):
+            groups = _grouped(children, self.levels, sites, None)
+            last = self._last = children.names, children.places, sites, groups
+        return _rolled_up(children, self.function, last[3])
 
 
 def _rolled_up(children: Said, function: str, groups: _Groups) -> Said:
@@ -74,7 +81,7 @@ def _rolled_up(children: Said, function: str, groups: _Groups) -> Said:
     }
     return Said(
         list(groups.names),
-        [key for _, key in groups.names],
+        _places(children, groups),
         over,
         np.add.reduceat(children.n[groups.rows], first),
         valid / count,
@@ -84,11 +91,29 @@ def _rolled_up(children: Said, function: str, groups: _Groups) -> Said:
     )
 
 
-def _grouped(children: Said, levels: tuple[str, ...], only: Collection[KeyName] | None) -> _Groups:
+def _places(children: Said, groups: _Groups) -> list[str]:
+    """Where each group is; a site is where the first of its devices by name is."""
+    ends = [*groups.first.tolist()[1:], len(groups.rows)]
+    found = []
+    for (level, key), first, end in zip(groups.names, groups.first.tolist(), ends, strict=True):
+        if level in LEVELS:
+            found.append(key)
+        else:
+            rows = groups.rows[first:end].tolist()
+            found.append(children.places[min(rows, key=children.names.__getitem__)])
+    return found
+
+
+def _grouped(
+    children: Said, levels: tuple[str, ...], sites: list[str], only: Collection[KeyName] | None
+) -> _Groups:
     found: dict[KeyName, list[int]] = {}
     for row, ((level, _), place) in enumerate(zip(children.names, children.places, strict=True)):
         for name in places_above(level, place, levels):
             found.setdefault(name, []).append(row)
+    for row, site in enumerate(sites):
+        if site:
+            found.setdefault((SITE, site), []).append(row)
     names = sorted(found if only is None else [name for name in found if name in only])
     rows = [found[name] for name in names]
     first = np.cumsum([0, *map(len, rows)])[:-1]

@@ -264,7 +264,8 @@ def _keys(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> Iterator[F
         if key not in LEVELS_KNOWN:
             continue
         if level not in LEVELS:
-            if key != sign.base:
+            of_devices = key == "site" and sign.base == "device" and _is_over(sign)
+            if key != sign.base and not of_devices:
                 yield ("keys", i), f"needs base: {key}, or remove '{key}'"
         elif sign.base in LEVELS and LEVELS.index(sign.base) < LEVELS.index(level):
             yield ("keys", i), f"'{key}' is finer than the base '{sign.base}'"
@@ -279,6 +280,12 @@ def _keys(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> Iterator[F
         yield ("keys",), "keys with a dimension need rollup: merge, and a place as base"
     if isinstance(sign, WindowSign) and sign.rollup == "none" and sign.keys != [sign.base]:
         yield ("rollup",), f"a sign with more keys than its base '{sign.base}' needs a roll-up"
+
+
+def _is_over(sign: Sign) -> bool:
+    """Whether its parents have a function over their children; of devices the register says the
+    site."""
+    return isinstance(sign, WindowSign) and sign.rollup not in ("merge", "none")
 
 
 def _levels_known(sign: Sign, hierarchies: Mapping[str, Hierarchy] | None) -> Iterator[Finding]:

@@ -74,7 +74,10 @@ class DomainSigns(Model):
 
 
 class DomainIndex(Model):
-    """An index as `level_index`, of each domain by itself: its keys are such as ``domain*city``."""
+    """Of each domain by itself 100 less its signs' penalties times their weights, 0 at the least.
+
+    Its keys are such as ``domain*city``.
+    """
 
     name: Literal["domain_index"]
     domains: Annotated[list[DomainSigns], Field(min_length=1)]

@@ -42,10 +42,15 @@ def alert_named(alerts: Iterable[Latest], word: str) -> Latest:
     return found[0]
 
 
+def _matters(alert: dict[str, Any]) -> tuple[bool, bool]:
+    return alert["kind"] != "live", alert["state"] != "clearing"
+
+
 def worst_standing(alerts: Iterable[Latest]) -> Latest:
     """The newest alert of the worst level among those that stand.
 
-    One that is suppressed or shelved is meant only where no other stands.
+    One that is suppressed or shelved is meant only where no other stands; one that clears, or is of
+    the engine itself, where no other is as grave.
 
     Raises
     ------
@@ -54,7 +59,7 @@ def worst_standing(alerts: Iterable[Latest]) -> Latest:
     """
     said = ((orjson.loads(latest.value), latest) for latest in alerts)
     standing = [
-        (not is_aside(alert), alert["level"], latest.offset, latest)
+        (not is_aside(alert), alert["level"], *_matters(alert), latest.offset, latest)
         for alert, latest in said
         if alert["state"] != "cleared"
     ]
@@ -63,7 +68,7 @@ def worst_standing(alerts: Iterable[Latest]) -> Latest:
             FINDING,
             "no alert stands: name one by its id; `cityvitals alerts --all` shows cleared ones",
         )
-    return max(standing, key=lambda row: row[:3])[3]
+    return max(standing, key=lambda row: row[:-1])[-1]
 
 
 def _nearest(alerts: list[Latest], word: str) -> str:

@@ -131,9 +131,12 @@ def alerts(
         complain("no alerts" if everything else "no standing alerts; --all shows cleared ones")
 
 
-def _rank(alert: dict[str, Any]) -> tuple[bool, bool, int, int]:
-    """The worst first, and of those the newest; what is suppressed or shelved comes after them."""
-    return alert["state"] == "cleared", is_aside(alert), -alert["level"], -alert["t_raised"]
+def _rank(alert: dict[str, Any]) -> tuple[bool, bool, int, bool, int]:
+    """The worst first, and of those the newest, before those that clear; what is suppressed or
+    shelved comes after them.
+    """
+    state, level = alert["state"], -alert["level"]
+    return state == "cleared", is_aside(alert), level, state == "clearing", -alert["t_raised"]
 
 
 def _require_sign(source: Source, about: About, sign: str) -> None:

@@ -211,7 +211,10 @@ def moved_of(number: int, raw: bytes, alert: Mapping[str, Any]) -> Moved:
     return Moved(number, alert["rule"], alert["key_level"], alert["key"], alert["place"] or "", raw)
 
 
-def rank(alert: Mapping[str, Any], now: int) -> tuple[bool, bool, int, int]:
-    """The worst first, of those the newest; what is over, suppressed or shelved comes last."""
+def rank(alert: Mapping[str, Any], now: int) -> tuple[bool, bool, int, bool, int]:
+    """The worst first, of those the newest, and those that clear after them; what is over,
+    suppressed or shelved comes last.
+    """
     aside = alert["suppressed_by"] is not None or (alert["shelved_until"] or 0) > now
-    return alert["state"] == "cleared", aside, -alert["level"], -alert["t_raised"]
+    state, level = alert["state"], -alert["level"]
+    return state == "cleared", aside, level, state == "clearing", -alert["t_raised"]

@@ -109,9 +109,12 @@ def test_a_domain_counts_signs_that_are_covered() -> None:
         return one
 
     one = found(rated(2, 0.5), rated(0, 1.0), rated(4, 0.4))
-    assert (one.value, one.coverage) == (87.5, pytest.approx(2 / 3))
+    assert (one.value, one.coverage) == (75.0, pytest.approx(2 / 3))
     levels, scant = {"fire.a": 2, "fire.b": 0}, {"fire.c": 4}
     assert one.detail == {"levels": levels, "uncovered": scant}
+    # Nothing is left of 100 less 25 and 100, however good the third is.
+    one = found(rated(2, 1.0), rated(0, 1.0), rated(4, 1.0))
+    assert (one.value, one.coverage) == (0.0, 1.0)
     one = found(rated(4, 0.1))
     assert (one.value, one.reason, one.coverage) == (None, "uncovered", 0.0)
     assert one.detail == {"levels": {}, "uncovered": {"fire.a": 4}}

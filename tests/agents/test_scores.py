@@ -71,7 +71,7 @@ def place(value: float | None, level: int | None, code: str = "440106") -> Entry
 
 
 def test_each_domain_has_its_own_index() -> None:
-    """100 less the mean penalty: levels 0 and 2 of two equal signs take (0 + 25) / 2."""
+    """100 less the penalties: levels 0 and 2 of two signs take 0 and 25."""
     domains = [
         {"domain": "air", "of": [{"sign": "air.a", "weight": 1}, {"sign": "air.b", "weight": 1}]},
         {"domain": "fire", "of": [{"sign": "fire.a", "weight": 1}]},
@@ -84,7 +84,7 @@ def test_each_domain_has_its_own_index() -> None:
     }
     rows = [(e.level, e.key, e.place, e.value, e.coverage) for e in found(sign, said)]
     assert rows == [
-        ("domain*district", "air*440106", "440106", 87.5, 1.0),
+        ("domain*district", "air*440106", "440106", 75.0, 1.0),
         ("domain*district", "air*440111", "440111", 0.0, 0.5),
         ("domain*district", "fire*440106", "440106", None, 0.0),
     ]

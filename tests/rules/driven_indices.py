@@ -23,14 +23,12 @@ PARKED = (50, 88, 95, 98, 100)
 
 TRAFFIC: Mapping[float, tuple[int, int]] = {
     100: (0, 0),
-    # Half of 10 + 25.
-    82.5: (1, 2),
-    # Half of 10 + 50.
-    70: (1, 3),
-    # Half of 100.
-    50: (0, 4),
-    # Half of 25 + 100.
-    37.5: (2, 4),
+    75: (0, 2),
+    # 10 and 25.
+    65: (1, 2),
+    50: (0, 3),
+    # 25 and 100 are more than there is to lose.
+    0: (2, 4),
 }
 """Index of a domain, and the levels of hubs and car parks that make it."""
 
@@ -42,11 +40,11 @@ CITY: Mapping[float, tuple[int, int, int]] = {
     100: (0, 0, 0),
     # A crowd that is orange: 100, 50 and 100, by three.
     250 / 3: (0, 0, 3),
-    # Traffic of 100 less half of 25 + 100, a crowd of 75, water of 100.
-    212.5 / 3: (2, 4, 2),
+    # Traffic of 100 less 10 and 25, a crowd of 50, water of 100.
+    215 / 3: (1, 2, 3),
     # The crowd alone is red: two thirds of 100, but no more than the cap.
     59: (0, 0, 4),
-    # Traffic and crowd are red altogether: a third of 100.
+    # Traffic and crowd are red: a third of 100.
     100 / 3: (4, 4, 4),
 }
 """Index, and the levels of hubs, car parks and crowds that make it, while water has its pressure:

@@ -282,6 +282,16 @@ def listed_of(configuration: Configuration, sign: WindowSign) -> dict[KeyName, L
     return found
 
 
+def sites_of(listed: Mapping[KeyName, Listed], end: int) -> dict[str, str]:
+    """Where each device of the register is, or was last."""
+    found = {}
+    for (_, device), each in listed.items():
+        row = max(each.counting(end) or each.rows, key=lambda r: (r.since, r.place))
+        if row.site:
+            found[device] = row.site
+    return found
+
+
 def island(panes: list[int], pane: int, forget: int, end: int) -> int | None:
     """First pane of the stretch in which the key is alive at ``end``; None where it is not."""
     first = last = None
@@ -353,11 +363,15 @@ def place_of(name: KeyName, rows: list[Row]) -> str:
     return max((row.e, row.place) for row in rows)[1]
 
 
-def roll_up(sign: WindowSign, children: Mapping[KeyName, Said]) -> dict[KeyName, Said]:
+def roll_up(
+    sign: WindowSign, children: Mapping[KeyName, Said], sites: Mapping[str, str] = {}
+) -> dict[KeyName, Said]:
     groups: dict[KeyName, dict[str, Said]] = defaultdict(dict)
     for (own, key), said in children.items():
         for level in sign.keys:
             above = place_above(said.place or "", level, own) if level in PLACE_DIGITS else None
+            if level == "site" != own:
+                above = sites.get(key)
             if above:
                 groups[level, above][key] = said
     parents = {}
@@ -376,7 +390,8 @@ def roll_up(sign: WindowSign, children: Mapping[KeyName, Said]) -> dict[KeyName,
             value = (max if sign.rollup == "max" else min)(values.values())
             detail["child"] = min(key for key, v in values.items() if v == value)
         n, share = sum(said.n for said in group.values()), len(values) / len(group)
-        parents[name] = Said(value, n, share, reason, name[1], detail if values else None)
+        place = name[1] if name[0] in PLACE_DIGITS else group[min(group)].place
+        parents[name] = Said(value, n, share, reason, place, detail if values else None)
     return parents
 
 
@@ -434,9 +449,10 @@ def answer(
                 place = place_of(name, known + corrections)
                 final[name] = say(sign, punctual + corrections, start, end, opening, place, limit)
         if over:
-            parents = roll_up(sign, first)
+            sites = sites_of(listed, end) if sign.base == "device" else {}
+            parents = roll_up(sign, first, sites)
             if final:
-                final |= roll_up(sign, {**first, **final})
+                final |= roll_up(sign, {**first, **final}, sites)
             first |= parents
         said.first[end] = first
         said.final[end] = {name: now for name, now in final.items() if first.get(name) != now}

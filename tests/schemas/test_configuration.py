@@ -539,6 +539,11 @@ def _may_be_missing(path: tuple) -> bool:
     return path[-1] in OPTIONAL or path[-2:-1] == ("of",) or not PARTS.isdisjoint(path)
 
 
+def _told_of(path: tuple) -> tuple:
+    """What is wrong in a list of a match is told of the list."""
+    return path[: path.index("match") + 2] if "match" in path else path
+
+
 def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
     """Plant one fault; gives the path of the value or mapping to blame, and words to expect."""
     # What is wrong with a condition is told of its field: see test_conditions.
@@ -565,11 +570,10 @@ def _mutate(rng: random.Random, tree: dict) -> tuple[tuple, str]:
                 return path, "expected a"
             case "deep" if scalar:
                 parent[name] = [[[[node]]]]
-                # What is wrong in a list of a match is told of the list.
-                return path[: path.index("match") + 2] if "match" in path else path, "expected"
+                return _told_of(path), "expected"
             case "null" if not _may_be_missing(path):
                 parent[name] = None
-                return path, "expected"
+                return _told_of(path), "expected"
             case "bool" if isinstance(node, int | float):
                 parent[name] = True
                 return path, "not true or false"
