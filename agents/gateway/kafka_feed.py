@@ -11,7 +11,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from agents.gateway.feed import KEPT, Batch, Engine, Numbered
-from agents.outputs import ACCOUNTING, ALERT_LOG, DEAD_LETTER, VITALS, VITALS_LOG
+from agents.outputs import ACCOUNTING, ALERT_LOG, ALERTS, DEAD_LETTER, VITALS, VITALS_LOG
 from agents.recordings import Emitted
 from streams.kafka.reading import Headers, Reader, Row
 from streams.kafka.topics import ClientErrors, ClusterError, MissingTopicError, Settings
@@ -24,6 +24,7 @@ _AT_ONCE = 5_000
 _PATIENCE_S = 30.0
 _FRESH_S = 2.0
 """How old the known ends of the lanes may be."""
+_HINT = "`cityvitals topics create` makes what is missing"
 
 
 class _Tail:
@@ -49,8 +50,7 @@ class _Tail:
         except KafkaException as error:
             fault: KafkaError = error.args[0]
             if fault.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                hint = "`cityvitals topics create` makes what is missing"
-                raise ConnectionError(f"{topic} is missing: {hint}") from None
+                raise ConnectionError(f"{topic} is missing: {_HINT}") from None
             raise ConnectionError(str(self.errors.explain(fault))) from None
         return low, high
 
@@ -125,13 +125,14 @@ class KafkaFeed:
         self._ends_at = -float("inf")
 
     def begin(self) -> Batch:
-        prefix, live = self._prefix, self._live
+        prefix, live, self._known = self._prefix, self._live, _Known()
         ends = {name: live.bounds(prefix + name) for name in (VITALS, ACCOUNTING, ALERT_LOG)}
         low, high = ends[ALERT_LOG]
+        whole = Batch(alerts=self._standing(), next_number=high)
         offsets = {prefix + name: ends[name][0] for name in (VITALS, ACCOUNTING)}
         live.start({**offsets, prefix + ALERT_LOG: max(low, high - KEPT)})
         left = {prefix + name for name, (first, end) in ends.items() if first < end}
-        whole, deadline = Batch(next_number=high), time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _PATIENCE_S
         while left and time.monotonic() < deadline:
             for message in live.take(0.2):
                 self._note(whole, message)
@@ -142,6 +143,15 @@ class KafkaFeed:
                 if offset + 1 >= ends[topic.removeprefix(prefix)][1]:
                     left.discard(topic)
         return whole
+
+    def _standing(self) -> list[bytes]:
+        """Each alert as it was last told, whenever that was."""
+        known, newest = _Known(), dict[bytes | None, bytes]()
+        for row in self._read(lambda reader: reader.every(self._prefix + ALERTS)):
+            if row.value is not None and known.is_new(row.headers):
+                newest.pop(row.key, None)
+                newest[row.key] = row.value
+        return list(newest.values())
 
     def poll(self) -> Batch:
         batch = Batch()
@@ -205,6 +215,8 @@ class KafkaFeed:
         with self._reading:
             try:
                 return list(ask(self._reader))
+            except MissingTopicError as error:
+                raise ConnectionError(f"{error}: {_HINT}") from error
             except ClusterError as error:
                 raise ConnectionError(str(error)) from error
 

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from agents.gateway.kafka_feed import KafkaFeed
-from agents.outputs import ACCOUNTING, ALERT_LOG, VITALS, VITALS_LOG
+from agents.outputs import ACCOUNTING, ALERT_LOG, ALERTS, VITALS, VITALS_LOG
 from schemas.kafka import Kafka
 from streams.kafka.connection import client_settings
 from tests.gateway.running import events, gateway, until
@@ -21,7 +21,7 @@ from tests.kafka.test_broker import create
 @pytest.mark.kafka
 def test_the_gateway_follows_a_kafka(broker: Broker, tmp_path: Path) -> None:
     prefix = "gw."
-    for topic in (VITALS, ALERT_LOG, ACCOUNTING, VITALS_LOG):
+    for topic in (VITALS, ALERTS, ALERT_LOG, ACCOUNTING, VITALS_LOG):
         create(broker.client(), prefix + topic)
     producer = Producer({"bootstrap.servers": broker.address})
 
@@ -65,6 +65,31 @@ def test_the_gateway_follows_a_kafka(broker: Broker, tmp_path: Path) -> None:
         ]
         standing = client.get("/alerts").json()["items"]
         assert [one["alert_id"] for one in standing] == ["a3", "a2", "a1", "a0"]
+
+
+@pytest.mark.kafka
+def test_alerts_that_stand_are_known_however_long_ago_they_were_told(
+    broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.gateway.kafka_feed.KEPT", 1)
+    for topic in (VITALS, ALERTS, ALERT_LOG, ACCOUNTING):
+        create(broker.client(), prefix + topic)
+    producer = Producer({"bootstrap.servers": broker.address})
+    # A worker that starts again sends what it may have sent: the newest counts.
+    for name in ("a/1", "b/1", "b/2", "b/1", "c/1"):
+        for topic in (ALERTS, ALERT_LOG):
+            key, headers = name[:1].encode(), [("ce_id", name.encode())]
+            producer.produce(prefix + topic, name.encode(), key, headers=headers)
+    producer.flush()
+    feed = KafkaFeed({"bootstrap.servers": broker.address}, prefix, {})
+    try:
+        for _ in range(2):  # once more, after something else went wrong
+            begun = feed.begin()
+            assert begun.alerts == [b"a/1", b"b/2", b"c/1"]
+            assert begun.next_number == 5
+            assert begun.transitions == [(4, b"c/1")]
+    finally:
+        feed.close()
 
 
 @pytest.mark.kafka
