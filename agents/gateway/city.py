@@ -144,7 +144,10 @@ class LiveCity:
     def take_alerts(self, raws: Iterable[bytes]) -> None:
         """Take in alerts as they stand."""
         for raw in raws:
-            self._take_alert(raw)
+            try:
+                self._take_alert(raw)
+            except (ValueError, LookupError, TypeError):
+                self.refused += 1
 
     def take_transitions(self, records: Iterable[tuple[int, bytes]]) -> list[Moved]:
         """Take in transitions by their places in the log."""
@@ -179,9 +182,13 @@ class LiveCity:
     def take_accounting(self, raws: Iterable[bytes]) -> None:
         """Take in the accounting of lanes."""
         for raw in raws:
-            lane = orjson.loads(raw)
+            try:
+                lane = orjson.loads(raw)
+                self.lanes[f"{lane['topic']}/{lane['partition']}"] = lane
+            except (ValueError, LookupError, TypeError):
+                self.refused += 1
+                continue
             self.version += 1
-            self.lanes[f"{lane['topic']}/{lane['partition']}"] = lane
 
     def chosen(self, choice: Choice) -> Iterator[Said]:
         """The newest results that are wanted, by key."""

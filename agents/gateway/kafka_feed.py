@@ -24,6 +24,7 @@ _AT_ONCE = 5_000
 _PATIENCE_S = 30.0
 _FRESH_S = 2.0
 """How old the known ends of the lanes may be."""
+_DIGITS = 18
 _HINT = "`cityvitals topics create` makes what is missing"
 
 
@@ -41,6 +42,8 @@ class _Tail:
                 "fetch.wait.max.ms": 100,
             }
         )
+        self._fault: KafkaError | None = None
+        """What is still to be raised."""
 
     def bounds(self, topic: str, partition: int = 0) -> tuple[int, int]:
         try:
@@ -58,19 +61,27 @@ class _Tail:
         self.consumer.assign([TopicPartition(topic, 0, at) for topic, at in offsets.items()])
 
     def take(self, wait_s: float = _WAIT_S) -> list[Message]:
-        """What came; faults of the connection are left to the client, which tries again."""
-        messages = self.consumer.consume(_AT_ONCE, timeout=wait_s)
-        found = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                found.append(message)
-            elif error.code() in (
-                KafkaError.UNKNOWN_TOPIC_OR_PART,
-                KafkaError.TOPIC_AUTHORIZATION_FAILED,
-            ):
-                raise self.errors.explain(error)
-        return found
+        """What came; faults of the connection are left to the client, which tries again.
+
+        Others are raised once what came with them was taken.
+        """
+        fault, self._fault = self._fault, None
+        if fault is None:
+            messages = self.consumer.consume(_AT_ONCE, timeout=wait_s)
+            found = [message for message in messages if message.error() is None]
+            fault = next(filter(_is_fault, (message.error() for message in messages)), None)
+            if found or fault is None:
+                self._fault = fault
+                return found
+        raise self.errors.explain(fault)
+
+
+def _is_fault(error: KafkaError | None) -> bool:
+    """Whether it is one that no waiting mends."""
+    return error is not None and error.code() in (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    )
 
 
 class _Known:
@@ -82,9 +93,10 @@ class _Known:
     def is_new(self, headers: Headers) -> bool:
         """Whether a transition with these headers is there for the first time."""
         name = dict(headers or ()).get("ce_id")
-        alert, _, number = (name.decode() if isinstance(name, bytes) else "").partition("/")
-        if not number:
-            return True
+        told = name.decode(errors="replace") if isinstance(name, bytes) else ""
+        alert, _, number = told.partition("/")
+        if not number.isdecimal() or len(number) > _DIGITS:
+            return True  # of somebody who is no engine
         if int(number) <= self._last.get(alert, 0):
             return False
         self._last.pop(alert, None)

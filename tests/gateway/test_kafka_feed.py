@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 
 from agents.gateway.kafka_feed import KafkaFeed
 from agents.outputs import ACCOUNTING, ALERT_LOG, ALERTS, VITALS, VITALS_LOG
 from schemas.kafka import Kafka
 from streams.kafka.connection import client_settings
+from streams.kafka.topics import ClusterError
 from tests.gateway.running import events, gateway, until
 from tests.kafka.broker import Broker
 from tests.kafka.test_broker import create
@@ -164,5 +167,43 @@ def test_a_kafka_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         with pytest.raises(ConnectionError, match=r"no Kafka answers at 127\.0\.0\.1:1.*broker"):
             feed.begin()
+    finally:
+        feed.close()
+
+
+def test_what_comes_beside_a_fault_is_not_lost() -> None:
+    def said(value: bytes, name: bytes = b"", fault: int | None = None) -> Any:
+        return SimpleNamespace(
+            error=lambda: None if fault is None else KafkaError(fault),
+            topic=lambda: ALERT_LOG,
+            value=lambda: value,
+            offset=lambda: int(value),
+            headers=lambda: [("ce_id", name)],
+        )
+
+    chunks = [
+        [
+            said(b"0"),
+            said(b"", fault=KafkaError._TRANSPORT),
+            said(b"", fault=KafkaError.TOPIC_AUTHORIZATION_FAILED),
+            said(b"1", b"\xff/x"),
+        ],
+        [said(b"2", b"a/1")],
+        [said(b"", fault=KafkaError.UNKNOWN_TOPIC_OR_PART)],
+    ]
+    feed = KafkaFeed({"bootstrap.servers": "127.0.0.1:1"}, "", {})
+    try:
+        consumer, fake = (
+            feed._live.consumer,
+            SimpleNamespace(consume=lambda *_, **__: chunks.pop(0)),
+        )
+        feed._live.consumer = cast(Consumer, fake)
+        assert feed.poll().transitions == [(0, b"0"), (1, b"1")]
+        with pytest.raises(ClusterError, match="authori"):
+            feed.poll()
+        assert feed.poll().transitions == [(2, b"2")]
+        with pytest.raises(ClusterError):
+            feed.poll()
+        feed._live.consumer = consumer
     finally:
         feed.close()
