@@ -38,10 +38,13 @@ class _Tail:
                 **self.errors.settings,
                 "group.id": "unused",
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 100,
             }
         )
+        self.ended = set[str]()
+        """Topics that were read to their end since the start."""
         self._fault: KafkaError | None = None
         """What is still to be raised."""
 
@@ -58,6 +61,7 @@ class _Tail:
         return low, high
 
     def start(self, offsets: dict[str, int]) -> None:
+        self.ended.clear()
         self.consumer.assign([TopicPartition(topic, 0, at) for topic, at in offsets.items()])
 
     def take(self, wait_s: float = _WAIT_S) -> list[Message]:
@@ -68,12 +72,18 @@ class _Tail:
         fault, self._fault = self._fault, None
         if fault is None:
             messages = self.consumer.consume(_AT_ONCE, timeout=wait_s)
+            self.ended |= {message.topic() or "" for message in messages if _is_end(message)}
             found = [message for message in messages if message.error() is None]
             fault = next(filter(_is_fault, (message.error() for message in messages)), None)
             if found or fault is None:
                 self._fault = fault
                 return found
         raise self.errors.explain(fault)
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
 def _is_fault(error: KafkaError | None) -> bool:
@@ -143,17 +153,14 @@ class KafkaFeed:
         whole = Batch(alerts=self._standing(), next_number=high)
         offsets = {prefix + name: ends[name][0] for name in (VITALS, ACCOUNTING)}
         live.start({**offsets, prefix + ALERT_LOG: max(low, high - KEPT)})
-        left = {prefix + name for name, (first, end) in ends.items() if first < end}
         deadline = time.monotonic() + _PATIENCE_S
-        while left and time.monotonic() < deadline:
+        while left := {prefix + name for name in ends} - live.ended:
             for message in live.take(0.2):
                 self._note(whole, message)
-                topic, offset = message.topic(), message.offset()
-                assert topic is not None
-                assert offset is not None
-                deadline = time.monotonic() + _PATIENCE_S
-                if offset + 1 >= ends[topic.removeprefix(prefix)][1]:
-                    left.discard(topic)
+                if message.topic() in left:
+                    deadline = time.monotonic() + _PATIENCE_S
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"nothing comes of {', '.join(sorted(left))}")
         return whole
 
     def _standing(self) -> list[bytes]:

@@ -171,6 +171,34 @@ def test_a_kafka_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         feed.close()
 
 
+def test_a_topic_of_which_nothing_comes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others that come without end are no reason to wait for ever."""
+    monkeypatch.setattr("agents.gateway.kafka_feed._PATIENCE_S", 0.2)
+    feed = KafkaFeed({"bootstrap.servers": "127.0.0.1:1"}, "", {})
+    live, ended = feed._live, [ACCOUNTING, ALERT_LOG]
+
+    def take(wait_s: float) -> list[Any]:
+        live.ended |= set(ended)
+        time.sleep(0.01)
+        return [
+            SimpleNamespace(
+                topic=lambda: ACCOUNTING, value=lambda: b"{}", offset=lambda: 1, headers=list
+            )
+        ]
+
+    monkeypatch.setattr(feed, "_standing", list)
+    monkeypatch.setattr(live, "bounds", lambda topic: (0, 2))
+    monkeypatch.setattr(live, "start", lambda offsets: None)
+    monkeypatch.setattr(live, "take", take)
+    try:
+        with pytest.raises(ConnectionError, match=f"nothing comes of {VITALS}$"):
+            feed.begin()
+        ended.append(VITALS)
+        assert feed.begin().next_number == 2
+    finally:
+        feed.close()
+
+
 def test_what_comes_beside_a_fault_is_not_lost() -> None:
     def said(value: bytes, name: bytes = b"", fault: int | None = None) -> Any:
         return SimpleNamespace(
