@@ -95,3 +95,22 @@ def test_records_of_somebody_else_are_refused_one_by_one() -> None:
     assert list(city.alerts) == ["a"]
     assert list(city.lanes) == ["t/0"]
     assert city.refused == 6
+
+
+def test_the_newest_never_goes_back() -> None:
+    """A worker that starts again sends what it may have sent."""
+    city = LiveCity({})
+
+    def told(*said: dict[str, Any]) -> list[tuple[int, int]]:
+        records = [(KEY, orjson.dumps(one)) for one in said]
+        return [(one.t_end, one.rev) for one in city.take_results(records)]
+
+    first, last = result(START), result(START + 60_000)
+    assert told(first, last) == [(last["t_end"], 0)]
+    version = city.version
+    assert told(first, result(START, 2.5, rev=1), last) == []
+    assert city.version == version
+    assert told(result(START + 60_000, 2.5, rev=1)) == [(last["t_end"], 1)]
+    assert told(last) == []
+    assert city.results[KEY].rev == 1
+    assert city.refused == 0
