@@ -39,6 +39,9 @@ class Batch:
 class Feed(Protocol):
     """Blocks, so every call but `now` is for a thread."""
 
+    marks_devices: bool
+    """Whether alerts of devices that their lane judges by itself can be marked."""
+
     def begin(self) -> Batch:
         """All that is known so far."""
         ...
@@ -111,6 +114,8 @@ class FolderFeed:
     store
         Open; the caller closes it.
     """
+
+    marks_devices = True
 
     def __init__(self, store: LogStore, folder: Path) -> None:
         self._store, self._folder = store, folder

@@ -131,6 +131,8 @@ class KafkaFeed:
         Whether events are of a time that is not now.
     """
 
+    marks_devices = False
+
     def __init__(
         self, settings: Settings, prefix: str, inputs: dict[str, int], *, recorded: bool = False
     ) -> None:
