@@ -24,6 +24,8 @@ _AT_ONCE = 5_000
 _PATIENCE_S = 30.0
 _FRESH_S = 2.0
 """How old the known ends of the lanes may be."""
+_SILENT_S = 90.0
+"""After so long without a record no worker runs: each minute they tell of themselves at least."""
 _DIGITS = 18
 _HINT = "`cityvitals topics create` makes what is missing"
 
@@ -145,6 +147,8 @@ class KafkaFeed:
         self._reading = Lock()
         self._producer: Producer | None = None
         self._known = _Known()
+        self._spoken, self._heard_at = False, time.monotonic()
+        """Whether workers said something since it listens, and when they last did."""
         self._ends: dict[Lane, int] = {}
         self._ends_at = -float("inf")
 
@@ -163,6 +167,7 @@ class KafkaFeed:
                     deadline = time.monotonic() + _PATIENCE_S
             if time.monotonic() > deadline:
                 raise ConnectionError(f"nothing comes of {', '.join(sorted(left))}")
+        self._heard_at = time.monotonic()
         return whole
 
     def _standing(self) -> list[bytes]:
@@ -178,6 +183,7 @@ class KafkaFeed:
         batch = Batch()
         for message in self._live.take():
             self._note(batch, message)
+            self._spoken, self._heard_at = True, time.monotonic()
         return batch
 
     def _note(self, batch: Batch, message: Message) -> None:
@@ -258,7 +264,11 @@ class KafkaFeed:
         return 1.0
 
     def engine(self) -> Engine:
-        return "unknown"
+        if self._recorded:
+            return "unknown"
+        if time.monotonic() - self._heard_at > _SILENT_S:
+            return "stopped"
+        return "running" if self._spoken else "unknown"
 
     def partitions(self, topic: str) -> int:
         if topic not in self._inputs:

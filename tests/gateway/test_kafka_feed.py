@@ -199,6 +199,28 @@ def test_a_topic_of_which_nothing_comes_is_told(monkeypatch: pytest.MonkeyPatch)
         feed.close()
 
 
+def test_workers_that_say_nothing_have_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time_ns=lambda: 0)
+    monkeypatch.setattr("agents.gateway.kafka_feed.time", clock)
+    settings: dict[str, Any] = {"bootstrap.servers": "127.0.0.1:1"}
+    feed, recorded = KafkaFeed(settings, "", {}), KafkaFeed(settings, "", {}, recorded=True)
+    came = SimpleNamespace(topic=lambda: ACCOUNTING, value=lambda: b"{}", offset=lambda: 1)
+    messages: list[Any] = []
+    monkeypatch.setattr(feed._live, "take", lambda: messages)
+    try:
+        told = []
+        for at, some in ((80, []), (100, []), (101, [came]), (190, []), (192, []), (193, [came])):
+            now[0], messages[:] = at, some
+            feed.poll()
+            told.append(feed.engine())
+        assert told == ["unknown", "stopped", "running", "running", "stopped", "running"]
+        assert recorded.engine() == "unknown"
+    finally:
+        feed.close()
+        recorded.close()
+
+
 def test_what_comes_beside_a_fault_is_not_lost() -> None:
     def said(value: bytes, name: bytes = b"", fault: int | None = None) -> Any:
         return SimpleNamespace(
