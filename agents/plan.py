@@ -66,24 +66,6 @@ class FoldedSign:
     signals: Signals | None = None
 
     @property
-    def in_lane(self) -> bool:
-        """Whether each lane finishes the sign for its own devices.
-
-        A device reports to one lane, so nothing of another one is waited for.  Keys above devices
-        take the second hop; where they are made of the devices' values, so do these.
-        """
-        sign = self.sign
-        return (
-            isinstance(sign, WindowSign)
-            and sign.topic == "sensor"
-            and sign.base == "device"
-            and "device" in sign.keys
-            and all(key == "device" or key in LEVELS for key in sign.keys)
-            and sign.rollup in ("merge", "none")
-            and self.dimension is None
-        )
-
-    @property
     def moves(self) -> bool:
         """Whether a thing that reports from another place is no more where it was.
 
@@ -192,6 +174,29 @@ class Plan:
         return tuple(lane for lane in self.lanes if lane.topic in names)
 
 
+def signs_of_lanes(configuration: Configuration) -> frozenset[str]:
+    """Signs that each lane finishes for its own devices.
+
+    A device reports to one lane, so nothing of another one is waited for.  Keys above devices
+    take the second hop; where they are made of the devices' values, or where another sign reads
+    it, so does all of the sign.
+    """
+    read = {name for s in configuration.signs if isinstance(s, DerivedSign) for name in s.inputs}
+    read |= configuration.awaited
+    return frozenset(s.id for s in configuration.signs if _is_of_lane(s) and s.id not in read)
+
+
+def _is_of_lane(sign: Sign) -> bool:
+    return (
+        isinstance(sign, WindowSign)
+        and sign.topic == "sensor"
+        and sign.base == "device"
+        and "device" in sign.keys
+        and all(key == "device" or key in LEVELS for key in sign.keys)
+        and sign.rollup in ("merge", "none")
+    )
+
+
 def windows_of(sign: Sign, zone: str, overlays: Sequence[Overlay] = ()) -> Windows:
     """The windows of a sign in the city's time zone, with those that overlays may add."""
     window = sign.window
@@ -214,8 +219,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     topics: dict[str, TopicPlan] = {}
     folded: dict[str, FoldedSign] = {}
     finished: dict[str, tuple[FoldedSign, ...]] = {}
-    read = {name for s in configuration.signs if isinstance(s, DerivedSign) for name in s.inputs}
-    read |= configuration.awaited
+    of_lanes = signs_of_lanes(configuration)
     for topic in configuration.topics:
         lateness_ms = to_ms(topic.allowed_lateness_s)
         streams = {
@@ -233,7 +237,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
             lateness_ms=lateness_ms,
             skew_ms=to_ms(topic.skew_s),
         )
-        own = [s for s in topics[topic.name].signs if s.in_lane and s.sign.id not in read]
+        own = [s for s in topics[topic.name].signs if s.sign.id in of_lanes]
         finished[topic.name] = tuple(_with_keys(sign, ["device"], configuration) for sign in own)
         for sign in topics[topic.name].signs:
             keys = [key for key in sign.sign.keys if sign not in own or key != "device"]

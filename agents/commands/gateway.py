@@ -80,9 +80,13 @@ def gateway(
         except SettingError as error:
             raise Fault(BAD, str(error)) from error
         listening = _listening(settings, descriptor)
-        if descriptor is None:
-            complain(f"page     {address(listening, settings, token)}")
-        run(configuration, settings, feed, kept, listening, keys, parent=parent)
+
+        def tell() -> None:
+            # Whoever passes a socket on knows where it is.
+            if descriptor is None:
+                complain(f"page     {address(listening, settings, token)}")
+
+        run(configuration, settings, feed, kept, listening, keys, parent=parent, begins=tell)
 
 
 def _settings(found: Gateway, host: str | None, port: int | None) -> Gateway:

@@ -154,6 +154,10 @@ async def _mark(
     if alert["state"] == "cleared":
         hint = "nothing is to be done about it any more"
         raise RefusedError(409, "over", "报警已解除", "the alert is over", hint)
+    of_device = alert["key_level"] == "device" and alert["rule"] in desk.of_lanes
+    if of_device and not desk.service.feed.marks_devices:
+        hint = "the partition its device reports to judges it by itself: workers mark no such alert"
+        raise RefusedError(409, "alert_of_lane", "不能标记", "it takes no such mark", hint)
     minutes = body.minutes if isinstance(body, b.Shelve) else None
     # The city's clock, not behind what the alert itself has seen.
     now, id = max(desk.service.now, alert["t_update"]), uuid.uuid4().hex

@@ -231,6 +231,7 @@ def _tell_refusals(document: dict[str, Any]) -> None:
         "421": "Another host is named",
         "422": "The request is not as it must be",
         "429": "Too many requests",
+        "431": "The head of the request is too large",
     }
     for path in document["paths"].values():
         for operation in path.values():

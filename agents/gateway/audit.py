@@ -7,6 +7,7 @@ missed by the head, which stands in a file of its own.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
+
+log = logging.getLogger("cityvitals.gateway")
 
 FILE, HEAD = "audit.ndjson", "audit.head"
 _BEGINNING = "0" * 64
@@ -35,6 +38,8 @@ def _hash(entry: dict[str, Any]) -> str:
 class AuditLog:
     """The log in a folder that only its owner reads.
 
+    One that is broken is told, and goes on from its last entry.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -53,19 +58,27 @@ class AuditLog:
         self._drop_torn()
         for entry in entries(folder):
             self._n, self._last = entry["n"], entry["hash"]
-        if self._n and verify(folder)[1] is None:
-            self._keep_head()
+        self._broken = verify(folder)[1]
+        if self._broken is not None:
+            told = "the audit log is broken, and goes on behind its last entry: %s: line %d %s"
+            log.warning(told, folder / FILE, self._broken.line, self._broken.why)
+        self._keep_head()
 
     def _drop_torn(self) -> None:
-        """Take back the beginning of a line that a kill tore, if the head has never heard of it."""
-        path, head = self._folder / FILE, self._folder / HEAD
+        """Take back the beginning of a line that a kill tore, if the head has never heard of it.
+
+        If it has, the line is ended: the next one stands for itself.
+        """
+        path = self._folder / FILE
         if not path.is_file():
             return
         whole, end, torn = path.read_bytes().rpartition(b"\n")
-        known = int(head.read_text().partition(" ")[0]) if head.is_file() else 0
+        known, _ = _head(self._folder) or (0, "")
         # The head may be one behind, where a kill came between the two.
         if torn and whole.count(b"\n") + bool(end) in (known, known + 1):
             os.truncate(path, len(whole) + len(end))
+        elif torn:
+            self._append(b"\n")
 
     def write(
         self, t: int, who: str, role: str, action: str, target: str, detail: dict[str, Any]
@@ -102,6 +115,9 @@ class AuditLog:
             os.close(file)
 
     def _keep_head(self) -> None:
+        """Note how far the log goes; that of a broken one stays, or nothing might be missed."""
+        if self._broken is not None or not self._n:
+            return
         new = self._folder / f"{HEAD}.new"
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -121,35 +137,57 @@ def entries(folder: Path) -> Iterator[dict[str, Any]]:
     path = folder / FILE
     if path.is_file():
         with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    yield orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    return
+            yield from filter(None, map(_entry, lines))
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """The entry of a line; None where it holds none."""
+    try:
+        found = orjson.loads(line)
+        # A bool is an int too.
+        whole = type(found["n"]) is int and {type(found["prev"]), type(found["hash"])} == {str}
+    except (ValueError, LookupError, TypeError):
+        return None
+    return found if whole else None
+
+
+def _is_unchanged(entry: dict[str, Any]) -> bool:
+    try:
+        return bool(entry["hash"] == _hash(entry))
+    except orjson.JSONEncodeError:
+        return False  # nested deeper than anything that was ever written
+
+
+def _head(folder: Path) -> tuple[int, str] | None:
+    """How many entries the head knows, and the hash of the last; None where it tells nothing."""
+    try:
+        known, _, digest = (folder / HEAD).read_text().strip().partition(" ")
+        return int(known), digest
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def verify(folder: Path) -> tuple[int, Broken | None]:
     """How many entries hold together, and where the chain breaks."""
-    last, n, path = _BEGINNING, 0, folder / FILE
+    before, last, n, path = "", _BEGINNING, 0, folder / FILE
     if path.is_file():
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                try:
-                    entry = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    return n, Broken(number, "is no JSON: it was cut or overwritten")
-                if entry.get("prev") != last or entry.get("n") != number:
+                entry = _entry(line)
+                if entry is None:
+                    return n, Broken(number, "is no entry: it was cut or overwritten")
+                if entry["prev"] != last or entry["n"] != number:
                     why = "does not follow the line before it: one was taken out or put in"
                     return n, Broken(number, why)
-                if entry.get("hash") != _hash(entry):
+                if not _is_unchanged(entry):
                     return n, Broken(number, "was changed: its hash is of other content")
-                last, n = entry["hash"], number
-    head = folder / HEAD
-    if head.is_file():
-        known, _, digest = head.read_text().strip().partition(" ")
+                before, last, n = last, entry["hash"], number
+    head = _head(folder)
+    if head is not None:
         # The head is written after the line: it may be one behind, never ahead.
-        if int(known) > n or (int(known) == n and digest != last):
-            return n, Broken(n + 1, f"is missing: there were {known} entries")
-    elif n:
-        return n, Broken(n, f"{HEAD} is missing: whether lines were cut off can not be told")
+        if head not in ((n, last), (n - 1, before)):
+            return n, Broken(n + 1, f"does not follow what {HEAD} knows: {head[0]} entries")
+    elif n > 1 or (folder / HEAD).exists():
+        why = f"{HEAD} tells nothing: whether lines were cut off behind it can not be told"
+        return n, Broken(n, why)
     return n, None

@@ -24,6 +24,7 @@ class Said(NamedTuple):
     key: str
     place: str
     t_end: int
+    rev: int
     version: int
     """Grows with each change of anything."""
     raw: bytes
@@ -38,6 +39,7 @@ class _Result(msgspec.Struct):
     place: str | None
     t_end: int
     live: bool
+    rev: int = 0
 
 
 _result = msgspec.json.Decoder(_Result).decode
@@ -115,36 +117,47 @@ class LiveCity:
         return self.domains.get(name, name.partition(".")[0])
 
     def take_results(self, records: Iterable[tuple[bytes, bytes]]) -> list[Said]:
-        """Take in keys and values of newest results; what changed."""
+        """Take in keys and values of newest results; what changed.
+
+        Of a key the greatest ``(t_end, rev)`` counts: a worker that starts again sends what it may
+        have sent.
+        """
         changed: dict[bytes, Said] = {}
         for key, raw in records:
             known = self.results.get(key)
             if known is not None and known.raw == raw:
                 continue
-            said = self._said(raw)
-            if said is not None:
-                self.results[key] = changed[key] = said
+            result = self._read(raw)
+            if result is None:
+                continue
+            if known is None or (known.t_end, known.rev) <= (result.t_end, result.rev):
+                self.results[key] = changed[key] = self._said(result, raw)
         return list(changed.values())
 
-    def _said(self, raw: bytes) -> Said | None:
+    def _read(self, raw: bytes) -> _Result | None:
         try:
-            result = _result(raw)
+            return _result(raw)
         except msgspec.DecodeError:
             # Of another build, or of somebody who is no engine.
             self.refused += 1
             return None
+
+    def _said(self, result: _Result, raw: bytes) -> Said:
         self.version += 1
         self.newest = self.version
         t_end = result.t_end
         if not result.live and (self.as_of is None or t_end > self.as_of):
             self.as_of = t_end
         where = result.vital, result.key_level, result.key, result.place or ""
-        return Said(*where, t_end, self.version, raw)
+        return Said(*where, t_end, result.rev, self.version, raw)
 
     def take_alerts(self, raws: Iterable[bytes]) -> None:
         """Take in alerts as they stand."""
         for raw in raws:
-            self._take_alert(raw)
+            try:
+                self._take_alert(raw)
+            except (ValueError, LookupError, TypeError):
+                self.refused += 1
 
     def take_transitions(self, records: Iterable[tuple[int, bytes]]) -> list[Moved]:
         """Take in transitions by their places in the log."""
@@ -179,9 +192,13 @@ class LiveCity:
     def take_accounting(self, raws: Iterable[bytes]) -> None:
         """Take in the accounting of lanes."""
         for raw in raws:
-            lane = orjson.loads(raw)
+            try:
+                lane = orjson.loads(raw)
+                self.lanes[f"{lane['topic']}/{lane['partition']}"] = lane
+            except (ValueError, LookupError, TypeError):
+                self.refused += 1
+                continue
             self.version += 1
-            self.lanes[f"{lane['topic']}/{lane['partition']}"] = lane
 
     def chosen(self, choice: Choice) -> Iterator[Said]:
         """The newest results that are wanted, by key."""

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -18,6 +19,8 @@ from agents.gateway.audit import AuditLog
 from agents.gateway.city import Choice
 from agents.gateway.events import Door
 from agents.gateway.service import Service
+from agents.outputs import DEVICE_VITALS
+from agents.plan import signs_of_lanes
 from schemas.configuration import Configuration
 from schemas.spelling import guess
 
@@ -51,6 +54,12 @@ class Desk:
     salt: str
     """Of this process: what it counted before a restart says nothing."""
 
+    @cached_property
+    def of_lanes(self) -> Mapping[str, frozenset[str]]:
+        """Levels of the keys of each sign whose devices are told on `DEVICE_VITALS` alone."""
+        names = signs_of_lanes(self.configuration)
+        return {s.id: frozenset(s.keys) for s in self.configuration.signs if s.id in names}
+
 
 class RefusedError(Exception):
     """A request that can not be answered as it stands."""
@@ -62,6 +71,8 @@ class RefusedError(Exception):
 
 
 _READY_S = 10.0
+
+_DEVICE = frozenset({"device"})
 
 NO_LOG = (LookupError, OSError, sqlite3.Error, BufferError)
 """What a feed raises that can not be read, or takes nothing."""
@@ -133,6 +144,15 @@ async def note(desk: Desk, user: User, action: str, target: str, detail: dict[st
         zh, en = "写不进审计日志", "the audit log can not be written"
         hint = f"{error}; make room or give the gateway's user the right to write, and try again"
         raise RefusedError(503, "no_audit", zh, en, hint) from error
+
+
+def require_told_here(desk: Desk, choice: Choice) -> None:
+    """Refuse to look for results that are told many a record, in a topic that is not read here."""
+    levels = [choice.key_levels or desk.of_lanes.get(sign, frozenset()) for sign in choice.signs]
+    if choice.signs and choice.signs <= desk.of_lanes.keys() and set(levels) == {_DEVICE}:
+        zh, en = "单台设备的结果不在此处", "results of single devices are not told here"
+        hint = f"read {DEVICE_VITALS}; places stand here, and alerts of devices at GET /alerts"
+        raise RefusedError(404, "of_device", zh, en, hint)
 
 
 def require_known(request: Request) -> None:

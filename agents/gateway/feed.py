@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,7 +13,7 @@ from agents.outputs import ACCOUNTING, ALERT_LOG, ALERTS, DEAD_LETTER, VITALS, V
 from agents.recordings import PACE, POSITION, REPLAYED, Emitted, append
 from streams.log_store import LogStore
 from streams.log_types import UnknownTopic
-from streams.records import Lane
+from streams.records import Chunk, Lane
 
 KEPT = 5_000
 """Transitions that are read again at the start."""
@@ -38,6 +38,9 @@ class Batch:
 
 class Feed(Protocol):
     """Blocks, so every call but `now` is for a thread."""
+
+    marks_devices: bool
+    """Whether alerts of devices that their lane judges by itself can be marked."""
 
     def begin(self) -> Batch:
         """All that is known so far."""
@@ -97,6 +100,12 @@ class Feed(Protocol):
     def close(self) -> None: ...
 
 
+def _rows(chunks: Iterable[Chunk]) -> list[tuple[int, bytes, bytes]]:
+    """Offset, key and value of each record."""
+    columns = ((chunk.offsets, chunk.keys, chunk.values) for chunk in chunks)
+    return [(at, key or b"", value) for one in columns for at, key, value in zip(*one, strict=True)]
+
+
 class FolderFeed:
     """The log of a data folder.
 
@@ -105,6 +114,8 @@ class FolderFeed:
     store
         Open; the caller closes it.
     """
+
+    marks_devices = True
 
     def __init__(self, store: LogStore, folder: Path) -> None:
         self._store, self._folder = store, folder
@@ -128,29 +139,25 @@ class FolderFeed:
 
     def poll(self) -> Batch:
         try:
-            return Batch(
-                results=self._compacted(VITALS),
-                transitions=self._since(ALERT_LOG),
-                accounting=[value for _, value in self._compacted(ACCOUNTING)],
-            )
+            found = {topic: self._new(topic) for topic in self._next}
         except UnknownTopic:
             return Batch()
+        # Not before all of it was read: what one failed at comes again.
+        self._next = {topic: at for topic, (_, at) in found.items()}
+        rows = {topic: _rows(chunks) for topic, (chunks, _) in found.items()}
+        return Batch(
+            results=[(key, value) for _, key, value in rows[VITALS]],
+            transitions=[(offset, value) for offset, _, value in rows[ALERT_LOG]],
+            accounting=[value for _, _, value in rows[ACCOUNTING]],
+        )
 
-    def _compacted(self, topic: str) -> list[tuple[bytes, bytes]]:
-        found: list[tuple[bytes, bytes]] = []
-        while chunks := self._store.read(topic, 0, self._next[topic]):
-            for chunk in chunks:
-                keys = (key or b"" for key in chunk.keys)
-                found += zip(keys, chunk.values, strict=True)
-                self._next[topic] = chunk.next_offset
-        return found
-
-    def _since(self, topic: str) -> list[Numbered]:
-        found: list[Numbered] = []
-        while page := self._page(topic, self._next[topic]):
-            found += page
-            self._next[topic] = page[-1][0] + 1
-        return found
+    def _new(self, topic: str) -> tuple[list[Chunk], int]:
+        """What came since the last poll, and where it ends."""
+        found, at = list[Chunk](), self._next[topic]
+        while chunks := self._store.read(topic, 0, at, _AT_ONCE):
+            found += chunks
+            at = chunks[-1].next_offset
+        return found, at
 
     def _all(self, topic: str, first: int, end: int) -> list[Numbered]:
         found: list[Numbered] = []

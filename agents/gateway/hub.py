@@ -171,10 +171,14 @@ class Hub:
 
     def _give(self, client: Client, frame: bytes, count: int) -> None:
         if client.whole:
+            # Who has not had the first of everything yet misses nothing.
+            if client.missed:
+                client.missed += count
+                self.lost += 1
             return
         if len(client.frames) >= _FRAMES:
             client.missed += count + sum(n for _, n in client.frames)
-            self.lost += 1
+            self.lost += 1 + len(client.frames)
             client.frames.clear()
             client.whole = True
             # What it is told then, it has to be woken for.

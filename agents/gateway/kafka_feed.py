@@ -11,7 +11,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from agents.gateway.feed import KEPT, Batch, Engine, Numbered
-from agents.outputs import ACCOUNTING, ALERT_LOG, DEAD_LETTER, VITALS, VITALS_LOG
+from agents.outputs import ACCOUNTING, ALERT_LOG, ALERTS, DEAD_LETTER, VITALS, VITALS_LOG
 from agents.recordings import Emitted
 from streams.kafka.reading import Headers, Reader, Row
 from streams.kafka.topics import ClientErrors, ClusterError, MissingTopicError, Settings
@@ -24,6 +24,10 @@ _AT_ONCE = 5_000
 _PATIENCE_S = 30.0
 _FRESH_S = 2.0
 """How old the known ends of the lanes may be."""
+_SILENT_S = 90.0
+"""After so long without a record no worker runs: each minute they tell of themselves at least."""
+_DIGITS = 18
+_HINT = "`cityvitals topics create` makes what is missing"
 
 
 class _Tail:
@@ -36,10 +40,15 @@ class _Tail:
                 **self.errors.settings,
                 "group.id": "unused",
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 100,
             }
         )
+        self.ended = set[str]()
+        """Topics that were read to their end since the start."""
+        self._fault: KafkaError | None = None
+        """What is still to be raised."""
 
     def bounds(self, topic: str, partition: int = 0) -> tuple[int, int]:
         try:
@@ -49,28 +58,42 @@ class _Tail:
         except KafkaException as error:
             fault: KafkaError = error.args[0]
             if fault.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                hint = "`cityvitals topics create` makes what is missing"
-                raise ConnectionError(f"{topic} is missing: {hint}") from None
+                raise ConnectionError(f"{topic} is missing: {_HINT}") from None
             raise ConnectionError(str(self.errors.explain(fault))) from None
         return low, high
 
     def start(self, offsets: dict[str, int]) -> None:
+        self.ended.clear()
         self.consumer.assign([TopicPartition(topic, 0, at) for topic, at in offsets.items()])
 
     def take(self, wait_s: float = _WAIT_S) -> list[Message]:
-        """What came; faults of the connection are left to the client, which tries again."""
-        messages = self.consumer.consume(_AT_ONCE, timeout=wait_s)
-        found = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                found.append(message)
-            elif error.code() in (
-                KafkaError.UNKNOWN_TOPIC_OR_PART,
-                KafkaError.TOPIC_AUTHORIZATION_FAILED,
-            ):
-                raise self.errors.explain(error)
-        return found
+        """What came; faults of the connection are left to the client, which tries again.
+
+        Others are raised once what came with them was taken.
+        """
+        fault, self._fault = self._fault, None
+        if fault is None:
+            messages = self.consumer.consume(_AT_ONCE, timeout=wait_s)
+            self.ended |= {message.topic() or "" for message in messages if _is_end(message)}
+            found = [message for message in messages if message.error() is None]
+            fault = next(filter(_is_fault, (message.error() for message in messages)), None)
+            if found or fault is None:
+                self._fault = fault
+                return found
+        raise self.errors.explain(fault)
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
+
+
+def _is_fault(error: KafkaError | None) -> bool:
+    """Whether it is one that no waiting mends."""
+    return error is not None and error.code() in (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    )
 
 
 class _Known:
@@ -82,9 +105,10 @@ class _Known:
     def is_new(self, headers: Headers) -> bool:
         """Whether a transition with these headers is there for the first time."""
         name = dict(headers or ()).get("ce_id")
-        alert, _, number = (name.decode() if isinstance(name, bytes) else "").partition("/")
-        if not number:
-            return True
+        told = name.decode(errors="replace") if isinstance(name, bytes) else ""
+        alert, _, number = told.partition("/")
+        if not number.isdecimal() or len(number) > _DIGITS:
+            return True  # of somebody who is no engine
         if int(number) <= self._last.get(alert, 0):
             return False
         self._last.pop(alert, None)
@@ -109,6 +133,8 @@ class KafkaFeed:
         Whether events are of a time that is not now.
     """
 
+    marks_devices = False
+
     def __init__(
         self, settings: Settings, prefix: str, inputs: dict[str, int], *, recorded: bool = False
     ) -> None:
@@ -121,32 +147,43 @@ class KafkaFeed:
         self._reading = Lock()
         self._producer: Producer | None = None
         self._known = _Known()
+        self._spoken, self._heard_at = False, time.monotonic()
+        """Whether workers said something since it listens, and when they last did."""
         self._ends: dict[Lane, int] = {}
         self._ends_at = -float("inf")
 
     def begin(self) -> Batch:
-        prefix, live = self._prefix, self._live
+        prefix, live, self._known = self._prefix, self._live, _Known()
         ends = {name: live.bounds(prefix + name) for name in (VITALS, ACCOUNTING, ALERT_LOG)}
         low, high = ends[ALERT_LOG]
+        whole = Batch(alerts=self._standing(), next_number=high)
         offsets = {prefix + name: ends[name][0] for name in (VITALS, ACCOUNTING)}
         live.start({**offsets, prefix + ALERT_LOG: max(low, high - KEPT)})
-        left = {prefix + name for name, (first, end) in ends.items() if first < end}
-        whole, deadline = Batch(next_number=high), time.monotonic() + _PATIENCE_S
-        while left and time.monotonic() < deadline:
+        deadline = time.monotonic() + _PATIENCE_S
+        while left := {prefix + name for name in ends} - live.ended:
             for message in live.take(0.2):
                 self._note(whole, message)
-                topic, offset = message.topic(), message.offset()
-                assert topic is not None
-                assert offset is not None
-                deadline = time.monotonic() + _PATIENCE_S
-                if offset + 1 >= ends[topic.removeprefix(prefix)][1]:
-                    left.discard(topic)
+                if message.topic() in left:
+                    deadline = time.monotonic() + _PATIENCE_S
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"nothing comes of {', '.join(sorted(left))}")
+        self._heard_at = time.monotonic()
         return whole
+
+    def _standing(self) -> list[bytes]:
+        """Each alert as it was last told, whenever that was."""
+        known, newest = _Known(), dict[bytes | None, bytes]()
+        for row in self._read(lambda reader: reader.every(self._prefix + ALERTS)):
+            if row.value is not None and known.is_new(row.headers):
+                newest.pop(row.key, None)
+                newest[row.key] = row.value
+        return list(newest.values())
 
     def poll(self) -> Batch:
         batch = Batch()
         for message in self._live.take():
             self._note(batch, message)
+            self._spoken, self._heard_at = True, time.monotonic()
         return batch
 
     def _note(self, batch: Batch, message: Message) -> None:
@@ -205,6 +242,8 @@ class KafkaFeed:
         with self._reading:
             try:
                 return list(ask(self._reader))
+            except MissingTopicError as error:
+                raise ConnectionError(f"{error}: {_HINT}") from error
             except ClusterError as error:
                 raise ConnectionError(str(error)) from error
 
@@ -225,7 +264,11 @@ class KafkaFeed:
         return 1.0
 
     def engine(self) -> Engine:
-        return "unknown"
+        if self._recorded:
+            return "unknown"
+        if time.monotonic() - self._heard_at > _SILENT_S:
+            return "stopped"
+        return "running" if self._spoken else "unknown"
 
     def partitions(self, topic: str) -> int:
         if topic not in self._inputs:

@@ -37,6 +37,7 @@ from agents.gateway.desk import (
     no_log,
     note,
     require_known,
+    require_told_here,
     when_ready,
 )
 from agents.gateway.hub import Client
@@ -46,10 +47,6 @@ from schemas.places import level_of
 from schemas.reference import reference
 
 router = APIRouter(dependencies=[Depends(require_known)])
-_WHEN_READY: dict[str, Any] = {
-    "dependencies": [Depends(when_ready)],
-    "responses": {503: {"model": b.Problem}},
-}
 router.include_router(alert_routes.router)
 
 
@@ -143,7 +140,11 @@ async def session(desk: At, user: Asking) -> dict[str, Any]:
 # --- signs -------------------------------------------------------------------------------------
 
 
-@router.get("/signs", **_WHEN_READY)
+@router.get(
+    "/signs",
+    dependencies=[Depends(when_ready)],
+    responses={404: {"model": b.Problem}, 503: {"model": b.Problem}},
+)
 async def signs(
     desk: At,
     domain: Names = None,
@@ -163,6 +164,7 @@ async def signs(
     """
     service = desk.service
     choice = choice_of(domain, sign, key_level, under)
+    require_told_here(desk, choice)
     rows = [
         said
         for said in service.city.chosen(choice)
@@ -193,6 +195,7 @@ async def one_sign(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The newest result of one key."""
+    require_told_here(desk, choice_of(None, sign, key_level, ""))
     said = desk.service.city.results.get(f"{sign}|{key_level}|{key}".encode())
     if said is None:
         hint = "GET /signs lists what was said"
@@ -207,7 +210,11 @@ async def one_sign(
 @router.get(
     "/history",
     response_model=b.History,
-    responses={422: {"model": b.Problem}, 503: {"model": b.Problem}},
+    responses={
+        404: {"model": b.Problem},
+        422: {"model": b.Problem},
+        503: {"model": b.Problem},
+    },
 )
 async def history(
     desk: At,
@@ -223,6 +230,7 @@ async def history(
     if desk.history is None:
         hint = "start the gateway with a data folder"
         raise RefusedError(503, "no_history", "没有历史", "no history is kept here", hint)
+    require_told_here(desk, choice_of(None, sign, key_level, ""))
     from agents.gateway.buckets import resolution_of
 
     until = end if end is not None else max(desk.service.now, desk.service.city.as_of or 0)

@@ -197,6 +197,7 @@ def run(
     keys: Keys,
     *,
     parent: int | None = None,
+    begins: Callable[[], object] = lambda: None,
 ) -> None:
     """Serve until a signal comes, or the parent is gone.
 
@@ -206,6 +207,8 @@ def run(
         Where history and audit log are kept.
     parent
         The process without which this one has no purpose.
+    begins
+        Called once all is opened that it needs, and nothing of it is another's.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -246,6 +249,7 @@ def run(
             hosts += [settings.host, socket.gethostname(), socket.getfqdn()]
         app = build(desk, settings, tuple(name.lower() for name in hosts))
         server = Server(app, tls=tls_of(settings), connections=settings.connections)
+        begins()
         asyncio.run(_serve(server, listening, service.hub.close, parent))
 
 

@@ -17,12 +17,17 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agents.gateway.access import is_loopback
+from agents.gateway.web import HEAD_BYTES
+
 log = logging.getLogger("cityvitals.gateway")
 
 HEADERS_S = 10.0
 """In which the head of a request must have come."""
 BODY_S = 60.0
 """In which the whole request must have come."""
+SHARE = 0.75
+"""Of all connections that one address may have; loopback, where proxies are, may have all."""
 TAKEN_S = 45.0
 """In which a client must take some of what waits for it."""
 _LOOKS = 9
@@ -44,7 +49,23 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if self._is_one_too_many():
+            log.warning("a client at %s has too many connections", self._address)
+            self.transport.abort()
+            return
         self._wait(HEADERS_S)
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _is_one_too_many(self) -> bool:
+        """Whether its address has more connections than leave room for others."""
+        address, most = self._address, self.limit_concurrency
+        if most is None or not address or is_loopback(address):
+            return False
+        there = [one for one in self.connections if getattr(one, "_address", None) == address]
+        return len(there) > SHARE * most
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -98,8 +119,8 @@ class Patient(H11Protocol):
             self._taking = None
 
     def _abort(self) -> None:
-        address = self.client[0] if self.client else "?"
-        log.warning("a client at %s took nothing for %.0f s: it is cut", address, TAKEN_S)
+        told = "a client at %s took nothing for %.0f s: it is cut"
+        log.warning(told, self._address or "?", TAKEN_S)
         # Reset: otherwise the system goes on offering what it keeps for the client.
         made = self._socket()
         if made is not None:
@@ -198,7 +219,7 @@ class Server(uvicorn.Server):
             timeout_keep_alive=15,
             timeout_graceful_shutdown=3,
             limit_concurrency=connections,
-            h11_max_incomplete_event_size=32 << 10,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             backlog=512,
             **settings,
         )

@@ -96,9 +96,9 @@ class Service:
 
     async def _attempt(self, read: Callable[[], Batch], *, begins: bool = False) -> None:
         try:
-            batch = await asyncio.to_thread(read)
+            # Taken at once: it is not read again.
+            self._take(await asyncio.to_thread(read))
             now = await asyncio.to_thread(self.feed.now)
-            self._take(batch)
         except Exception as error:
             # Whatever keeps it from reading is told, and tried again: streams must not end.
             self._note_trouble(error)

@@ -30,6 +30,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL_BODY = 64 << 10
 """Most bytes of a body that is no batch of events."""
+HEAD_BYTES = 32 << 10
+"""Most of a request's path, query and headers."""
 _TRIES_PER_S, _TRIES = 0.2, 10.0
 """Wrong tokens of one address: so many a second, and at once."""
 
@@ -64,6 +66,12 @@ MESSAGES = {
     ),
     "too_many": (429, "请求过多", "too many requests", "wait a moment"),
     "too_large": (413, "内容过大", "the body is too large", "send fewer lines at once"),
+    "head_too_large": (
+        431,
+        "请求头过大",
+        "the head of the request is too large",
+        "send shorter headers and a shorter query",
+    ),
     "unreadable": (422, "内容不可读", "the body can not be read", "send JSON in UTF-8"),
     "not_found": (404, "没有此路径", "no such path", "/openapi.json lists them all"),
     "wrong_method": (405, "方法不符", "another method is meant", "/openapi.json lists them all"),
@@ -150,6 +158,8 @@ class Guard:
 
     def _check(self, scope: Scope, origin: str | None) -> str | None:
         """Why a request is refused; None where it is not."""
+        if _head_bytes(scope) > HEAD_BYTES:
+            return "head_too_large"
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         host, method = headers.get("host", ""), scope["method"]
         address = (scope.get("client") or ("unix", 0))[0]
@@ -200,6 +210,12 @@ class Guard:
         if session is None:
             return None, False
         return self._keys.of_session(session, int(time.time())), False
+
+
+def _head_bytes(scope: Scope) -> int:
+    """About what the head of a request took, whether it came at once or not."""
+    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _limited(receive: Receive, most: int) -> Receive:

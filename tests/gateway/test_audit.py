@@ -84,3 +84,77 @@ def test_the_command_tells_where_it_breaks(folder: Path) -> None:
     ended = here("audit", "verify", folder)
     assert ended.code == 1
     assert "line 1" in ended.err
+
+
+_NESTED = b'{"n":1,"prev":"%s","hash":"","detail":%s%s}' % (b"0" * 64, b"[" * 600, b"]" * 600)
+
+
+@pytest.mark.parametrize("at", [0, 3, 5])
+@pytest.mark.parametrize(
+    "line",
+    [b"[]", b"123", b"null", b'"n"', b'{"a":1}', b'{"n":true,"prev":"","hash":""}', b"\xff",
+     b'{"n":6,"prev":1,"hash":2}', b"", _NESTED],
+    ids=range(10),
+)  # fmt: skip
+def test_a_line_that_is_no_entry_is_found_and_the_gateway_goes_on(
+    folder: Path, line: bytes, at: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = _lines(folder)
+    (folder / FILE).write_bytes(b"".join([*lines[:at], line + b"\n", *lines[at:]]))
+    count, broken = verify(folder)
+    assert broken is not None
+    assert (count, broken.line) == (at, at + 1)
+    ended = here("audit", "verify", folder)
+    assert ended.code == 1
+    assert f"line {at + 1} " in ended.err
+
+    log = AuditLog(folder)
+    assert f"broken, and goes on behind its last entry: {folder / FILE}: line {at + 1}" in (
+        caplog.text
+    )
+    log.write(1, "desk", "operator", "ack", "alert-9", {})
+    assert log.newest(1)[0]["target"] == "alert-9"
+    assert log.newest(1)[0]["n"] == (2 if line == _NESTED and at == 5 else 6)
+    # What was broken stays so.
+    assert verify(folder) == (count, broken)
+
+
+def test_a_line_that_was_cut_stands_alone(folder: Path) -> None:
+    (folder / FILE).write_bytes(b"".join(_lines(folder))[:-20])
+    log = AuditLog(folder)
+    log.write(1, "desk", "operator", "ack", "alert-9", {})
+    assert [entry["target"] for entry in log.newest(2)] == ["alert-9", "alert-3"]
+    _, broken = verify(folder)
+    assert broken is not None
+    assert broken.line == 5
+
+
+@pytest.mark.parametrize("head", [b"", b"five", b"\xff", None])
+def test_a_head_that_tells_nothing_is_found(folder: Path, head: bytes | None) -> None:
+    if head is None:
+        (folder / HEAD).unlink()
+    else:
+        (folder / HEAD).write_bytes(head)
+    _stays_broken(folder)
+
+
+@pytest.mark.parametrize("kept", range(5))
+def test_lines_cut_from_the_end_are_missed_whatever_comes_then(folder: Path, kept: int) -> None:
+    (folder / FILE).write_bytes(b"".join(_lines(folder)[:kept]))
+    _stays_broken(folder)
+
+
+def _stays_broken(folder: Path) -> None:
+    for n in range(4):
+        assert verify(folder)[1] is not None
+        log = AuditLog(folder)
+        for _ in range(n):
+            log.write(1, "desk", "operator", "ack", "alert-9", {})
+            assert verify(folder)[1] is not None
+
+
+def test_a_kill_before_the_first_head_is_no_fault(tmp_path: Path) -> None:
+    AuditLog(tmp_path).write(1, "desk", "operator", "ack", "alert-9", {})
+    (tmp_path / HEAD).unlink()
+    AuditLog(tmp_path).write(1, "desk", "operator", "ack", "alert-9", {})
+    assert verify(tmp_path) == (2, None)

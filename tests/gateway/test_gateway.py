@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +32,7 @@ from agents.gateway.copier import Copier
 from agents.gateway.wire import LEAST
 from agents.outputs import ALERT_LOG, ALERTS, VITALS, VITALS_LOG, Output
 from streams.log_store import LogStore
+from tests.commands.console import SCRIPT
 from tests.gateway.running import (
     Running,
     copied,
@@ -269,6 +271,14 @@ def test_accounting_adds_up(client: httpx.Client) -> None:
     assert found["total"]["read"] == sum(lane["read"] for lane in found["lanes"]) > 0
     assert found["engine"] == "stopped"
     assert found["behind"]
+
+
+def test_a_second_gateway_tells_no_address(running: Running, folder: Path) -> None:
+    told = ["gateway", "--data", str(folder), "--port", "0"]
+    ended = subprocess.run([SCRIPT, *told], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 3
+    assert "another gateway writes this history" in ended.stderr
+    assert "page " not in ended.stderr
 
 
 def test_what_does_not_work_is_told(client: httpx.Client) -> None:

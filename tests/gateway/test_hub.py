@@ -105,14 +105,26 @@ async def test_a_slow_client_is_told_what_it_missed_and_gets_the_newest() -> Non
     await take(stream)
     await take(stream)
     for n in range(40):
-        hub.tell(hub.city.take_results([result("440103", float(n))]), [])
+        keys = (f"4401{m:02}" for m in range(10))
+        hub.tell(hub.city.take_results([result(key, float(n)) for key in keys]), [])
         assert len(slow.frames) <= 9
     ((name, gap),) = await take(stream)
     assert name == "gap"
     ((name, signs),) = await take(stream)
-    assert [one["value"] for one in signs] == [39.0]
+    assert [one["value"] for one in signs] == [39.0] * 10
     # Eight that waited, the one that did not fit, and all after it.
-    assert gap["signs"] >= 9
+    assert gap["signs"] == 400
+    assert hub.lost == 40
+
+
+async def test_who_has_not_had_the_first_of_everything_misses_nothing() -> None:
+    hub, new = made(LiveCity({})), client("signs")
+    stream = hub.stream(new, False)
+    await take(stream)
+    for n in range(40):
+        hub.tell(hub.city.take_results([result("440103", float(n))]), [])
+    ((name, signs),) = await take(stream)
+    assert (name, [one["value"] for one in signs], hub.lost) == ("signs", [39.0], 0)
 
 
 async def test_who_takes_nothing_is_cut_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +157,26 @@ async def test_who_does_not_take_one_frame_is_cut(monkeypatch: pytest.MonkeyPatc
     assert (hub.cuts, deaf.cut) == (1, "took nothing for 0 s")
 
 
-async def test_each_chunk_that_is_taken_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+class Clock:
+    """A monotonic clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """That of all hubs."""
+    found = Clock()
+    monkeypatch.setattr(hubs, "time", found)
+    return found
+
+
+async def test_each_chunk_that_is_taken_counts(clock: Clock) -> None:
     """Transitions of a long log come in many chunks: each of them is slow, none too slow."""
-    monkeypatch.setattr(hubs, "SLOW_S", 0.05)
     city = LiveCity({})
     city.take_transitions([alert(n) for n in range(3000)])
     hub, slow = made(city), client("alerts")
@@ -155,14 +184,13 @@ async def test_each_chunk_that_is_taken_counts(monkeypatch: pytest.MonkeyPatch) 
     await take(stream)
     for _ in range(6):
         hub.tell([], [])
-        await asyncio.sleep(0.03)
+        clock.now += 0.6 * hubs.SLOW_S
         hub.tell([], [])
         assert await take(stream)
     assert hub.cuts == 0
 
 
-async def test_who_takes_of_a_frame_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "SLOW_S", 0.05)
+async def test_who_takes_of_a_frame_is_not_cut(clock: Clock) -> None:
     hub, slow = made(LiveCity({})), client("signs")
     bytes_taken = iter(range(1000))
     slow.taken = lambda: next(bytes_taken)
@@ -170,12 +198,12 @@ async def test_who_takes_of_a_frame_is_not_cut(monkeypatch: pytest.MonkeyPatch) 
     await take(stream)
     await take(stream)
     for _ in range(10):
-        await asyncio.sleep(0.02)
+        clock.now += 0.4 * hubs.SLOW_S
         hub.tell([], [])
     assert hub.cuts == 0
     slow.taken = lambda: -1
     for _ in range(10):
-        await asyncio.sleep(0.02)
+        clock.now += 0.4 * hubs.SLOW_S
         hub.tell([], [])
     assert hub.cuts == 1
 

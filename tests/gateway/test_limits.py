@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from sse_starlette.sse import EventSourceResponse
@@ -23,6 +24,7 @@ from agents.gateway import server as servers
 from agents.gateway.city import Choice, LiveCity
 from agents.gateway.hub import Client, Hub
 from agents.gateway.server import Server, listen
+from agents.gateway.web import Guard
 from streams.log_store import LogStore
 from tests.gateway.running import Running, copied, folder_of, gateway, with_more_alerts
 
@@ -228,6 +230,23 @@ def test_streams_leave_room_for_who_asks_how_it_is(folder: Path, tmp_path: Path)
             assert client.get("/live").status_code == 200
 
 
+def test_one_address_leaves_connections_to_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(servers, "is_loopback", lambda address: address == "127.0.0.2")
+    with serving(whole) as address, contextlib.ExitStack() as open_:
+        # Of ten connections.
+        seven = [open_.enter_context(asked(address)) for _ in range(7)]
+        assert all(one.recv(100) for one in seven)
+        eighth = open_.enter_context(socket.create_connection(address, 30))
+        with contextlib.suppress(ConnectionResetError):
+            assert eighth.recv(100) == b""
+        assert "127.0.0.1 has too many connections" in caplog.text
+        with socket.create_connection(address, 30, ("127.0.0.2", 0)) as other:
+            other.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200")
+
+
 # --- the audit log -----------------------------------------------------------------------------
 
 
@@ -285,6 +304,30 @@ def test_a_parameter_that_is_none_is_named(running: Running) -> None:
         assert "domian" in answer.json()["hint"]
         assert "domain" in answer.json()["hint"]
         assert client.get("/live", params={"x": "1"}).status_code == 422
+
+
+@pytest.mark.parametrize("size", [40_000, 120_000])
+def test_a_head_that_is_too_large_is_refused_however_it_comes(running: Running, size: int) -> None:
+    headers = {f"x-{n}": "x" * 1000 for n in range(size // 1000)}
+    with running.client() as client:
+        for query, more in (("", {"x-more": "x" * size}), ("", headers), ("x" * 40_000, {})):
+            try:
+                answer = client.get(f"/live?{query}", headers=more)
+            except httpx.NetworkError:
+                continue
+            # What comes in parts is refused before all of it is there.
+            assert answer.status_code in (400, 431)
+            if answer.status_code == 431:
+                told = answer.json()
+                assert told["error"] == "head_too_large"
+                assert told.keys() == {"error", "message_zh", "message", "hint"}
+        assert client.get("/live", headers={"x-more": "x" * 30_000}).status_code == 200
+
+
+def test_a_head_that_comes_at_once_is_answered_as_too_large() -> None:
+    head = {"type": "http", "headers": [(b"x", b"y" * 40_000)], "query_string": b""}
+    guard: Any = Guard.__new__(Guard)
+    assert guard._check(head, None) == "head_too_large"
 
 
 def test_heads_are_answered_without_a_body(running: Running) -> None:
