@@ -31,17 +31,32 @@ def verify(
 
     - `cityvitals audit verify cityvitals-gateway`
     """
-    from agents.gateway.audit import FILE
+    from agents.gateway.audit import FILE, HEAD
     from agents.gateway.audit import verify as check
 
-    where = next((f for f in (folder / "gateway", folder) if (f / FILE).is_file()), None)
-    if where is None:
-        raise Fault(ENVIRONMENT, f"{folder}: no audit log here: name the gateway's folder")
+    where = _state_in(folder, FILE, HEAD)
     count, broken = check(where)
     if as_json:
         told = {"entries": count, "whole": broken is None}
         print(orjson.dumps(told | (broken._asdict() if broken else {})).decode())
     elif broken is None:
-        print(f"{count:,} entries, the chain is whole")
+        whole = f"{count:,} entries, the chain is whole"
+        print(whole if count else "no entry yet: nothing was changed over the gateway")
     if broken is not None:
         raise Fault(FINDING, f"{where / FILE}: line {broken.line} {broken.why}")
+
+
+def _state_in(folder: Path, *files: str) -> Path:
+    """The folder of a gateway's state: with an audit log, or one whose log has not begun.
+
+    Raises
+    ------
+    Fault
+        No gateway ran there.
+    """
+    places = (folder / "gateway", folder)
+    for names in (files, ("history.db", "token")):
+        for place in places:
+            if any((place / name).is_file() for name in names):
+                return place
+    raise Fault(ENVIRONMENT, f"{folder}: no gateway ran here: name its folder")

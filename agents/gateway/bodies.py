@@ -109,6 +109,8 @@ class AccountingAnswer(BaseModel):
     now: int
     as_of: int | None
     engine: Literal["running", "stopped", "unknown"]
+    behind_after_ms: int
+    """How far the watermark may be behind the clock: more, where the city's time runs faster."""
     behind: bool
     trouble: str | None
     """Why the log can not be read just now."""

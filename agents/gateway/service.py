@@ -188,6 +188,7 @@ class Service:
             "now": self._now,
             "as_of": self.city.as_of,
             "engine": self.engine,
+            "behind_after_ms": self._slack_ms,
             "behind": late or self.engine == "stopped" or self.trouble is not None,
             "trouble": self.trouble,
             "history_trouble": troubles.get("history"),

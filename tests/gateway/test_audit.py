@@ -158,3 +158,14 @@ def test_a_kill_before_the_first_head_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / HEAD).unlink()
     AuditLog(tmp_path).write(1, "desk", "operator", "ack", "alert-9", {})
     assert verify(tmp_path) == (2, None)
+
+
+def test_where_nothing_was_changed_there_is_nothing_to_find(tmp_path: Path) -> None:
+    assert "no gateway ran here" in here("audit", "verify", tmp_path).err
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "history.db").touch()
+    told = here("audit", "verify", tmp_path)
+    assert (told.code, told.out) == (0, "no entry yet: nothing was changed over the gateway\n")
+    # A head without its log is one that was taken away.
+    (tmp_path / "gateway" / HEAD).write_text("1 abc\n", "utf-8")
+    assert here("audit", "verify", tmp_path).code == 1

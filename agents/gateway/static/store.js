@@ -106,12 +106,13 @@ export function cityTime() {
   return furthest && Math.abs(clock - furthest) > DAY ? furthest : Math.max(furthest, clock);
 }
 
-/** From how long after its window's end on a result is stale. */
+/** From how long after its window's end on a result is stale; not before the engine counts as behind. */
 export function staleAfter(sign) {
   const window = city.signs.get(sign)?.window;
-  if (!window) return 15 * 60000;
+  const least = now.status?.behind_after_ms ?? 0;
+  if (!window) return Math.max(least, 15 * 60000);
   if (!window.hop_s) return 2 * DAY;
-  return Math.max(3 * window.hop_s * 1000, 10 * 60000);
+  return Math.max(3 * window.hop_s * 1000 + least, 10 * 60000);
 }
 
 /** Age of a result where it is stale, else null. */
