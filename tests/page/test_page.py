@@ -697,3 +697,36 @@ def test_counts_of_dead_letters_say_of_how_many(visit: Visit) -> None:
     page.get_by_role("columnheader", name=re.compile("Of the newest [0-9,]+")).wait_for()
     assert "newest" in page.locator(".counted").inner_text()
     page.get_by_role("columnheader", name="Time (wall clock)").wait_for()
+
+
+TELL = """async (result) => {
+  const { signs, takeSigns } = await import("/store.js");
+  signs.clear(); // of a key the newest counts
+  takeSigns([result]);
+}"""
+DAY_MS = 86_400_000
+YEAR_2031 = 1_924_963_200_000
+"""Its beginning in the city: the window that ends then is of the day before."""
+
+
+def mean_of_a_day(end: int) -> dict[str, Any]:
+    where = {"vital": "air.pm25_24h", "key_level": "city", "key": "4401", "place": "4401"}
+    told = {"value": 55, "level": 0, "unit": "ug/m3", "n": 24, "coverage": 1, "reason": None}
+    return where | told | {"t_start": end - DAY_MS, "t_end": end, "rev": 0, "live": False}
+
+
+def test_thresholds_are_those_in_force_for_the_result(visit: Visit) -> None:
+    page = visit.open("sign/air.pm25_24h/city/4401")
+    rated = page.locator(".panel", has=page.get_by_role("heading", name="Thresholds"))
+    rated.get_by_text("HJ 633-2026, GB 3095-2026 to 2030", exact=True).wait_for()
+    for end, blue, label in (
+        (YEAR_2031 + 1, "> 50", "HJ 633-2026, GB 3095-2026 from 2031"),
+        (YEAR_2031, "> 60", "HJ 633-2026, GB 3095-2026 to 2030"),
+        (YEAR_2031 - 5 * 366 * DAY_MS, "> 75", "HJ 633-2012"),
+    ):
+        page.evaluate(TELL, mean_of_a_day(end) | {"table": f"of {label}"})
+        rated.get_by_text(label, exact=True).wait_for()
+        assert blue in rated.get_by_role("row", name="blue").inner_text()
+        page.locator(".facts").get_by_text(f"of {label}", exact=True).wait_for()
+    # The browser itself tells of what was never said.
+    visit.faults = [one for one in visit.faults if "404" not in one]

@@ -96,7 +96,7 @@ function rangeOf(thresholds) {
   return (chart, low, high) => {
     if (low === null) return [0, 1];
     const room = Math.max(high - low, Math.abs(high) * 0.1, 1e-6);
-    for (const value of Object.values(thresholds)) {
+    for (const value of Object.values(thresholds())) {
       if (value > high && value - high < room * 1.5) high = value;
       if (value < low && low - value < room * 1.5) low = value;
     }
@@ -136,7 +136,7 @@ function options(columns, thresholds, size) {
     bands: [{ series: [3, 2], fill: colour("band") }],
     hooks: {
       drawClear: [(chart) => drawGaps(chart, columns)],
-      draw: [(chart) => drawThresholds(chart, thresholds), (chart) => drawRevised(chart, columns)],
+      draw: [(chart) => drawThresholds(chart, thresholds()), (chart) => drawRevised(chart, columns)],
     },
   };
 }
@@ -166,9 +166,15 @@ export class Chart {
       this.box.append(h("p", { class: "quiet" }, t("sign.no_history")));
       return;
     }
-    const all = options(columns, this.thresholds, this.size());
+    const all = options(columns, () => this.thresholds, this.size());
     all.hooks.setCursor = [(chart) => this.read(chart.cursor.idx)];
     this.chart = new uPlot(all, dataOf(columns), this.box);
+  }
+
+  /** Other thresholds, by the name of their level. */
+  rate(thresholds) {
+    this.thresholds = thresholds;
+    this.chart?.redraw(true, true);
   }
 
   size() {

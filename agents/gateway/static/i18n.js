@@ -116,6 +116,12 @@ export function moment(ms) {
   return ms === null || ms === undefined ? EMPTY : `${day(ms)} ${clock(ms)}`;
 }
 
+/** The local date in the city, such as 2026-03-01. */
+export function dateOf(ms) {
+  const parts = Object.fromEntries(times("date", { year: "numeric", ...DAY }).formatToParts(ms).map((one) => [one.type, one.value]));
+  return `${parts.year}-${parts.month}-${parts.day}`;
+}
+
 export function day(ms) {
   const parts = Object.fromEntries(times("day", DAY).formatToParts(ms).map((one) => [one.type, one.value]));
   return `${parts.month}-${parts.day}`;

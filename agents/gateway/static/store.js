@@ -3,7 +3,7 @@
 export const signs = new Map();
 export const alerts = new Map();
 export const now = { status: null, connection: "connecting", heard: null, newest: 0 };
-export const city = { session: null, places: new Map(), signs: new Map(), incidents: new Map(), overlays: new Map() };
+export const city = { session: null, places: new Map(), signs: new Map(), incidents: new Map(), overlays: new Map(), tables: new Map() };
 
 const MOST_SIGNS = 20000;
 const MOST_ALERTS = 8000;

@@ -4,6 +4,7 @@ import { address, get, history } from "../api.js";
 import { Chart } from "../chart.js";
 import { h, refill, table } from "../dom.js";
 import { clock, levelWord, moment, named, number, percent, span, t, unitName } from "../i18n.js";
+import { levelsOf, thresholdsOf } from "../levels.js";
 import { Live } from "../live.js";
 import { asOf, facts, keyName, levelBadge, panel, pathOf, placeLink, placePath, reasonOf, resultBadge, signLink, signName, thresholdText, valueOf } from "../parts.js";
 import { city, cityTime, idOf, newestOf, signs, takeSigns } from "../store.js";
@@ -15,13 +16,15 @@ const MOST_SIBLINGS = 60;
 export function signView([sign, level, key]) {
   const live = new Live();
   const entry = city.signs.get(sign);
-  const chart = new Chart({ thresholds: entry?.levels?.thresholds ?? {}, label: (columns) => chartLabel(sign, level, key, columns) });
+  const chart = new Chart({ thresholds: thresholdsOf(levelsOf(entry, newestOf(sign, level, key))), label: (columns) => chartLabel(sign, level, key, columns) });
   const range = rangePicker(sign, level, key, chart);
   const head = h("div", { class: "sign-head" });
   const details = h("div", null);
+  const rated = ratedBy(entry, (levels) => chart.rate(thresholdsOf(levels)));
   live.bind(head, idOf(sign, level, key), (result) => {
     refill(head, h("div", { class: "big-value" }, valueOf(result)), resultBadge(result), " ", asOf(result));
     refill(details, detailsOf(result, entry, range.columns()));
+    rated.show(levelsOf(entry, result));
     if (result) chart.add(result);
   });
   get(`/signs/${[sign, level, key].map(encodeURIComponent).join("/")}`).then((one) => takeSigns([one]), () => {});
@@ -33,7 +36,7 @@ export function signView([sign, level, key]) {
     h("h1", null, signName(sign), h("span", { class: "quiet" }, ` ${keyName(level, key)} · ${sign}`)),
     panel(t("trend"), { class: "main-panel", tools: range.node }, head, chart.node, h("p", { class: "quiet" }, t("sign.gaps"))),
     panel(t("sign.window"), null, details),
-    thresholdsPanel(entry),
+    panel(t("sign.thresholds"), null, rated.node),
     siblingsPanel(live, sign, level, key),
   );
   const end = () => {
@@ -103,6 +106,7 @@ function detailsOf(result, entry, columns) {
     [t("sign.score"), model?.score ?? null],
     [t("alert.place"), result.place ? placeLink(result.place, placePath(result.place)) : null],
     [t("sign.detail"), detailText(result)],
+    [t("sign.table"), result.table ?? null],
     [t("sign.data"), entry?.source ?? null],
     [t("sign.live"), result.live ? t("yes") : null],
     [t("sign.config"), result.config],
@@ -119,19 +123,38 @@ function detailText(result) {
   return Object.entries(detail).filter((one) => typeof one[1] !== "object").map(([name, value]) => `${name} ${typeof value === "number" ? number(value) : value}`).join(" · ");
 }
 
-function thresholdsPanel(entry) {
-  const levels = entry?.levels;
-  if (!levels) return panel(t("sign.thresholds"), null, h("p", { class: "quiet" }, t("sign.no_thresholds")));
-  const rows = LEVELS.filter((name) => name in levels.thresholds).map((name) => {
+/** Levels of the sign as they hold; `changed` hears of others, once a table has another version. */
+function ratedBy(entry, changed) {
+  const node = h("div", null);
+  let shown;
+  const show = (levels) => {
+    if (levels === shown) return;
+    if (shown !== undefined) changed(levels);
+    shown = levels;
+    refill(node, levels ? thresholdsTable(levels, entry.unit) : h("p", { class: "quiet" }, t("sign.no_thresholds")));
+  };
+  return { node, show };
+}
+
+function thresholdsTable(levels, unit) {
+  const thresholds = thresholdsOf(levels);
+  const rows = LEVELS.filter((name) => name in thresholds).map((name) => {
     const level = LEVELS.indexOf(name) + 1;
-    return h("tr", null, h("th", { scope: "row" }, levelBadge(level, levelWord(level))), h("td", { class: "number" }, thresholdText(levels.compare, levels.thresholds[name], entry.unit)));
+    return h("tr", null, h("th", { scope: "row" }, levelBadge(level, levelWord(level))), h("td", { class: "number" }, thresholdText(levels.compare, thresholds[name], unit)));
   });
-  return panel(
-    t("sign.thresholds"),
-    null,
+  return [
     table(t("sign.thresholds"), [t("level"), { text: t("sign.thresholds"), class: "number" }], rows),
-    facts([[t("sign.standing"), t(`standing.${levels.standing}`)], [t("sign.source"), levels.source]]),
-  );
+    facts([
+      [t("sign.table"), levels.label ?? null],
+      [t("sign.valid"), validText(levels)],
+      [t("sign.standing"), t(`standing.${levels.standing}`)],
+      [t("sign.source"), levels.source],
+    ]),
+  ];
+}
+
+function validText({ valid_from: from, valid_to: to }) {
+  return from || to ? t("sign.valid_days", { from: from ?? "…", to: to ?? "…" }) : null;
 }
 
 /** At which keys the sign is compared: the city has its like only in its districts. */
