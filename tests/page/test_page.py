@@ -730,3 +730,24 @@ def test_thresholds_are_those_in_force_for_the_result(visit: Visit) -> None:
         page.locator(".facts").get_by_text(f"of {label}", exact=True).wait_for()
     # The browser itself tells of what was never said.
     visit.faults = [one for one in visit.faults if "404" not in one]
+
+
+MANY = """async () => {
+  const { signs, takeSigns } = await import("/store.js");
+  const [one] = signs.values();
+  const told = (n) => ({ ...one, key_level: "device", key: `made-up-${n}` });
+  for (let first = 0; first < 30000; first += 5000) {
+    takeSigns(Array.from({ length: 5000 }, (_, n) => told(first + n)));
+  }
+  takeSigns([]);
+  const newest = signs.has(`${one.vital}|device|made-up-29999`);
+  return [signs.size, newest, signs.has("drain.depth|district|440111")];
+}"""
+
+
+def test_of_too_many_signs_the_oldest_go_and_what_is_shown_stays(visit: Visit) -> None:
+    page = visit.open("sign/drain.depth/district/440111")
+    page.locator(".big-value .value").wait_for()
+    assert page.evaluate(MANY) == [20_000, True, True]
+    page.wait_for_timeout(600)
+    assert page.locator(".big-value .value").count() == 1
