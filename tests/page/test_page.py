@@ -751,3 +751,66 @@ def test_of_too_many_signs_the_oldest_go_and_what_is_shown_stays(visit: Visit) -
     assert page.evaluate(MANY) == [20_000, True, True]
     page.wait_for_timeout(600)
     assert page.locator(".big-value .value").count() == 1
+
+
+GAPS = """async () => {
+  const { withGaps, joined } = await import("/chart.js");
+  const columns = { t: [60, 120, 240, 600], value: [1, 2, 3, 4], rev: [0, 1, 0, 0] };
+  const { t, value, rev } = withGaps(columns, 60);
+  const near = withGaps({ t: [60, 160], value: [1, 2] }, 60);
+  const bare = withGaps(columns, null);
+  const tail = { t: [120, 180], value: [5, 6] };
+  const whole = joined({ resolution_ms: 60, t: [60, 120], value: [1, 2] }, tail);
+  return [t, value, rev, near.t, bare.t, whole];
+}"""
+
+
+def test_what_was_never_told_breaks_the_line(visit: Visit) -> None:
+    page = visit.open()
+    ends, values, revised, near, bare, whole = page.evaluate(GAPS)
+    assert ends == [60, 120, 180, 240, 300, 540, 600]
+    assert values == [1, 2, None, 3, None, None, 4]
+    assert revised == [0, 1, None, 0, None, None, 0]
+    assert near == [60, 120, 160]
+    assert bare == [60, 120, 240, 600]
+    assert whole == {"resolution_ms": 60, "t": [60, 120, 180], "value": [1, 5, 6]}
+
+
+BUCKET_MS = 600_000
+
+
+def buckets(ends: list[int], values: list[float]) -> str:
+    told = {"resolution_ms": BUCKET_MS, "t": ends, "value": values, "level": [0] * len(ends)}
+    return json.dumps(told | {"rev": [0] * len(ends), "reason": [None] * len(ends)})
+
+
+def test_a_window_is_not_drawn_as_a_bucket(visit: Visit) -> None:
+    page = visit.open("sign/drain.depth/district/440111")
+    page.locator(".big-value .value").wait_for()
+    end = visit.run.ask("/accounting")["now"] // BUCKET_MS * BUCKET_MS + 2 * BUCKET_MS
+    asked = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        tail = f"resolution={BUCKET_MS // 1000}s" in route.request.url
+        told = (
+            ([end, end + BUCKET_MS], [2.0, 42.0]) if tail else ([end - BUCKET_MS, end], [1.0, 2.0])
+        )
+        route.fulfill(body=buckets(*told), content_type="application/json")
+
+    page.route("**/history*", answer)
+    page.get_by_role("button", name="7 d").click()
+    chart = page.locator("figure.chart")
+    page.locator('figure.chart[aria-label$=" 2"]').wait_for()
+    page.evaluate(
+        """async (end) => {
+          const { newestOf, takeSigns } = await import("/store.js");
+          const newest = newestOf("drain.depth", "district", "440111");
+          takeSigns([{ ...newest, value: 99, t_end: end }]);
+        }""",
+        end,
+    )
+    page.locator(".big-value", has_text="99").wait_for()
+    assert str(chart.get_attribute("aria-label")).endswith(" 2")
+    page.locator('figure.chart[aria-label$=" 42"]').wait_for()
+    assert f"from={end - BUCKET_MS}" in asked[-1]

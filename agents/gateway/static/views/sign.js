@@ -12,12 +12,14 @@ import { city, cityTime, idOf, newestOf, signs, takeSigns } from "../store.js";
 const HOURS = [1, 3, 24, 168];
 const LEVELS = ["blue", "yellow", "orange", "red"];
 const MOST_SIBLINGS = 60;
+const TAIL = 10000; // from one look for newer buckets to the next
+const DAY = 86400000;
 
 export function signView([sign, level, key]) {
   const live = new Live();
   const entry = city.signs.get(sign);
-  const chart = new Chart({ thresholds: thresholdsOf(levelsOf(entry, newestOf(sign, level, key))), label: (columns) => chartLabel(sign, level, key, columns) });
-  const range = rangePicker(sign, level, key, chart);
+  const chart = new Chart({ thresholds: thresholdsOf(levelsOf(entry, newestOf(sign, level, key))), step: stepOf(entry), label: (columns) => chartLabel(sign, level, key, columns) });
+  const range = rangePicker(live, sign, level, key, chart);
   const head = h("div", { class: "sign-head" });
   const details = h("div", null);
   const rated = ratedBy(entry, (levels) => chart.rate(thresholdsOf(levels)));
@@ -25,7 +27,7 @@ export function signView([sign, level, key]) {
     refill(head, h("div", { class: "big-value" }, valueOf(result)), resultBadge(result), " ", asOf(result));
     refill(details, detailsOf(result, entry, range.columns()));
     rated.show(levelsOf(entry, result));
-    if (result) chart.add(result);
+    if (result) range.lead(result);
   });
   get(`/signs/${[sign, level, key].map(encodeURIComponent).join("/")}`).then((one) => takeSigns([one]), () => {});
   live.every(15000, () => live.redraw());
@@ -57,15 +59,16 @@ function trail(sign, level, key) {
 }
 
 /** Buttons of ranges, and the download of what is shown. */
-function rangePicker(sign, level, key, chart) {
+function rangePicker(live, sign, level, key, chart) {
   let hours = 3;
   let columns = null;
+  let looking = null;
   const csv = h("a", { class: "csv", download: "" }, t("csv"));
   const buttons = HOURS.map((one) => h("button", { type: "button", onclick: () => pick(one) }, t(`range.${one}`)));
   async function pick(chosen) {
     hours = chosen;
     buttons.forEach((one, index) => one.setAttribute("aria-pressed", HOURS[index] === hours));
-    const to = Math.ceil(cityTime() / 60000) * 60000 + 60000;
+    const to = endOfNow();
     const from = to - hours * 3600000;
     csv.href = address("/history", { sign, key_level: level, key, from, to, format: "csv" });
     try {
@@ -77,8 +80,39 @@ function rangePicker(sign, level, key, chart) {
     }
     chart.show(columns);
   }
+  /** A window leads windows on; of buckets the last ones are read again, for it is a part of one. */
+  function lead(result) {
+    if (!columns?.resolution_ms) chart.add(result);
+    else looking ??= setTimeout(readTail, TAIL);
+  }
+  async function readTail() {
+    looking = null;
+    const { resolution_ms: length, t: ends } = columns;
+    const of = columns;
+    if (!length) return; // another range was chosen
+    try {
+      const tail = await history(sign, level, key, ends.at(-1) - length, endOfNow(), `${length / 1000}s`);
+      if (of !== columns) return;
+      chart.join(tail);
+      columns = chart.columns;
+    } catch {
+      // the next result asks again
+    }
+  }
+  live.ends.push(() => clearTimeout(looking));
   pick(hours);
-  return { node: h("div", { class: "tools", role: "group", "aria-label": t("sign.range") }, buttons, csv), columns: () => columns };
+  return { lead, node: h("div", { class: "tools", role: "group", "aria-label": t("sign.range") }, buttons, csv), columns: () => columns };
+}
+
+function endOfNow() {
+  return Math.ceil(cityTime() / 60000) * 60000 + 60000;
+}
+
+/** From one window to the next, ms; null where that is not always the same. */
+function stepOf(entry) {
+  const { calendar, hop_s: hop, during } = entry?.window ?? {};
+  if (during || calendar === "month") return null;
+  return calendar ? DAY : hop ? hop * 1000 : null;
 }
 
 function windowText(entry) {
