@@ -175,7 +175,8 @@ async def signs(
         return Response(status_code=304, headers=headers)
     if form == "csv":
         told = (orjson.loads(said.raw) for said in rows)
-        return as_csv(answers.as_csv(told, answers.RESULT_COLUMNS), "signs.csv", headers)
+        body = await asyncio.to_thread(answers.as_csv, told, answers.RESULT_COLUMNS)
+        return as_csv(body, "signs.csv", headers)
     body = answers.listing([said.raw for said in rows], service.city.as_of, service.now)
     return Response(body, media_type="application/json", headers=headers)
 
@@ -239,7 +240,8 @@ async def history(
     columns = await asyncio.to_thread(desk.history, *where, since, until, length)
     columns = dict(zip(("sign", "key_level", "key"), where, strict=True)) | columns
     if form == "csv":
-        return as_csv(answers.columns_as_csv(columns), "history.csv", {})
+        body = await asyncio.to_thread(answers.columns_as_csv, columns)
+        return as_csv(body, "history.csv", {})
     return as_json(columns)
 
 
