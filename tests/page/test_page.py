@@ -814,3 +814,27 @@ def test_a_window_is_not_drawn_as_a_bucket(visit: Visit) -> None:
     assert str(chart.get_attribute("aria-label")).endswith(" 2")
     page.locator('figure.chart[aria-label$=" 42"]').wait_for()
     assert f"from={end - BUCKET_MS}" in asked[-1]
+
+
+AFTER_SHELVE = """async () => {
+  const { alerts, cityTime, takeAlert } = await import("/store.js");
+  const [one] = alerts.values();
+  const plain = { alert_id: "made-up", acked: false, suppressed_by: null, state: "raised" };
+  const alert = { ...one, ...plain, level: 4, t_update: cityTime() };
+  const until = cityTime() + 3600000;
+  takeAlert({ ...alert, transition: "shelved", shelved_until: until });
+  const before = document.title;
+  const back = { transition: "unshelved", shelved_until: null, t_update: alert.t_update + 1 };
+  takeAlert({ ...alert, ...back });
+  return [before, document.title].map((one) => Number(/^\\((\\d+)\\)/.exec(one)?.[1] ?? 0));
+}"""
+
+
+def test_what_is_shelved_no_more_is_news(visit: Visit) -> None:
+    visit.page.add_init_script(HIDING)
+    visit.page.add_init_script("localStorage.setItem('cityvitals.notices', 'on')")
+    page = visit.open()
+    page.locator("nav .count .mark").wait_for()  # the alerts have been read
+    page.evaluate("hide(true)")
+    before, after = page.evaluate(AFTER_SHELVE)
+    assert after == before + 1
