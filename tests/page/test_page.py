@@ -838,3 +838,28 @@ def test_what_is_shelved_no_more_is_news(visit: Visit) -> None:
     page.evaluate("hide(true)")
     before, after = page.evaluate(AFTER_SHELVE)
     assert after == before + 1
+
+
+@pytest.mark.parametrize("visit", [NARROW], indirect=True)
+def test_names_on_the_map_are_over_all_districts(visit: Visit) -> None:
+    page = visit.open()
+    page.locator("a.district text", has_text="Huangpu").wait_for()
+    below = page.evaluate(
+        """() => {
+          const areas = [...document.querySelectorAll("svg.map .area polygon")];
+          const text = document.querySelector("svg.map a.district text");
+          const after = Node.DOCUMENT_POSITION_FOLLOWING;
+          return [areas.length, areas.every((one) => one.compareDocumentPosition(text) & after)];
+        }"""
+    )
+    assert below == [22, True]
+
+
+def test_one_thing_has_its_own_word(visit: Visit) -> None:
+    told = visit.open().evaluate(
+        """async () => {
+          const { unitName } = await import("/i18n.js");
+          return [unitName("conditions", 1), unitName("conditions", 2), unitName("Cel/min", 1)];
+        }"""
+    )
+    assert told == ["condition", "conditions", "°C/min"]

@@ -63,9 +63,11 @@ export function categoryName(name) {
   return language === "zh" ? name : (CATEGORIES[name] ?? name);
 }
 
-export function unitName(code) {
+/** A unit in words; some have another one for a single thing. */
+export function unitName(code, value = null) {
   const unit = UNITS[code];
   if (unit === undefined) return code ?? "";
+  if (language === "en" && value === 1 && Array.isArray(unit) && unit[2]) return unit[2];
   return Array.isArray(unit) ? unit[language === "zh" ? 0 : 1] : unit;
 }
 
