@@ -46,15 +46,20 @@ def reference(configuration: Configuration) -> dict[str, Any]:
 def sign_object(sign: Sign) -> dict[str, Any]:
     """A sign as its configuration has it, without what it leaves out.
 
-    Where a table has its levels, ``levels`` are those of the newest version.
+    Where a table has its levels, ``levels`` are those of the newest version, with its label and its
+    days; those of the others stand with the table, and the newest may be of years to come.
     """
     told = sign.model_dump(mode="json", exclude_none=True)
-    if sign.table is not None and sign.levels is not None:
+    if sign.table is not None and isinstance(sign.levels, DatedLevels):
+        begin, end, label, _ = sign.levels.versions[-1]
         told["levels"] = {
             "compare": sign.levels.compare,
             "thresholds": dict(sign.levels.thresholds.given()),
             "source": sign.levels.source,
             "standing": sign.levels.standing,
+            "label": label,
+            "valid_from": begin,
+            "valid_to": end,
         }
     return told
 

@@ -100,14 +100,14 @@ def catalogue(
             return
         print(f"{incident.id}  {incident.name.zh} {incident.name.en}")
         for fact, text in incident_facts(incident):
-            print(f"  {fact:20}{text}")
+            print(f"  {fact:19} {text}")
     elif as_json and name is not None:
         print(orjson.dumps(sign_object(by_id[name])).decode())
     elif name is not None:
         sign = by_id[name]
         print(f"{sign.id}  {sign.name.zh} {sign.name.en}")
         for fact, text in facts_of(sign) + departures_of(sign.id, found.departures):
-            print(f"  {fact:17}{text}")
+            print(f"  {fact:16} {text}")
     else:
         _list(list(by_id.values()))
         if incidents:

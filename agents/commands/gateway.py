@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,19 @@ from agents.commands.kafka_options import Data, KafkaConfig, folder_of, settings
 
 if TYPE_CHECKING:
     from agents.gateway.feed import Feed
+    from agents.gateway.running import OwnToken
     from schemas.configuration import Configuration
     from schemas.gateway import Gateway
 
 STATE = Path("cityvitals-gateway")
+
+ShowToken = Annotated[
+    bool,
+    typer.Option(
+        "--show-token",
+        help="Print the address with the token that lets its owner in, as the first start does.",
+    ),
+]
 
 
 @guarded
@@ -52,14 +62,16 @@ def gateway(
             metavar="DIR",
         ),
     ] = STATE,
+    show_token: ShowToken = False,
     descriptor: Annotated[int | None, typer.Option("--fd", hidden=True)] = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
 ) -> None:
     """Serve signs, alerts and their history over HTTP, and the page that shows them.
 
     It reads the data folder of an engine, or the topics of a Kafka, and is a process of its own:
-    an engine goes on without it. `up` starts one by itself. The address that is printed lets its
-    owner in; the paths are described in /openapi.json, the topics in /asyncapi.json.
+    an engine goes on without it. `up` starts one by itself. The address that is printed at the
+    first start, on a terminal and with --show-token lets its owner in; the paths are described in
+    /openapi.json, the topics in /asyncapi.json.
 
     **Examples**
 
@@ -84,7 +96,7 @@ def gateway(
         def tell() -> None:
             # Whoever passes a socket on knows where it is.
             if descriptor is None:
-                complain(f"page     {address(listening, settings, token)}")
+                complain(told_of_page(listening, settings, token, show=show_token))
 
         run(configuration, settings, feed, kept, listening, keys, parent=parent, begins=tell)
 
@@ -114,6 +126,20 @@ def address(listening: socket.socket, settings: Gateway, token: str | None) -> s
     shown = f"[{host}]" if ":" in host else host
     scheme = "http" if settings.certificate_file is None else "https"
     return f"{scheme}://{shown}:{port}/" + ("" if token is None else f"#token={token}")
+
+
+def told_of_page(
+    listening: socket.socket, settings: Gateway, token: OwnToken | None, *, show: bool
+) -> str:
+    """What a start says of the page.
+
+    The token stands in it where it was just made, or where somebody looks on or asks for it: else
+    it would stand in the journal of every start.
+    """
+    if token is None or token.is_new or show or sys.stderr.isatty():
+        return f"page     {address(listening, settings, None if token is None else token.text)}"
+    where = address(listening, settings, None)
+    return f"page     {where}\ntoken    in {token.path}; --show-token prints it"
 
 
 @contextmanager

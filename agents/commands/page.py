@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from agents.commands.exits import complain
-from agents.commands.gateway import address
+from agents.commands.gateway import told_of_page
 from schemas.gateway import Gateway
 
 _LOOK_S, _AGAIN_S, _LONGEST_S = 0.2, 1.0, 30.0
@@ -27,9 +27,11 @@ class Page:
         Of the configuration; the port is another one where it is taken.
     folder
         The data folder, absolute.
+    show_token
+        Whether the owner's token is told, though it was before.
     """
 
-    def __init__(self, settings: Gateway, folder: Path) -> None:
+    def __init__(self, settings: Gateway, folder: Path, *, show_token: bool = False) -> None:
         from agents.gateway.access import is_loopback
         from agents.gateway.running import prepare
         from agents.gateway.server import listen
@@ -40,7 +42,8 @@ class Page:
         self._socket: socket.socket = listen(settings.host, settings.port, strict=strict)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.address = address(self._socket, settings, token)
+        self.told = told_of_page(self._socket, settings, token, show=show_token)
+        """Where it is, for people."""
 
     async def run(self) -> None:
         """Keep a gateway running until it is cancelled."""

@@ -52,6 +52,8 @@ class Run:
         Path that the plan was read from; None where it is the shipped one.
     page
         Whether a gateway serves what it says.
+    show_token
+        Whether the page's token is told, though it was at an earlier start.
     """
 
     plan: Plan
@@ -64,6 +66,7 @@ class Run:
     config: Path | None = None
     pace: float | None = None
     page: bool = False
+    show_token: bool = False
 
 
 def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
@@ -106,7 +109,7 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         page = _page(run)
         if page is not None:
             held.callback(page.close)
-            complain(f"page     {page.address}")
+            complain(page.told)
         view = View(engine, lambda: feed.now)
         view.preload()
         held.callback(run.display.close)
@@ -135,7 +138,8 @@ def _page(run: Run) -> Page | None:
     from agents.commands.page import Page
 
     try:
-        return Page(run.plan.configuration.gateway, run.folder)
+        settings = run.plan.configuration.gateway
+        return Page(settings, run.folder, show_token=run.show_token)
     except ValueError as error:
         raise Fault(BAD, str(error)) from error
     except OSError as error:

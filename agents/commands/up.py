@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.commands.exits import guarded
+from agents.commands.gateway import ShowToken
 from agents.commands.options import FOLDER, PORT, Config, Data, Json, Port, Retain
 from agents.commands.quantities import retention, seconds, speed
 from agents.commands.stopping import STOP
@@ -44,6 +45,7 @@ def up(
     page: Annotated[
         bool, typer.Option("--page/--no-page", help="Serve the page, by a process of its own.")
     ] = True,
+    show_token: ShowToken = False,
 ) -> None:
     """Run a simulated city and watch its vital signs.
 
@@ -94,5 +96,6 @@ def up(
         config=config,
         pace=rate,
         page=page,
+        show_token=show_token,
     )
     execute(run, feed)

@@ -81,7 +81,8 @@ class Key:
 class Keys:
     """All tokens, and the sessions that were opened with them.
 
-    A session is signed with its token's digest: it outlives a restart, and ends with the token.
+    A session is signed with its token's digest: it outlives a restart, and ends with the token. One
+    that was ended is remembered until it would be over, by this process alone.
 
     Examples
     --------
@@ -94,6 +95,8 @@ class Keys:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys
+        self._ended: dict[str, int] = {}
+        """Sessions that somebody has left, and when they would be over, in seconds."""
 
     def user(self, token: str) -> User | None:
         """Whose token it is; every key is compared, each in constant time."""
@@ -103,24 +106,33 @@ class Keys:
                 found = key.user
         return found
 
-    def session(self, token: str, now_s: int) -> str:
-        """A session of the token's owner, for a cookie."""
+    def session(self, token: str, now_s: int, nonce: str = "") -> str:
+        """A session of the token's owner, for a cookie; a nonce tells it from its like."""
         digest = hashlib.sha256(token.encode()).digest()
         place = next(i for i, k in enumerate(self._keys) if hmac.compare_digest(k.digest, digest))
         ends = now_s + SESSION_S
-        return f"{place}.{ends}.{self._sign(place, ends)}"
+        return f"{place}.{ends}.{nonce}.{self._sign(place, ends, nonce)}"
 
-    def _sign(self, place: int, ends: int) -> str:
-        return hmac.digest(self._keys[place].digest, f"{place}.{ends}".encode(), "sha256").hex()
+    def _sign(self, place: int, ends: int, nonce: str) -> str:
+        told = f"{place}.{ends}.{nonce}".encode()
+        return hmac.digest(self._keys[place].digest, told, "sha256").hex()
+
+    def end(self, session: str, now_s: int) -> None:
+        """Let nobody in by it any more."""
+        if self.of_session(session, now_s) is None:
+            return
+        self._ended = {one: ends for one, ends in self._ended.items() if ends > now_s}
+        self._ended[session] = int(session.split(".")[1])
 
     def of_session(self, session: str, now_s: int) -> User | None:
         """Whose session it is; None where it is over, or was never given."""
-        place, _, rest = session.partition(".")
-        ends, _, signature = rest.partition(".")
+        place, ends, nonce, signature = (*session.split(".", 3), "", "", "")[:4]
         if not (_is_number(place) and _is_number(ends)) or int(place) >= len(self._keys):
             return None
-        expected = self._sign(int(place), int(ends))
+        expected = self._sign(int(place), int(ends), nonce)
         if not hmac.compare_digest(expected.encode(), signature.encode()) or int(ends) <= now_s:
+            return None
+        if session in self._ended:
             return None
         return self._keys[int(place)].user
 

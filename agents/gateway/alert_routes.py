@@ -105,7 +105,8 @@ async def alerts(
     total, items = len(found), found[:limit]
     if form == "csv":
         told = {"x-total-count": str(total)}
-        return as_csv(answers.as_csv(items, answers.ALERT_COLUMNS), "alerts.csv", told)
+        body = await asyncio.to_thread(answers.as_csv, items, answers.ALERT_COLUMNS)
+        return as_csv(body, "alerts.csv", told)
     return as_json({"as_of": city.as_of, "now": now, "total": total, "items": items})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections import Counter
 from importlib.metadata import version
@@ -95,13 +96,13 @@ async def log_in(desk: At, body: b.Login, request: Request) -> Response:
     if user is None:
         if not desk.tries.take((request.scope.get("client") or ("", 0))[0], time.monotonic()):
             raise RefusedError(429, "too_many", "请求过多", "too many tries", "wait a moment")
-        hint = "the address with a token is printed where the gateway was started"
+        hint = "where the gateway was started, the token or its file is told"
         raise RefusedError(401, "wrong_token", "令牌不符", "no such token", hint)
     now = int(time.time())
     response = Response(status_code=204)
     response.set_cookie(
         cookie_of(request.scope),
-        desk.keys.session(body.token, now),
+        desk.keys.session(body.token, now, secrets.token_hex(8)),
         httponly=True,
         samesite="strict",
         secure=desk.secure,
@@ -112,8 +113,11 @@ async def log_in(desk: At, body: b.Login, request: Request) -> Response:
 
 
 @router.delete("/session", status_code=204)
-async def log_out(request: Request) -> Response:
-    """End the session in this browser."""
+async def log_out(desk: At, request: Request) -> Response:
+    """End the session, in this browser and wherever its cookie was copied to."""
+    session = request.cookies.get(cookie_of(request.scope))
+    if session is not None:
+        desk.keys.end(session, int(time.time()))
     response = Response(status_code=204)
     response.delete_cookie(cookie_of(request.scope), path="/")
     return response
@@ -177,7 +181,8 @@ async def signs(
         return Response(status_code=304, headers=headers)
     if form == "csv":
         told = (orjson.loads(said.raw) for said in rows)
-        return as_csv(answers.as_csv(told, answers.RESULT_COLUMNS), "signs.csv", headers)
+        body = await asyncio.to_thread(answers.as_csv, told, answers.RESULT_COLUMNS)
+        return as_csv(body, "signs.csv", headers)
     body = answers.listing([said.raw for said in rows], service.city.as_of, service.now)
     return Response(body, media_type="application/json", headers=headers)
 
@@ -247,7 +252,8 @@ async def history(
     columns = await asyncio.to_thread(desk.history, *where, since, until, length)
     columns = dict(zip(("sign", "key_level", "key"), where, strict=True)) | columns
     if form == "csv":
-        return as_csv(answers.columns_as_csv(columns), "history.csv", {})
+        body = await asyncio.to_thread(answers.columns_as_csv, columns)
+        return as_csv(body, "history.csv", {})
     return as_json(columns)
 
 

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.gateway.access import LEAST_TOKEN, Key, Keys, Limiter, is_loopback
 from agents.gateway.application import build, registry_of
@@ -65,19 +65,27 @@ def require_safe(settings: Gateway) -> None:
         )
 
 
-def own_token(folder: Path) -> str:
+class OwnToken(NamedTuple):
+    """The token kept beside the data; `is_new` where it was made just now."""
+
+    text: str
+    path: Path
+    is_new: bool
+
+
+def own_token(folder: Path) -> OwnToken:
     """The token kept beside the data, made where there is none; its file is the owner's alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / TOKEN
     with suppress(FileNotFoundError):
         found = path.read_text().strip()
         if len(found) >= LEAST_TOKEN:
-            return found
+            return OwnToken(found, path, False)
     made = secrets.token_urlsafe(32)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w") as out:
         out.write(f"{made}\n")
-    return made
+    return OwnToken(made, path, True)
 
 
 def tls_of(settings: Gateway) -> tuple[str, str] | None:
@@ -142,7 +150,7 @@ def keys_of(settings: Gateway, token: str | None) -> Keys:
     return Keys(found)
 
 
-def prepare(settings: Gateway, folder: Path) -> tuple[str | None, Keys]:
+def prepare(settings: Gateway, folder: Path) -> tuple[OwnToken | None, Keys]:
     """The owner's token, where the configuration has none, and all keys: it may listen then.
 
     Parameters
@@ -161,7 +169,7 @@ def prepare(settings: Gateway, folder: Path) -> tuple[str | None, Keys]:
     if copier is not None:
         copier.close()
     token = None if settings.tokens else own_token(folder)
-    return token, keys_of(settings, token)
+    return token, keys_of(settings, None if token is None else token.text)
 
 
 def domains_of(configuration: Configuration) -> dict[str, str]:

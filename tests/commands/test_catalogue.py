@@ -104,3 +104,14 @@ def test_an_overlay_is_shown_by_its_id() -> None:
     told = json.loads(CliRunner().invoke(app, ["catalogue", "storm", "--json"]).stdout)
     assert told["id"] == "storm"
     assert "spring_travel" in CliRunner().invoke(app, ["catalogue"]).stdout
+
+
+def test_levels_of_a_sign_say_of_which_version_they_are() -> None:
+    _, out, _ = run("air.pm25_24h", "--json")
+    levels = json.loads(out)["levels"]
+    assert levels["thresholds"]["blue"] == 50
+    assert levels["valid_from"] == "2031-01-01"
+    assert levels["valid_to"] is None
+    assert levels["label"].endswith("from 2031")
+    _, out, _ = run("air.pm25_24h")
+    assert "to 2030 2026-03-01 to 2030-12-31: blue > 60" in out

@@ -32,9 +32,12 @@ _ADDRESS = re.compile(rb"page +(https?://\S+?)/(?:#token=(\S+))?\n")
 class Running:
     """A gateway in a process of its own."""
 
-    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: object, env: dict[str, str] | None = None, show_token: bool = True
+    ) -> None:
+        shown = ("--show-token",) if show_token else ()
         self.process = subprocess.Popen(
-            [SCRIPT, "gateway", *map(str, arguments)],
+            [SCRIPT, "gateway", *shown, *map(str, arguments)],
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
         )

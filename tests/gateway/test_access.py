@@ -100,9 +100,20 @@ def test_a_forged_session_is_nobodys(forged: str) -> None:
 
 
 def test_a_session_can_not_be_lengthened_nor_given_to_another() -> None:
-    place, ends, signature = KEYS.session("y" * 20, 0).split(".")
-    assert KEYS.of_session(f"{place}.{int(ends) + 1}.{signature}", 0) is None
-    assert KEYS.of_session(f"0.{ends}.{signature}", 0) is None
+    place, ends, nonce, signature = KEYS.session("y" * 20, 0, "ab").split(".")
+    assert KEYS.of_session(f"{place}.{ends}.{nonce}.{signature}", 0) is not None
+    assert KEYS.of_session(f"{place}.{int(ends) + 1}.{nonce}.{signature}", 0) is None
+    assert KEYS.of_session(f"{place}.{ends}.ac.{signature}", 0) is None
+    assert KEYS.of_session(f"0.{ends}.{nonce}.{signature}", 0) is None
+
+
+def test_a_session_that_was_left_lets_nobody_in() -> None:
+    keys = Keys([Key.of("desk", "operator", "x" * 20)])
+    one, other = (keys.session("x" * 20, 0, nonce) for nonce in ("a", "b"))
+    keys.end(one, 1)
+    keys.end("0.99999999999..00", 1)
+    assert keys.of_session(one, 1) is None
+    assert keys.of_session(other, 1) is not None
 
 
 def test_sessions_end_with_their_token() -> None:

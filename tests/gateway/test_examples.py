@@ -62,6 +62,7 @@ def test_a_page_of_ones_own_shows_a_district(board: str, tmp_path: Path) -> None
     with gateway("--data", data, "--port", 0) as running, running.client() as client:
         params = {"under": "440111", "key_level": "district"}
         said = client.get("/signs", params=params).json()["items"]
+    assert len((EXAMPLES / "board.html").read_text().splitlines()) <= 20
     assert {row.split("\t")[0] for row in rows} == {one["vital"] for one in said}
 
 

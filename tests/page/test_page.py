@@ -697,3 +697,169 @@ def test_counts_of_dead_letters_say_of_how_many(visit: Visit) -> None:
     page.get_by_role("columnheader", name=re.compile("Of the newest [0-9,]+")).wait_for()
     assert "newest" in page.locator(".counted").inner_text()
     page.get_by_role("columnheader", name="Time (wall clock)").wait_for()
+
+
+TELL = """async (result) => {
+  const { signs, takeSigns } = await import("/store.js");
+  signs.clear(); // of a key the newest counts
+  takeSigns([result]);
+}"""
+DAY_MS = 86_400_000
+YEAR_2031 = 1_924_963_200_000
+"""Its beginning in the city: the window that ends then is of the day before."""
+
+
+def mean_of_a_day(end: int) -> dict[str, Any]:
+    where = {"vital": "air.pm25_24h", "key_level": "city", "key": "4401", "place": "4401"}
+    told = {"value": 55, "level": 0, "unit": "ug/m3", "n": 24, "coverage": 1, "reason": None}
+    return where | told | {"t_start": end - DAY_MS, "t_end": end, "rev": 0, "live": False}
+
+
+def test_thresholds_are_those_in_force_for_the_result(visit: Visit) -> None:
+    page = visit.open("sign/air.pm25_24h/city/4401")
+    rated = page.locator(".panel", has=page.get_by_role("heading", name="Thresholds"))
+    rated.get_by_text("HJ 633-2026, GB 3095-2026 to 2030", exact=True).wait_for()
+    for end, blue, label in (
+        (YEAR_2031 + 1, "> 50", "HJ 633-2026, GB 3095-2026 from 2031"),
+        (YEAR_2031, "> 60", "HJ 633-2026, GB 3095-2026 to 2030"),
+        (YEAR_2031 - 5 * 366 * DAY_MS, "> 75", "HJ 633-2012"),
+    ):
+        page.evaluate(TELL, mean_of_a_day(end) | {"table": f"of {label}"})
+        rated.get_by_text(label, exact=True).wait_for()
+        assert blue in rated.get_by_role("row", name="blue").inner_text()
+        page.locator(".facts").get_by_text(f"of {label}", exact=True).wait_for()
+    # The browser itself tells of what was never said.
+    visit.faults = [one for one in visit.faults if "404" not in one]
+
+
+MANY = """async () => {
+  const { signs, takeSigns } = await import("/store.js");
+  const [one] = signs.values();
+  const told = (n) => ({ ...one, key_level: "device", key: `made-up-${n}` });
+  for (let first = 0; first < 30000; first += 5000) {
+    takeSigns(Array.from({ length: 5000 }, (_, n) => told(first + n)));
+  }
+  takeSigns([]);
+  const newest = signs.has(`${one.vital}|device|made-up-29999`);
+  return [signs.size, newest, signs.has("drain.depth|district|440111")];
+}"""
+
+
+def test_of_too_many_signs_the_oldest_go_and_what_is_shown_stays(visit: Visit) -> None:
+    page = visit.open("sign/drain.depth/district/440111")
+    page.locator(".big-value .value").wait_for()
+    assert page.evaluate(MANY) == [20_000, True, True]
+    page.wait_for_timeout(600)
+    assert page.locator(".big-value .value").count() == 1
+
+
+GAPS = """async () => {
+  const { withGaps, joined } = await import("/chart.js");
+  const columns = { t: [60, 120, 240, 600], value: [1, 2, 3, 4], rev: [0, 1, 0, 0] };
+  const { t, value, rev } = withGaps(columns, 60);
+  const near = withGaps({ t: [60, 160], value: [1, 2] }, 60);
+  const bare = withGaps(columns, null);
+  const tail = { t: [120, 180], value: [5, 6] };
+  const whole = joined({ resolution_ms: 60, t: [60, 120], value: [1, 2] }, tail);
+  return [t, value, rev, near.t, bare.t, whole];
+}"""
+
+
+def test_what_was_never_told_breaks_the_line(visit: Visit) -> None:
+    page = visit.open()
+    ends, values, revised, near, bare, whole = page.evaluate(GAPS)
+    assert ends == [60, 120, 180, 240, 300, 540, 600]
+    assert values == [1, 2, None, 3, None, None, 4]
+    assert revised == [0, 1, None, 0, None, None, 0]
+    assert near == [60, 120, 160]
+    assert bare == [60, 120, 240, 600]
+    assert whole == {"resolution_ms": 60, "t": [60, 120, 180], "value": [1, 5, 6]}
+
+
+BUCKET_MS = 600_000
+
+
+def buckets(ends: list[int], values: list[float]) -> str:
+    told = {"resolution_ms": BUCKET_MS, "t": ends, "value": values, "level": [0] * len(ends)}
+    return json.dumps(told | {"rev": [0] * len(ends), "reason": [None] * len(ends)})
+
+
+def test_a_window_is_not_drawn_as_a_bucket(visit: Visit) -> None:
+    page = visit.open("sign/drain.depth/district/440111")
+    page.locator(".big-value .value").wait_for()
+    end = visit.run.ask("/accounting")["now"] // BUCKET_MS * BUCKET_MS + 2 * BUCKET_MS
+    asked = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        tail = f"resolution={BUCKET_MS // 1000}s" in route.request.url
+        told = (
+            ([end, end + BUCKET_MS], [2.0, 42.0]) if tail else ([end - BUCKET_MS, end], [1.0, 2.0])
+        )
+        route.fulfill(body=buckets(*told), content_type="application/json")
+
+    page.route("**/history*", answer)
+    page.get_by_role("button", name="7 d").click()
+    chart = page.locator("figure.chart")
+    page.locator('figure.chart[aria-label$=" 2"]').wait_for()
+    page.evaluate(
+        """async (end) => {
+          const { newestOf, takeSigns } = await import("/store.js");
+          const newest = newestOf("drain.depth", "district", "440111");
+          takeSigns([{ ...newest, value: 99, t_end: end }]);
+        }""",
+        end,
+    )
+    page.locator(".big-value", has_text="99").wait_for()
+    assert str(chart.get_attribute("aria-label")).endswith(" 2")
+    page.locator('figure.chart[aria-label$=" 42"]').wait_for()
+    assert f"from={end - BUCKET_MS}" in asked[-1]
+
+
+AFTER_SHELVE = """async () => {
+  const { alerts, cityTime, takeAlert } = await import("/store.js");
+  const [one] = alerts.values();
+  const plain = { alert_id: "made-up", acked: false, suppressed_by: null, state: "raised" };
+  const alert = { ...one, ...plain, level: 4, t_update: cityTime() };
+  const until = cityTime() + 3600000;
+  takeAlert({ ...alert, transition: "shelved", shelved_until: until });
+  const before = document.title;
+  const back = { transition: "unshelved", shelved_until: null, t_update: alert.t_update + 1 };
+  takeAlert({ ...alert, ...back });
+  return [before, document.title].map((one) => Number(/^\\((\\d+)\\)/.exec(one)?.[1] ?? 0));
+}"""
+
+
+def test_what_is_shelved_no_more_is_news(visit: Visit) -> None:
+    visit.page.add_init_script(HIDING)
+    visit.page.add_init_script("localStorage.setItem('cityvitals.notices', 'on')")
+    page = visit.open()
+    page.locator("nav .count .mark").wait_for()  # the alerts have been read
+    page.evaluate("hide(true)")
+    before, after = page.evaluate(AFTER_SHELVE)
+    assert after == before + 1
+
+
+@pytest.mark.parametrize("visit", [NARROW], indirect=True)
+def test_names_on_the_map_are_over_all_districts(visit: Visit) -> None:
+    page = visit.open()
+    page.locator("a.district text", has_text="Huangpu").wait_for()
+    below = page.evaluate(
+        """() => {
+          const areas = [...document.querySelectorAll("svg.map .area polygon")];
+          const text = document.querySelector("svg.map a.district text");
+          const after = Node.DOCUMENT_POSITION_FOLLOWING;
+          return [areas.length, areas.every((one) => one.compareDocumentPosition(text) & after)];
+        }"""
+    )
+    assert below == [22, True]
+
+
+def test_one_thing_has_its_own_word(visit: Visit) -> None:
+    told = visit.open().evaluate(
+        """async () => {
+          const { unitName } = await import("/i18n.js");
+          return [unitName("conditions", 1), unitName("conditions", 2), unitName("Cel/min", 1)];
+        }"""
+    )
+    assert told == ["condition", "conditions", "°C/min"]

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { setLanguage, lang, setZone, t } from "./i18n.js";
 import { Frame } from "./frame.js";
 import { watchHour } from "./lasthour.js";
+import { keepTables } from "./levels.js";
 import { watchAlerts, writeTitle, notices } from "./notices.js";
 import { forgetTrends, extendTrend } from "./spark.js";
 import { city, on, signs, takeStatus } from "./store.js";
@@ -92,6 +93,7 @@ async function readCity() {
   for (const [known, list] of [[city.signs, catalogue.signs], [city.incidents, catalogue.incidents], [city.overlays, catalogue.overlays]]) {
     for (const one of list ?? []) known.set(one.id, one);
   }
+  keepTables(catalogue.tables);
 }
 
 function logIn() {

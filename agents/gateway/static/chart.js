@@ -22,6 +22,34 @@ function dataOf(columns) {
   );
 }
 
+/**
+ * Columns with a null at both ends of each gap: windows that were never told are missing too.
+ * `step` is from one window to the next, ms; null where that is not known.
+ */
+export function withGaps(columns, step) {
+  const length = Math.max(step ?? 0, columns.resolution_ms ?? 0);
+  const names = Object.keys(columns).filter((name) => Array.isArray(columns[name]));
+  const out = { ...columns, ...Object.fromEntries(names.map((name) => [name, []])) };
+  const put = (of) => names.forEach((name) => out[name].push(of(name)));
+  columns.t.forEach((at, index) => {
+    const before = columns.t[index - 1];
+    if (index && length && at - before > length * 1.5) {
+      const ends = at - before > length * 2 ? [before + length, at - length] : [before + length];
+      for (const end of ends) put((name) => (name === "t" ? end : null));
+    }
+    put((name) => columns[name][index] ?? null);
+  });
+  return out;
+}
+
+/** Puts buckets in the place of those from the first of them on. */
+export function joined(columns, tail) {
+  const kept = columns.t.findIndex((one) => one >= tail.t[0]);
+  const cut = kept < 0 ? columns.t.length : kept;
+  const names = Object.keys(columns).filter((name) => Array.isArray(columns[name]));
+  return { ...columns, ...Object.fromEntries(names.map((name) => [name, [...columns[name].slice(0, cut), ...(tail[name] ?? [])]])) };
+}
+
 function hatch(context, left, top, width, height) {
   context.save();
   context.beginPath();
@@ -96,13 +124,17 @@ function rangeOf(thresholds) {
   return (chart, low, high) => {
     if (low === null) return [0, 1];
     const room = Math.max(high - low, Math.abs(high) * 0.1, 1e-6);
-    for (const value of Object.values(thresholds)) {
+    for (const value of Object.values(thresholds())) {
       if (value > high && value - high < room * 1.5) high = value;
       if (value < low && low - value < room * 1.5) low = value;
     }
     const edge = (high - low || room) * 0.08;
     return [low >= 0 && low - edge < 0 ? 0 : low - edge, high + edge];
   };
+}
+
+function missingText(reason) {
+  return reason ? `${t("missing")} (${t(`short.${reason}`)})` : t("missing");
 }
 
 function stamps(seconds, span) {
@@ -113,6 +145,7 @@ function stamps(seconds, span) {
   return seconds.map((one) => format.format(one * 1000));
 }
 
+/** Options of uPlot; what is drawn and by which thresholds is asked for at each draw. */
 function options(columns, thresholds, size) {
   const font = `${fontSize()}px system-ui, sans-serif`;
   const axis = { stroke: colour("ink-soft"), font, grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule") } };
@@ -128,35 +161,37 @@ function options(columns, thresholds, size) {
     ],
     series: [
       {},
-      { stroke: colour("accent"), width: 2, points: { show: columns.t.length < 60, size: 5 } },
+      { stroke: colour("accent"), width: 2, points: { show: columns().t.length < 60, size: 5 } },
       { stroke: "transparent", points: { show: false } },
       { stroke: "transparent", points: { show: false } },
       { stroke: colour("ink-soft"), width: 1, dash: [3, 3], points: { show: false } },
     ],
     bands: [{ series: [3, 2], fill: colour("band") }],
     hooks: {
-      drawClear: [(chart) => drawGaps(chart, columns)],
-      draw: [(chart) => drawThresholds(chart, thresholds), (chart) => drawRevised(chart, columns)],
+      drawClear: [(chart) => drawGaps(chart, columns())],
+      draw: [(chart) => drawThresholds(chart, thresholds()), (chart) => drawRevised(chart, columns())],
     },
   };
 }
 
 /** A chart that fills its box; `show(columns)` draws them, `add(result)` leads the newest on. */
 export class Chart {
-  constructor({ thresholds = {}, label = () => "" }) {
+  constructor({ thresholds = {}, step = null, label = () => "" }) {
     this.thresholds = thresholds;
+    this.step = step;
     this.label = label;
     this.readout = h("div", { class: "readout", "aria-hidden": "true" });
     this.box = h("div", { class: "chart-box" });
     this.node = h("figure", { class: "chart", role: "img" }, this.readout, this.box);
     this.node.setAttribute("aria-label", label({ t: [], value: [] }));
-    this.columns = null;
+    this.columns = this.drawn = null;
     this.resizes = new ResizeObserver(() => this.fit());
     this.resizes.observe(this.box);
   }
 
   show(columns) {
     this.columns = columns;
+    this.drawn = withGaps(columns, this.step);
     this.chart?.destroy();
     this.chart = null;
     this.box.replaceChildren();
@@ -166,9 +201,15 @@ export class Chart {
       this.box.append(h("p", { class: "quiet" }, t("sign.no_history")));
       return;
     }
-    const all = options(columns, this.thresholds, this.size());
+    const all = options(() => this.drawn, () => this.thresholds, this.size());
     all.hooks.setCursor = [(chart) => this.read(chart.cursor.idx)];
-    this.chart = new uPlot(all, dataOf(columns), this.box);
+    this.chart = new uPlot(all, dataOf(this.drawn), this.box);
+  }
+
+  /** Other thresholds, by the name of their level. */
+  rate(thresholds) {
+    this.thresholds = thresholds;
+    this.chart?.redraw(true, true);
   }
 
   size() {
@@ -181,14 +222,14 @@ export class Chart {
   }
 
   read(index) {
-    const { columns } = this;
+    const columns = this.drawn;
     if (index === null || index === undefined) {
       this.readout.textContent = "";
       return;
     }
     const [at] = stamps([columns.t[index] / 1000], 90000);
     const band = columns.low?.[index] !== null && columns.low?.[index] !== undefined ? ` · ${t("sign.band")} ${number(columns.low[index])}–${number(columns.high[index])}` : "";
-    const value = columns.value[index] === null ? `${t("missing")} (${t(`short.${columns.reason?.[index]}`)})` : number(columns.value[index]);
+    const value = columns.value[index] === null ? missingText(columns.reason?.[index]) : number(columns.value[index]);
     this.readout.textContent = `${at} · ${value}${band}`;
   }
 
@@ -212,8 +253,22 @@ export class Chart {
     put("expected", result.model?.expected ?? null);
     put("low", result.model?.band?.[0] ?? null);
     put("high", result.model?.band?.[1] ?? null);
-    if (this.chart) this.chart.setData(dataOf(columns));
-    else this.show(columns);
+    this.lead(columns);
+  }
+
+  /** Leads buckets on by newer ones, of which the first may be one that was not whole yet. */
+  join(tail) {
+    if (tail.t.length) this.lead(joined(this.columns, tail));
+  }
+
+  lead(columns) {
+    if (!this.chart) {
+      this.show(columns);
+      return;
+    }
+    this.columns = columns;
+    this.drawn = withGaps(columns, this.step);
+    this.chart.setData(dataOf(this.drawn));
     this.node.setAttribute("aria-label", this.label(columns));
   }
 

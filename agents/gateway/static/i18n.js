@@ -63,9 +63,11 @@ export function categoryName(name) {
   return language === "zh" ? name : (CATEGORIES[name] ?? name);
 }
 
-export function unitName(code) {
+/** A unit in words; some have another one for a single thing. */
+export function unitName(code, value = null) {
   const unit = UNITS[code];
   if (unit === undefined) return code ?? "";
+  if (language === "en" && value === 1 && Array.isArray(unit) && unit[2]) return unit[2];
   return Array.isArray(unit) ? unit[language === "zh" ? 0 : 1] : unit;
 }
 
@@ -114,6 +116,12 @@ export function clockSeconds(ms) {
 /** Day, hour and minute in the city. */
 export function moment(ms) {
   return ms === null || ms === undefined ? EMPTY : `${day(ms)} ${clock(ms)}`;
+}
+
+/** The local date in the city, such as 2026-03-01. */
+export function dateOf(ms) {
+  const parts = Object.fromEntries(times("date", { year: "numeric", ...DAY }).formatToParts(ms).map((one) => [one.type, one.value]));
+  return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
 export function day(ms) {

@@ -1,6 +1,6 @@
 // Binds nodes to results: a node is drawn again when its result changed and somebody can see it.
 
-import { on, signs } from "./store.js";
+import { keep, on, signs } from "./store.js";
 
 export class Live {
   constructor() {
@@ -9,7 +9,7 @@ export class Live {
     this.stop = on("signs", (changed) => this.take(changed));
     this.observer = new IntersectionObserver((seen) => this.seen(seen), { rootMargin: "200px" });
     this.timers = [];
-    this.ends = [this.stop];
+    this.ends = [this.stop, keep((id) => this.bound.get(id)?.size > 0)];
   }
 
   /** Draws `node` with the result `id`, now and at each change while it can be seen. */

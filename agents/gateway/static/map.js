@@ -49,6 +49,9 @@ export function districtMap(open) {
   const { outlines, height } = projected(WIDTH);
   const shapes = new Map();
   const svg = s("svg", { class: "map", viewBox: `0 0 ${WIDTH} ${Math.ceil(height)}`, role: "group", "aria-label": t("city.map") }, patterns());
+  const areas = s("g", { class: "areas" });
+  const edges = s("g", { class: "edges" });
+  svg.append(areas, edges); // below all names, which may be wider than their districts
   for (const code of Object.keys(OUTLINES)) {
     const points = outlines[code].map((one) => one.map((part) => part.toFixed(1)).join(",")).join(" ");
     const [x, y] = middle(outlines[code]).map((part, index) => part + (SHIFTS[code]?.[index] ?? 0));
@@ -61,10 +64,13 @@ export function districtMap(open) {
       edge: s("polygon", { points, class: "edge" }),
       title: s("title", null),
     };
+    shape.area = s("g", null, shape.fill, shape.over);
+    areas.append(shape.area);
+    edges.append(shape.edge);
     shape.group = s(
       "a",
       { href: `#/place/${code}`, class: "district", tabindex: "0" },
-      shape.title, shape.fill, shape.over, shape.name, " ", shape.value, " ", shape.graver,
+      shape.title, s("polygon", { points, class: "touch" }), shape.name, " ", shape.value, " ", shape.graver,
     );
     shape.group.addEventListener("click", (event) => {
       event.preventDefault();
@@ -73,7 +79,6 @@ export function districtMap(open) {
     shapes.set(code, shape);
     svg.append(shape.group);
   }
-  svg.append(s("g", { class: "edges" }, [...shapes.values()].map((shape) => shape.edge))); // over their neighbours
   // Text keeps its size on the screen, however small the map is drawn.
   const fit = () => {
     const scale = svg.getScreenCTM()?.a || 1;
@@ -90,6 +95,7 @@ function paint(shape, code, state) {
   const word = state?.missing ? t("level.missing") : levelWord(level);
   const { at, age, over } = state ?? {};
   shape.group.setAttribute("class", `district on-${key}`);
+  shape.area.setAttribute("class", `area on-${key}`);
   shape.edge.classList.toggle("is-stale", Boolean(age));
   shape.over.style.fill = key in PATTERNS ? `url("#over-${key}")` : "none";
   const short = name.replace(/区$/, "");

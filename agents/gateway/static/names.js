@@ -44,7 +44,7 @@ export const UNITS = {
   "Cel": "°C",
   "Cel/min": "°C/min",
   "class": ["类", "class"],
-  "conditions": ["项条件", "conditions"],
+  "conditions": ["项条件", "conditions", "condition"], // and one of them
   "count": "",
   "h": ["小时", "h"],
   "index": "",

@@ -60,7 +60,8 @@ function beep(level) {
 
 function isNews({ alert, before }) {
   const worse = !before || alert.level > before.level || before.state === "cleared";
-  return worse && alert.level >= LEAST && alert.state === "raised" && !alert.acked && stands(alert);
+  const isBack = alert.transition === "unshelved"; // by somebody, or as its time was over
+  return (worse || isBack) && alert.level >= LEAST && alert.state === "raised" && !alert.acked && stands(alert);
 }
 
 export function watchAlerts() {

@@ -69,7 +69,7 @@ function shortReason(result) {
 export function valueOf(result, unit = result?.unit) {
   if (!result) return h("span", { class: "missing" }, t("never"));
   if (result.value === null) return h("span", { class: "missing", title: reasonOf(result) }, shortReason(result));
-  const name = unitName(unit);
+  const name = unitName(unit, result.value);
   return h("span", { class: "value" }, number(result.value), name ? h("span", { class: "unit" }, name) : null);
 }
 

@@ -3,18 +3,26 @@
 export const signs = new Map();
 export const alerts = new Map();
 export const now = { status: null, connection: "connecting", heard: null, newest: 0 };
-export const city = { session: null, places: new Map(), signs: new Map(), incidents: new Map(), overlays: new Map() };
+export const city = { session: null, places: new Map(), signs: new Map(), incidents: new Map(), overlays: new Map(), tables: new Map() };
 
 const MOST_SIGNS = 20000;
 const MOST_ALERTS = 8000;
 const DAY = 86400000;
 const listeners = new Map();
+const told = new Set(); // ids, the last told last
+const shown = new Set(); // of what tells whether a view shows an id
 
 /** Calls `hear` at each change of `topic`; gives back what ends that. */
 export function on(topic, hear) {
   if (!listeners.has(topic)) listeners.set(topic, new Set());
   listeners.get(topic).add(hear);
   return () => listeners.get(topic).delete(hear);
+}
+
+/** Keeps the results of which `shows` says that they are shown; gives back what ends that. */
+export function keep(shows) {
+  shown.add(shows);
+  return () => shown.delete(shows);
 }
 
 export function tell(topic, what) {
@@ -35,17 +43,31 @@ function isNewer(one, other) {
 
 /** Takes results; of a key the greatest (t_end, rev) counts. */
 export function takeSigns(results) {
-  if (signs.size > MOST_SIGNS) signs.clear();
+  dropOldest();
   const changed = new Set();
   for (const result of results) {
     const id = idOf(result.vital, result.key_level, result.key);
     const held = signs.get(id);
     if (held && !isNewer(result, held)) continue;
     signs.set(id, result);
+    told.delete(id);
+    told.add(id);
     changed.add(id);
     if (!result.live && result.t_end > now.newest) now.newest = result.t_end;
   }
   if (changed.size) tell("signs", changed);
+}
+
+/** Lets go of what has not been told for longest, of views that were left. */
+function dropOldest() {
+  let over = signs.size - MOST_SIGNS;
+  if (over <= 0) return;
+  for (const id of told) {
+    if ([...shown].some((shows) => shows(id))) continue;
+    told.delete(id);
+    if (signs.delete(id)) over -= 1;
+    if (!over) return;
+  }
 }
 
 /** Takes one transition; an older one than what is held is passed over. */

@@ -23,7 +23,7 @@ export const WORDS = {
 
   "login.title": ["登录", "Log in"],
   "login.token": ["令牌", "Token"],
-  "login.hint": ["令牌在引擎启动时显示的地址里。", "The token stands in the address that the engine printed at its start."],
+  "login.hint": ["令牌在首次启动时显示的地址里；其后启动时显示其所在文件。", "The token stands in the address that was printed at the first start; later ones say in which file it is."],
   "login.go": ["进入", "Enter"],
   "login.refused": ["令牌不对", "This token is not known"],
 
@@ -169,6 +169,9 @@ export const WORDS = {
   "sign.no_thresholds": ["此体征不评级", "This sign is not rated"],
   "sign.source": ["阈值来源", "Source of thresholds"],
   "sign.standing": ["来源地位", "Standing"],
+  "sign.table": ["标准版本", "Standard"],
+  "sign.valid": ["有效期", "Valid"],
+  "sign.valid_days": ["{from} 至 {to}", "{from} to {to}"],
   "standing.none": ["无", "none"],
   "standing.proposal": ["建议值", "proposal"],
   "standing.seed": ["种子值", "seed"],

@@ -102,8 +102,7 @@ class AlertList {
       choice("kind", t("alerts.kind"), [["", t("alerts.any")], ...KINDS.map((one) => [one, t(`kind.${one}`)])]),
       choice("acked", t("alerts.acked"), ["", "no", "yes"].map((one) => [one, t(`alerts.acked.${one || "any"}`)])),
       h("label", null, h("span", null, t("alerts.search")), h("input", { type: "search", name: "text", value: filters.text })),
-      check("suppressed"),
-      check("shelved"),
+      h("div", { class: "checks" }, check("suppressed"), check("shelved")),
     );
     form.addEventListener("input", () => {
       const data = new FormData(form);
@@ -261,7 +260,7 @@ function cells(live, alert) {
   const where = isApart ? `${key} · ${placePath(alert.place)}` : alert.key === alert.place ? placePath(alert.place) : key;
   return [
     h("td", null, levelBadge(alert.level), h("span", { class: "below" }, changedAt(alert.t_update)), then),
-    h("th", { scope: "row" }, h("a", { href: `#/alerts/${alert.alert_id}` }, alertTitle(alert)), kind, h("span", { class: "where" }, where), stateChips(alert)),
+    h("th", { scope: "row" }, h("a", { href: `#/alerts/${alert.alert_id}` }, alertTitle(alert)), " ", kind, h("span", { class: "where" }, where), stateChips(alert)),
     value,
     h("td", { class: "age" }),
     h("td", null, h("span", { class: "state-word" }, t(`state.${alert.state}`)), marksOf(alert)),

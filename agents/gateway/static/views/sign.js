@@ -4,6 +4,7 @@ import { address, get, history } from "../api.js";
 import { Chart } from "../chart.js";
 import { h, refill, table } from "../dom.js";
 import { clock, levelWord, moment, named, number, percent, span, t, unitName } from "../i18n.js";
+import { levelsOf, thresholdsOf } from "../levels.js";
 import { Live } from "../live.js";
 import { asOf, facts, keyName, levelBadge, panel, pathOf, placeLink, placePath, reasonOf, resultBadge, signLink, signName, thresholdText, valueOf } from "../parts.js";
 import { city, cityTime, idOf, newestOf, signs, takeSigns } from "../store.js";
@@ -11,18 +12,22 @@ import { city, cityTime, idOf, newestOf, signs, takeSigns } from "../store.js";
 const HOURS = [1, 3, 24, 168];
 const LEVELS = ["blue", "yellow", "orange", "red"];
 const MOST_SIBLINGS = 60;
+const TAIL = 10000; // from one look for newer buckets to the next
+const DAY = 86400000;
 
 export function signView([sign, level, key]) {
   const live = new Live();
   const entry = city.signs.get(sign);
-  const chart = new Chart({ thresholds: entry?.levels?.thresholds ?? {}, label: (columns) => chartLabel(sign, level, key, columns) });
-  const range = rangePicker(sign, level, key, chart);
+  const chart = new Chart({ thresholds: thresholdsOf(levelsOf(entry, newestOf(sign, level, key))), step: stepOf(entry), label: (columns) => chartLabel(sign, level, key, columns) });
+  const range = rangePicker(live, sign, level, key, chart);
   const head = h("div", { class: "sign-head" });
   const details = h("div", null);
+  const rated = ratedBy(entry, (levels) => chart.rate(thresholdsOf(levels)));
   live.bind(head, idOf(sign, level, key), (result) => {
     refill(head, h("div", { class: "big-value" }, valueOf(result)), resultBadge(result), " ", asOf(result));
     refill(details, detailsOf(result, entry, range.columns()));
-    if (result) chart.add(result);
+    rated.show(levelsOf(entry, result));
+    if (result) range.lead(result);
   });
   get(`/signs/${[sign, level, key].map(encodeURIComponent).join("/")}`).then((one) => takeSigns([one]), () => {});
   live.every(15000, () => live.redraw());
@@ -33,7 +38,7 @@ export function signView([sign, level, key]) {
     h("h1", null, signName(sign), h("span", { class: "quiet" }, ` ${keyName(level, key)} · ${sign}`)),
     panel(t("trend"), { class: "main-panel", tools: range.node }, head, chart.node, h("p", { class: "quiet" }, t("sign.gaps"))),
     panel(t("sign.window"), null, details),
-    thresholdsPanel(entry),
+    panel(t("sign.thresholds"), null, rated.node),
     siblingsPanel(live, sign, level, key),
   );
   const end = () => {
@@ -54,15 +59,16 @@ function trail(sign, level, key) {
 }
 
 /** Buttons of ranges, and the download of what is shown. */
-function rangePicker(sign, level, key, chart) {
+function rangePicker(live, sign, level, key, chart) {
   let hours = 3;
   let columns = null;
+  let looking = null;
   const csv = h("a", { class: "csv", download: "" }, t("csv"));
   const buttons = HOURS.map((one) => h("button", { type: "button", onclick: () => pick(one) }, t(`range.${one}`)));
   async function pick(chosen) {
     hours = chosen;
     buttons.forEach((one, index) => one.setAttribute("aria-pressed", HOURS[index] === hours));
-    const to = Math.ceil(cityTime() / 60000) * 60000 + 60000;
+    const to = endOfNow();
     const from = to - hours * 3600000;
     csv.href = address("/history", { sign, key_level: level, key, from, to, format: "csv" });
     try {
@@ -74,8 +80,39 @@ function rangePicker(sign, level, key, chart) {
     }
     chart.show(columns);
   }
+  /** A window leads windows on; of buckets the last ones are read again, for it is a part of one. */
+  function lead(result) {
+    if (!columns?.resolution_ms) chart.add(result);
+    else looking ??= setTimeout(readTail, TAIL);
+  }
+  async function readTail() {
+    looking = null;
+    const { resolution_ms: length, t: ends } = columns;
+    const of = columns;
+    if (!length) return; // another range was chosen
+    try {
+      const tail = await history(sign, level, key, ends.at(-1) - length, endOfNow(), `${length / 1000}s`);
+      if (of !== columns) return;
+      chart.join(tail);
+      columns = chart.columns;
+    } catch {
+      // the next result asks again
+    }
+  }
+  live.ends.push(() => clearTimeout(looking));
   pick(hours);
-  return { node: h("div", { class: "tools", role: "group", "aria-label": t("sign.range") }, buttons, csv), columns: () => columns };
+  return { lead, node: h("div", { class: "tools", role: "group", "aria-label": t("sign.range") }, buttons, csv), columns: () => columns };
+}
+
+function endOfNow() {
+  return Math.ceil(cityTime() / 60000) * 60000 + 60000;
+}
+
+/** From one window to the next, ms; null where that is not always the same. */
+function stepOf(entry) {
+  const { calendar, hop_s: hop, during } = entry?.window ?? {};
+  if (during || calendar === "month") return null;
+  return calendar ? DAY : hop ? hop * 1000 : null;
 }
 
 function windowText(entry) {
@@ -103,6 +140,7 @@ function detailsOf(result, entry, columns) {
     [t("sign.score"), model?.score ?? null],
     [t("alert.place"), result.place ? placeLink(result.place, placePath(result.place)) : null],
     [t("sign.detail"), detailText(result)],
+    [t("sign.table"), result.table ?? null],
     [t("sign.data"), entry?.source ?? null],
     [t("sign.live"), result.live ? t("yes") : null],
     [t("sign.config"), result.config],
@@ -119,19 +157,38 @@ function detailText(result) {
   return Object.entries(detail).filter((one) => typeof one[1] !== "object").map(([name, value]) => `${name} ${typeof value === "number" ? number(value) : value}`).join(" · ");
 }
 
-function thresholdsPanel(entry) {
-  const levels = entry?.levels;
-  if (!levels) return panel(t("sign.thresholds"), null, h("p", { class: "quiet" }, t("sign.no_thresholds")));
-  const rows = LEVELS.filter((name) => name in levels.thresholds).map((name) => {
+/** Levels of the sign as they hold; `changed` hears of others, once a table has another version. */
+function ratedBy(entry, changed) {
+  const node = h("div", null);
+  let shown;
+  const show = (levels) => {
+    if (levels === shown) return;
+    if (shown !== undefined) changed(levels);
+    shown = levels;
+    refill(node, levels ? thresholdsTable(levels, entry.unit) : h("p", { class: "quiet" }, t("sign.no_thresholds")));
+  };
+  return { node, show };
+}
+
+function thresholdsTable(levels, unit) {
+  const thresholds = thresholdsOf(levels);
+  const rows = LEVELS.filter((name) => name in thresholds).map((name) => {
     const level = LEVELS.indexOf(name) + 1;
-    return h("tr", null, h("th", { scope: "row" }, levelBadge(level, levelWord(level))), h("td", { class: "number" }, thresholdText(levels.compare, levels.thresholds[name], entry.unit)));
+    return h("tr", null, h("th", { scope: "row" }, levelBadge(level, levelWord(level))), h("td", { class: "number" }, thresholdText(levels.compare, thresholds[name], unit)));
   });
-  return panel(
-    t("sign.thresholds"),
-    null,
+  return [
     table(t("sign.thresholds"), [t("level"), { text: t("sign.thresholds"), class: "number" }], rows),
-    facts([[t("sign.standing"), t(`standing.${levels.standing}`)], [t("sign.source"), levels.source]]),
-  );
+    facts([
+      [t("sign.table"), levels.label ?? null],
+      [t("sign.valid"), validText(levels)],
+      [t("sign.standing"), t(`standing.${levels.standing}`)],
+      [t("sign.source"), levels.source],
+    ]),
+  ];
+}
+
+function validText({ valid_from: from, valid_to: to }) {
+  return from || to ? t("sign.valid_days", { from: from ?? "…", to: to ?? "…" }) : null;
 }
 
 /** At which keys the sign is compared: the city has its like only in its districts. */
