@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.loading import load
+from schemas.reference import reference
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "agents" / "gateway" / "static"
@@ -68,6 +69,18 @@ def test_each_word_is_there_in_both_languages() -> None:
         assert zh, name
         assert en, name
         assert set(re.findall(r"\{\w+\}", zh)) == set(re.findall(r"\{\w+\}", en)), name
+
+
+def test_each_source_of_thresholds_has_a_chinese_name() -> None:
+    text = (STATIC / "sources.js").read_text("utf-8")
+    known = dict(re.findall(r'^  "([^"]+)": "([^"]+)",$', text, re.M))
+    catalogue = load(environ={})
+    found = reference(catalogue)
+    told = {sign["levels"]["source"] for sign in found["signs"] if "levels" in sign}
+    told |= {table["source"] for table in found["tables"]}
+    told |= {incident.source for incident in catalogue.incidents}
+    assert set(known) == told
+    assert all(known.values())
 
 
 def test_each_category_of_calls_has_an_english_name() -> None:

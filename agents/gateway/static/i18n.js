@@ -1,6 +1,7 @@
 // Words, numbers and times in the reader's language and the city's time zone.
 
 import { CATEGORIES, DOMAINS, UNITS } from "./names.js";
+import { SOURCES } from "./sources.js";
 import { WORDS as FRAME } from "./words.js";
 import { WORDS_OF_VIEWS } from "./words_of_views.js";
 
@@ -45,6 +46,11 @@ export function t(id, values) {
 /** Whether the page has this word. */
 export function known(id) {
   return id in WORDS;
+}
+
+/** From where thresholds are; somebody's own source is in no list, and shown as it is. */
+export function sourceName(source) {
+  return language === "zh" ? (SOURCES[source] ?? source) : source;
 }
 
 /** What has a name in both languages, in ours; the other where ours is missing. */

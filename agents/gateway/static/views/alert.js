@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h, refill, table } from "../dom.js";
-import { known, levelWord, moment, named, number, percent, clock, t, unitName } from "../i18n.js";
+import { known, levelWord, moment, named, number, percent, clock, sourceName, t, unitName } from "../i18n.js";
 import { Live } from "../live.js";
 import { keepNewest, newestFor, watchedBy } from "../newest.js";
 import { ago, alertTitle, asOf, changedAt, facts, keyName, levelBadge, marksOf, placeLink, placePath, resultBadge, signLink, signName, thresholdText, timeOf, valueOf } from "../parts.js";
@@ -111,7 +111,7 @@ function whyFacts(alert) {
     facts([
       [t("why.value"), valueOf({ value: why.value, unit: alert.unit, reason: null })],
       [t("why.threshold"), why.threshold === null ? null : thresholdText(why.compare, why.threshold, alert.unit)],
-      [t("why.source"), why.threshold_source ? t("why.of_standing", { source: why.threshold_source, standing: t(`standing.${why.standing}`) }) : null],
+      [t("why.source"), why.threshold_source ? t("why.of_standing", { source: sourceName(why.threshold_source), standing: t(`standing.${why.standing}`) }) : null],
       [t("why.expected"), why.expected === null ? null : `${number(why.expected)} ${unit}`],
       [t("why.band"), why.band ? `${number(why.band[0])} – ${number(why.band[1])} ${unit}` : null],
       [t("why.score"), why.score],

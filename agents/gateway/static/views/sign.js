@@ -3,7 +3,7 @@
 import { address, get, history } from "../api.js";
 import { Chart } from "../chart.js";
 import { h, refill, table } from "../dom.js";
-import { clock, levelWord, moment, named, number, percent, span, t, unitName } from "../i18n.js";
+import { clock, levelWord, moment, named, number, percent, sourceName, span, t, unitName } from "../i18n.js";
 import { levelsOf, thresholdsOf } from "../levels.js";
 import { Live } from "../live.js";
 import { asOf, facts, keyName, levelBadge, panel, pathOf, placeLink, placePath, reasonOf, resultBadge, signLink, signName, thresholdText, valueOf } from "../parts.js";
@@ -182,7 +182,7 @@ function thresholdsTable(levels, unit) {
       [t("sign.table"), levels.label ?? null],
       [t("sign.valid"), validText(levels)],
       [t("sign.standing"), t(`standing.${levels.standing}`)],
-      [t("sign.source"), levels.source],
+      [t("sign.source"), sourceName(levels.source)],
     ]),
   ];
 }
