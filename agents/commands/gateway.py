@@ -13,6 +13,7 @@ import typer
 
 from agents.commands.exits import BAD, ENVIRONMENT, Fault, complain, guarded
 from agents.commands.kafka_options import Data, KafkaConfig, folder_of, settings_of
+from agents.commands.wording import port_note
 
 if TYPE_CHECKING:
     from agents.gateway.feed import Feed
@@ -136,10 +137,12 @@ def told_of_page(
     The token stands in it where it was just made, or where somebody looks on or asks for it: else
     it would stand in the journal of every start.
     """
-    if token is None or token.is_new or show or sys.stderr.isatty():
-        return f"page     {address(listening, settings, None if token is None else token.text)}"
     where = address(listening, settings, None)
-    return f"page     {where}\ntoken    in {token.path}; --show-token prints it"
+    note = port_note(settings.port, where)
+    if token is None or token.is_new or show or sys.stderr.isatty():
+        whole = address(listening, settings, None if token is None else token.text)
+        return f"page     {whole}{note}"
+    return f"page     {where}{note}\ntoken    in {token.path}; --show-token prints it"
 
 
 @contextmanager

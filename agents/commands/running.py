@@ -17,6 +17,7 @@ from agents.commands.expectations import keep
 from agents.commands.folder import describe, open_log, write_about
 from agents.commands.quantities import Retention
 from agents.commands.stopping import Stop
+from agents.commands.wording import port_note
 from agents.plan import Plan
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def execute(run: Run, make_feed: Callable[[Any], Feed]) -> None:
         keep(store, run.plan.configuration.register, run.plan.configuration.relations)
         if run.pace is not None:
             engine.watch(lambda: feed.now, run.pace)
-        complain(f"data     {run.shown}\nmetrics  {metrics.serve(run.port)}")
+        served = metrics.serve(run.port)
+        complain(f"data     {run.shown}\nmetrics  {served}{port_note(run.port, served)}")
         page = _page(run)
         if page is not None:
             held.callback(page.close)

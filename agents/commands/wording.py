@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 LEVELS = ("正常 normal", "蓝 blue", "黄 yellow", "橙 orange", "红 red")
@@ -98,6 +99,17 @@ def place_name(code: str | None) -> str:
         if code and len(code) >= length and code[:length] in names:
             return names[code[:length]]
     return ""
+
+
+def port_note(wanted: int, address: str) -> str:
+    """What to say beside an address that has another port than was wanted; nothing if it has it.
+
+    >>> port_note(8808, "http://127.0.0.1:39023/#token=x")
+    '  (8808 is in use)'
+    >>> port_note(0, "http://127.0.0.1:39023/")
+    ''
+    """
+    return "" if wanted in (0, urlsplit(address).port) else f"  ({wanted} is in use)"
 
 
 def is_aside(alert: dict[str, Any]) -> bool:

@@ -26,7 +26,7 @@ from tests.commands.console import SCRIPT
 
 PATIENCE_S = 60.0
 _RUNS = 10
-_ADDRESS = re.compile(rb"page +(https?://\S+?)/(?:#token=(\S+))?\n")
+_ADDRESS = re.compile(rb"page +(https?://\S+?)/(?:#token=(\S+))?(?: +\(.*\))?\n")
 
 
 class Running:
