@@ -19,6 +19,7 @@ from schemas.event import (
     settle,
     settle_time,
 )
+from schemas.places import at_level
 from schemas.refusal import Refused
 from schemas.times import Time
 
@@ -48,6 +49,8 @@ class HotlineEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
         Time of the step or of the call, int64 ms UTC.
     t_created, due
         Of the order, int64 ms UTC.
+    place_precision
+        How well the place is known: `place` is cut to it, and to the street where it is unknown.
     category
         Path from large to small class; a step without it has a `text` to tell it from.
     caller_hash
@@ -121,6 +124,21 @@ class HotlineEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     caller: Text64 | None = None
 
 
+_FINEST = {
+    "community": "community",
+    "street": "street",
+    "district": "district",
+    "unknown": "street",
+}
+
+
+def _coarsen(event: HotlineEvent, precision: str) -> None:
+    """Cut the code of a place that is known less well: it counts at no finer place."""
+    level = _FINEST.get(precision)
+    if level is not None:
+        event.place = at_level(event.place, level) or event.place
+
+
 def check(event: HotlineEvent) -> None:
     """Check what each kind of event needs and settle its times, in place.
 
@@ -130,6 +148,8 @@ def check(event: HotlineEvent) -> None:
         `missing_field` by `NEEDS`, or what `settle` refuses.
     """
     settle(event)
+    if event.place_precision is not None:
+        _coarsen(event, event.place_precision)
     for field, word, needed in NEEDS:
         if getattr(event, field) == word:
             for names in needed:

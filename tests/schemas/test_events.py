@@ -339,3 +339,21 @@ def test_any_damaged_byte_is_an_event_or_a_refusal(kind: str, data: st.DataObjec
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     assert isinstance(attempt(kind, bytes(raw)), (KINDS[kind], Refused))
+
+
+@pytest.mark.parametrize(
+    ("precision", "digits"),
+    [
+        ("point", 15),
+        ("grid", 15),
+        ("community", 12),
+        ("street", 9),
+        ("unknown", 9),
+        ("district", 6),
+    ],
+)
+def test_an_order_counts_no_finer_than_its_place_is_known(precision: str, digits: int) -> None:
+    known = changed(HOTLINE, place="440111004003012", place_precision=precision)
+    assert decode("hotline", known).place == "440111004003012"[:digits]
+    coarse = changed(HOTLINE, place="440111", place_precision=precision)
+    assert decode("hotline", coarse).place == "440111"
