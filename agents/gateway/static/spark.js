@@ -67,8 +67,8 @@ export function changeInHour(sign, level, key) {
   return before ? last[1] - before[1] : null;
 }
 
-/** A line over time, gaps where a value is missing. */
-export function spark(points, { low = null, high = null, width = WIDTH, height = HEIGHT } = {}) {
+/** A line over time, gaps where a value is missing, or more than one `step` (ms) was never told. */
+export function spark(points, { low = null, high = null, step = 0, width = WIDTH, height = HEIGHT } = {}) {
   const svg = s("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" });
   const values = points.map((one) => one[1]).filter((one) => one !== null);
   if (values.length < 2) return svg;
@@ -81,9 +81,11 @@ export function spark(points, { low = null, high = null, width = WIDTH, height =
   const y = (value) => (height - 2 - ((value - bottom) / (top - bottom)) * (height - 4)).toFixed(1);
   let path = "";
   let pen = "M";
+  let before = start;
   for (const [at, value] of points) {
-    if (value === null) pen = "M";
-    else {
+    if (value === null || (step && at - before > step * 1.5)) pen = "M";
+    before = at;
+    if (value !== null) {
       path += `${pen}${x(at)} ${y(value)}`;
       pen = "L";
     }

@@ -19,7 +19,8 @@ export function byDomain(level, keep = () => true) {
 
 /** Draws the trend of a sign into `cell` when it is seen, and at each new result. */
 export function trendCell(live, sign, level, key, cell, options) {
-  const draw = () => refill(cell, spark(trendPoints(sign, level, key), options));
+  const step = 1000 * (city.signs.get(sign)?.window?.hop_s ?? 0);
+  const draw = () => refill(cell, spark(trendPoints(sign, level, key), { step, ...options }));
   live.whenSeen(cell, () => readTrend(sign, level, key, draw));
   live.bind(cell, idOf(sign, level, key), draw);
   return cell;
