@@ -53,7 +53,7 @@ class Span(NamedTuple):
     device: str
     place: str
     limit: float | None
-    site: str
+    site: str = ""
 
 
 class ExpectedKey:
