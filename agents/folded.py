@@ -305,8 +305,8 @@ class FoldedState:
         return cells
 
     def _parents(self, children: Said, end: int, only: set[KeyName] | None = None) -> Said:
-        sites = self._sites(children, end) if self._of_sites else []
-        parents = self._roll_up.of(children, sites, only)
+        sites = self._sites(children, end) if self._of_sites else ()
+        parents = self._roll_up.of(children, only, sites)
         parents.judge(self.plan.scales.at(end))
         return parents
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import fsum
 from typing import NamedTuple
 
@@ -40,27 +40,30 @@ class RollUp:
 
     def __init__(self, function: str, levels: tuple[str, ...]) -> None:
         self.function, self.levels = function, levels
-        self._last: tuple[list[KeyName], list[str], list[str], _Groups] | None = None
+        self._last: tuple[list[KeyName], list[str], Sequence[str], _Groups] | None = None
 
-    def of(self, children: Said, sites: list[str], only: Collection[KeyName] | None = None) -> Said:
+    def of(
+        self, children: Said, only: Collection[KeyName] | None = None, sites: Sequence[str] = ()
+    ) -> Said:
         """Rows of the places above the children, in the order of levels and keys.
 
         Parameters
         ----------
         children
             Judged rows of the base keys that are alive.
-        sites
-            The site of each, empty where it has none; empty where the sign has no sites above it.
         only
             The places wanted; None means all.
+        sites
+            The site of each child, empty where it has none; none at all where the sign has no
+            sites above it.
         """
         if only is not None:
-            groups = _grouped(children, self.levels, sites, only)
+            groups = _grouped(children, self.levels, only, sites)
             return _rolled_up(children, self.function, groups)
         # From window to window children are mostly the same, where they were.
         last = self._last
         if last is None or last[:3] != (children.names, children.places, sites):
-            groups = _grouped(children, self.levels, sites, None)
+            groups = _grouped(children, self.levels, None, sites)
             last = self._last = children.names, children.places, sites, groups
         return _rolled_up(children, self.function, last[3])
 
@@ -105,7 +108,10 @@ def _places(children: Said, groups: _Groups) -> list[str]:
 
 
 def _grouped(
-    children: Said, levels: tuple[str, ...], sites: list[str], only: Collection[KeyName] | None
+    children: Said,
+    levels: tuple[str, ...],
+    only: Collection[KeyName] | None,
+    sites: Sequence[str],
 ) -> _Groups:
     found: dict[KeyName, list[int]] = {}
     for row, ((level, _), place) in enumerate(zip(children.names, children.places, strict=True)):
