@@ -21,7 +21,10 @@ def desk() -> Any:
     city.take_results([(b"key", encoded(result(START)))])
     columns = {"t": [START], "value": [1.5]}
     return SimpleNamespace(
-        service=SimpleNamespace(city=city, now=START), history=lambda *_: columns, salt="", of_lanes={}
+        service=SimpleNamespace(city=city, now=START),
+        history=lambda *_: columns,
+        salt="",
+        of_lanes={},
     )
 
 
