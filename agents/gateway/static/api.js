@@ -24,6 +24,7 @@ export class Refusal extends Error {
 }
 
 let refused = () => {};
+let session = new AbortController(); // ended by logging out, so that nothing asks without being known
 
 /** Calls `then` whenever the gateway does not know us. */
 export function onRefused(then) {
@@ -34,7 +35,8 @@ async function ask(path, options) {
   let response;
   let body;
   try {
-    response = await fetch(path, { credentials: "same-origin", signal: AbortSignal.timeout(LONGEST_ANSWER), ...options });
+    const signal = AbortSignal.any([session.signal, AbortSignal.timeout(LONGEST_ANSWER)]);
+    response = await fetch(path, { credentials: "same-origin", signal, ...options });
     body = response.status === 204 ? null : await response.json();
   } catch (fault) {
     if (!response?.status || response.ok) throw new Refusal(0, null, fault.name === "TimeoutError");
@@ -66,11 +68,13 @@ export function post(path, body) {
 }
 
 export function login(token) {
+  session = new AbortController();
   return post("/session", { token });
 }
 
 export function logout() {
-  return ask("/session", { method: "DELETE" });
+  session.abort();
+  return ask("/session", { method: "DELETE", signal: AbortSignal.timeout(LONGEST_ANSWER) });
 }
 
 export function history(sign, level, key, from, to, resolution = "auto") {
