@@ -21,6 +21,7 @@ from agents.outputs import ALERT_LOG, VITALS, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.configuration import Configuration
+from schemas.devices import Register
 from schemas.documents import ConfigurationError
 from schemas.loading import load
 from streams.records import Output
@@ -246,6 +247,10 @@ def test_arrivals_of_devices_that_are_where_the_register_has_them() -> None:
     split, rng = SPLITS["a street"], Random(4)
     of_number = dict(enumerate(homes_of(split)))
     configuration = wide(EVENT_SIGNS, 300, 1800, home=lambda n: of_number[n % len(of_number)][0])
+    # A site lies in one shard, with all of its devices.
+    rows = configuration.register.devices
+    apart = [row._replace(site=f"{row.site}-{row.place}") if row.limit else row for row in rows]
+    configuration = configuration.with_register(Register(apart))
     log = WideWriter(rng, START, 4000, 300_000, of_number).write(configuration, 150)
     assert_log_union(configuration, split, log, rng)
 
