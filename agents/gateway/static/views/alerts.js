@@ -223,7 +223,8 @@ class AlertList {
 
 function worstFirst(a, b) {
   const hidden = (one) => Number(Boolean(one.suppressed_by) || isShelved(one));
-  return hidden(a) - hidden(b) || b.level - a.level || Number(a.acked) - Number(b.acked) || b.t_raised - a.t_raised;
+  const clears = (one) => Number(one.state === "clearing");
+  return hidden(a) - hidden(b) || b.level - a.level || Number(a.acked) - Number(b.acked) || clears(a) - clears(b) || b.t_raised - a.t_raised;
 }
 
 /** The value now with its limit, where it is known; else the one of the alert's last change. */
