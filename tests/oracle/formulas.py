@@ -152,19 +152,28 @@ class _LevelIndexes:
             why = _why_none(s for *_, s in said)
             detail = {"levels": {s: level for s, _, level in known}, **more} if more else None
             return Statement(place, None, len(known), coverage, why, detail=detail)
-        lost = fsum(weight * self.costs[level] for _, weight, level in known)
-        value = 100 - lost / fsum(weight for _, weight, _ in known)
+        value = self._left([(weight, self.costs[level]) for _, weight, level in known])
         detail = {"levels": {sign: level for sign, _, level in known}, **more}
         return Statement(place, value, len(known), coverage, None, detail=detail)
 
+    def _left(self, costs: list[tuple[float, float]]) -> float:
+        return 100 - fsum(weight * cost for weight, cost in costs) / fsum(w for w, _ in costs)
+
+
+class _LevelSums(_LevelIndexes):
+    """100 less the sum of the weighted costs, and never below 0."""
+
+    def _left(self, costs: list[tuple[float, float]]) -> float:
+        return max(0.0, 100 - fsum(weight * cost for weight, cost in costs))
+
 
 class _DomainIndexes:
-    """Such an index of each domain, under its own keys."""
+    """Such a sum of each domain, under its own keys."""
 
     def __init__(self, formula: DomainIndex, keys: Sequence[str]) -> None:
         levels = [key.removeprefix("domain*") for key in keys]
         self.of = {
-            each.domain: _LevelIndexes(
+            each.domain: _LevelSums(
                 LevelIndex(
                     name="level_index",
                     of=each.of,
