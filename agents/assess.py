@@ -15,6 +15,7 @@ from agents.alerts import Alerts
 from agents.dated import scales_of
 from agents.derived import DerivedState
 from agents.folded import FoldedState
+from agents.gathered import Gathered
 from agents.held import HeldAlerts
 from agents.history import History
 from agents.hops import Hops
@@ -22,9 +23,9 @@ from agents.incidents import IncidentState, hop_ms
 from agents.judges import judges_of
 from agents.marks import Mark, Schedule, WrittenMark
 from agents.outputs import device_results, vital_results
-from agents.plan import FoldedSign, Plan, incidents_in_order, streams_of
+from agents.plan import Plan, incidents_in_order, streams_of
 from agents.related import Register
-from agents.repeats import RepeatState
+from agents.repeats import JudgedFacts
 from agents.said import Said
 from agents.shards import CITY
 from schemas.overlays import by_incident, hops_of, switched_by
@@ -67,8 +68,18 @@ class _Follower(NamedTuple):
     state: IncidentState | HeldAlerts
 
 
-def _folded_state(plan: FoldedSign) -> FoldedState:
-    return RepeatState(plan) if isinstance(plan.sign, HistorySign) else FoldedState(plan)
+def _folded_states(plan: Plan) -> Iterator[FoldedState]:
+    """The states of all signs that lanes fold, in their order; some gather their rows together."""
+    together = plan.together()
+    known: dict[str, Gathered] = {}
+    for folded in plan.folded:
+        leader = together[folded.sign.id]
+        gathered = known.get(leader)
+        if gathered is None:
+            signs = sum(other == leader for other in together.values())
+            judged = isinstance(folded.sign, HistorySign)
+            gathered = known[leader] = JudgedFacts(folded) if judged else Gathered(folded, signs)
+        yield FoldedState(folded, gathered)
 
 
 class Assess:
@@ -97,12 +108,16 @@ class Assess:
         self._folded: dict[str, FoldedState] = {}
         kinds = streams_of(plan.configuration)
         lateness: dict[str, int] = {}
-        for folded in plan.folded:
-            name, state = folded.sign.id, _folded_state(folded)
+        for folded, state in zip(plan.folded, _folded_states(plan), strict=True):
+            name = folded.sign.id
             lateness[name] = state.lateness_ms
             lanes = plan.lanes_of(kinds[name])
             self._folded[name] = state
             self._signs.append(_Assessed(folded.sign, folded.windows, lateness[name], lanes, state))
+        self._takers = {
+            name: [self._folded[folded.sign.id] for folded in together]
+            for name, together in plan.by_leader(plan.folded).items()
+        }
         self._histories = {n: History() for sign, _ in plan.derived for n in sign.inputs}
         for sign, windows in plan.derived:
             inputs = sign.inputs
@@ -255,7 +270,8 @@ class Assess:
         if received != cut.announced:
             raise GapError(f"{cut.lane}: {cut.announced} rows were announced, {received} came")
         for partial in cut.partials:
-            self._folded[partial.sign].receive(partial, cut.lane if cut.local else None)
+            for state in self._takers[partial.sign]:
+                state.receive(partial, cut.lane if cut.local else None)
         self._heard[cut.lane] = _Heard(cut.name, cut.watermark, received, cut.ended_at)
 
     def watermark(self, lanes: tuple[Lane, ...]) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from agents.entries import KeyName
+from agents.gathered import Held
 from agents.plan import FoldedSign
 from agents.said import NO_LIMIT, NONE, UNCOVERED, UNDEFINED, WARMING, Said
-from ext.cells import Cells
 from schemas.signs import WindowSign
 from streams.heads import Flags, Floats, Ints, heads_of
 
@@ -33,32 +32,10 @@ class Evaluation:
 
     # What is beyond all numbers is told as null.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-    def said(
-        self,
-        names: list[KeyName],
-        places: list[str],
-        cells: Cells,
-        index: Ints,
-        start: int,
-        end: int,
-        first: Ints,
-        devices: Ints,
-        limits: Floats,
-    ) -> Said:
-        """The judged rows of keys.
-
-        Parameters
-        ----------
-        cells, index
-            Of the window, and where each key's cell stands; -1 where nothing was heard.
-        start, end
-            Of the window, int64 ms.
-        first
-            The pane from which windows of the key are not warming up any more, int64 ms.
-        devices, limits
-            How many devices the register has of the key, 0 where it tells none, and its limit, NaN
-            without one.
-        """
+    def said(self, held: Held, start: int, end: int) -> Said:
+        """The judged rows of what a window holds that goes from ``start`` to ``end``, int64 ms."""
+        names, places, cells, index = held.names, held.places, held.cells, held.index
+        devices, limits = held.devices, held.limits
         if self._limit is not None and self._limit.how != "excess":
             limits = np.where(limits > 0, limits, np.nan)  # nothing is divided by these
         heads = heads_of(cells)
@@ -69,7 +46,7 @@ class Evaluation:
         coverage, enough = self._coverage(n, covered, end - start)
         values = np.full(len(names), np.nan)
         reasons = np.full(len(names), NONE, np.int8)
-        warming = first > start
+        warming = held.first > start
         lacking = (np.isnan(limits) if self._limit is not None else False) & enough & ~warming
         reasons[~enough] = UNCOVERED
         reasons[lacking] = NO_LIMIT

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from agents.heard import Heard
+from agents.measures import extremes_of, takes_extremes
 from agents.plan import FoldedSign, StreamPlan
 from agents.readers import base_key, samples_of
 from schemas.signs import SampledSign
@@ -27,6 +28,10 @@ _keys = msgspec.msgpack.Decoder(tuple[list[Key]]).decode
 
 
 _MOST_KINDS = 1 << 12
+
+
+_LIMIT = -1
+"""What a row covers that states a limit of the values of the row before it."""
 
 
 def _shared_out(covered: int, samples: int) -> Sequence[int]:
@@ -107,6 +112,7 @@ class Fold:
         self.room = Room(0) if room is None else room
         self.store: Store = plan.store() if store is None else store
         self.by_device = isinstance(plan.sign, SampledSign) and plan.sign.topic != "orders"
+        self.stated = takes_extremes(plan.sign)
         self.slots: dict[tuple[str, ...], int] = {}
         self.keys: list[Key] = []
         self._key_of = array("q")
@@ -280,7 +286,7 @@ class Router:
 
     def __init__(self, plan: StreamPlan, room: Room | None = None) -> None:
         self.plan = plan
-        self.folds = [Fold(sign, room=room) for sign in plan.signs]
+        self.folds = [Fold(sign, room=room) for sign in plan.folds]
         self._kinds: dict[Any, list[_Based]] = {}
 
     def takers(self, event: Any) -> Route:
@@ -351,13 +357,16 @@ class Router:
         watermark
             The lane's, before the event: some signs count what is late when it comes.
         """
-        taken, samples = False, samples_of(event)
+        taken, samples, stated = False, samples_of(event), extremes_of(event)
         parts = (covered,) if samples == 1 else _shared_out(covered, samples)
-        for add, slot, measure, at_arrival, _ in self.takers(event) if route is None else route:
+        for add, slot, measure, at_arrival, fold in self.takers(event) if route is None else route:
             pair = measure(event)
             if pair is not None:
                 at = watermark if at_arrival and t < watermark else t
                 for part in parts:
                     add((at, slot, pair[0], pair[1], part))
+                if stated and fold.stated:
+                    for value in stated:
+                        add((at, slot, value, 0, _LIMIT))
                 taken = True
         return taken

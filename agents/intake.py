@@ -113,7 +113,7 @@ class Intake:
         if self.desk is None:
             for fold in self._folds:
                 fold.note_silence()
-        self._expected = {shared.sign.id: shared.expected for shared in plan.folded}
+        self._shared = plan.by_leader(plan.folded)
         self.own = OwnSigns(plan, lane) if plan.finished.get(lane.topic) else None
         # A topic without signs is cut by the minute all the same: it forgets as it goes.
         self._panes = sorted({f.store.pane_ms for f in self._folds} or {MINUTE_MS})
@@ -364,14 +364,14 @@ class Intake:
         cuts: list[list[Partial]] = [[] for _ in range(self.shards.count)]
         for partial in partials:
             ids = np.full((len(cuts), len(partial.keys)), -1, np.int64)
-            expected = self._expected[partial.sign]
             for id in heads_of(partial.cells).id.tolist():
                 level, key, place = partial.keys[id]
-                # Where the register puts a key it would be missed, though it speaks elsewhere.
-                known = expected.get((level, key))
-                places = (place,) if known is None else {place, *known.places}
-                for shard in self.shards.wanted_by(partial.sign, *places):
-                    ids[shard, id] = id
+                for shared in self._shared[partial.sign]:
+                    # Where the register puts a key it would be missed, though it speaks elsewhere.
+                    known = shared.expected.get((level, key))
+                    places = (place,) if known is None else {place, *known.places}
+                    for shard in self.shards.wanted_by(shared.sign.id, *places):
+                        ids[shard, id] = id
             for shard, cut in enumerate(cuts):
                 cells = partial.cells.fresh()
                 cells.merge(partial.cells, ids[shard])

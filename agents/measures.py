@@ -5,7 +5,7 @@ Formulas come from these tables only; nothing in a configuration is evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -75,7 +75,7 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if over is not None:
         return lambda e: _quotient(getattr(e, of), getattr(e, over))
     if of == "value":
-        return _EXTREMES.get(function, _of_value)
+        return _of_value
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
 
 
@@ -83,22 +83,23 @@ def _of_value(e: Any) -> tuple[int, int] | None:
     return round(e.value * STEPS), 0
 
 
-def _of_statistics(pick: Callable[[Iterable[float]], float]) -> Measure:
-    """The extreme that a device states of its samples, where it does: its value is their mean."""
+def takes_extremes(sign: Folded) -> bool:
+    """Whether a sign reads values of which a device may state the extremes."""
+    aggregate = sign.aggregate
+    return (
+        family_of(aggregate) is MOMENTS
+        and aggregate.function != "leq"
+        and aggregate.of in (None, "value")
+        and aggregate.over is None
+        and not aggregate.conditions
+    )
 
-    def measure(e: Any) -> tuple[int, int] | None:
-        stat = getattr(e, "stat", None)
-        stated = () if stat is None else (stat.min, stat.max)
-        return round(pick([e.value, *(x for x in stated if x is not None)]) * STEPS), 0
 
-    return measure
-
-
-_EXTREMES: dict[str, Measure] = {
-    "max": _of_statistics(max),
-    "min": _of_statistics(min),
-    "peak": _of_statistics(lambda values: max(values, key=abs)),
-}
+def extremes_of(event: Any) -> tuple[int, ...]:
+    """The extremes that a device states of its samples, in steps: its value is their mean."""
+    stat = getattr(event, "stat", None)
+    stated = () if stat is None else (stat.min, stat.max)
+    return tuple(round(x * STEPS) for x in stated if x is not None)
 
 
 def _hit(where: Mapping[str, Condition], among: Mapping[str, Condition]) -> Measure:

@@ -55,29 +55,29 @@ class OwnSigns:
     def __init__(self, plan: Plan, lane: Lane) -> None:
         self.lane = lane
         self.assess = Assess(plan.of_lane(lane), lane=lane)
-        self._names = {folded.sign.id for folded in plan.finished[lane.topic]}
-        self._shared = {folded.sign.id: folded for folded in plan.folded}
+        self._own = plan.by_leader(plan.finished[lane.topic])
+        self._shared = plan.by_leader(plan.folded)
         self._placed: dict[str, _Placed] = {}
         self._announced = 0
 
     def split(self, partials: list[Partial]) -> tuple[list[Partial], list[Partial]]:
         """What the lane finishes, and what goes on to the shards: of its own the places alone."""
-        own = [partial for partial in partials if partial.sign in self._names]
+        own = [partial for partial in partials if partial.sign in self._own]
         shared = [
             self._at_places(partial, self._shared[partial.sign])
-            if partial.sign in self._names
+            if partial.sign in self._own
             else partial
             for partial in partials
             if partial.sign in self._shared
         ]
         return own, shared
 
-    def _at_places(self, partial: Partial, shared: FoldedSign) -> Partial:
-        """The cells of devices, merged to the finest places that the sign has."""
+    def _at_places(self, partial: Partial, shared: list[FoldedSign]) -> Partial:
+        """The cells of devices, merged to the finest places that the signs have."""
         placed = self._placed.get(partial.sign)
         if placed is None or placed.devices is not partial.keys:
             placed = self._placed[partial.sign] = _Placed(
-                max((key for key in shared.sign.keys), key=LEVELS.index)
+                max((key for folded in shared for key in folded.sign.keys), key=LEVELS.index)
             )
         placed.extend(partial.keys)
         cells = partial.cells.fresh()

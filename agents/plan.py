@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from operator import attrgetter
 from typing import Any
 
+from agents.common_rows import leaders_of, together_of
 from agents.conditions import meets
 from agents.dated import Dated, scales_of
 from agents.expected import Expected, KnownDevices, expect
@@ -20,7 +21,7 @@ from agents.signals import Signals, is_marked
 from schemas.configuration import Configuration, Topic
 from schemas.incidents import Incident
 from schemas.metrics import Metrics
-from schemas.overlays import Overlay, shortest, switched_by
+from schemas.overlays import Overlay, hops_of, shortest, switched_by
 from schemas.places import LEVELS
 from schemas.signs import DerivedSign, Folded, HistorySign, SampledSign, Sign, WindowSign
 from schemas.words import TOPIC_OF, split_level
@@ -93,10 +94,17 @@ class StreamPlan:
     """What a lane does with one stream of its topic."""
 
     signs: tuple[FoldedSign, ...]
+    leaders: Mapping[str, str]
+    """By sign, the one whose rows it has: a lane folds for these alone."""
     device: str | None
     """The field of the thing that reports."""
     kind_of: Callable[[Any], Any]
     """The fields that decide which signs take an event, as one hashable value."""
+
+    @property
+    def folds(self) -> tuple[FoldedSign, ...]:
+        """The signs that have rows of their own."""
+        return tuple(sign for sign in self.signs if self.leaders[sign.sign.id] == sign.sign.id)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,29 @@ class Plan:
             derived=(),
         )
 
+    @property
+    def leaders(self) -> dict[str, str]:
+        """By sign, the one under whose name its rows come."""
+        return {
+            name: leader
+            for topic in self.topics.values()
+            for stream in topic.streams.values()
+            for name, leader in stream.leaders.items()
+        }
+
+    def by_leader(self, signs: Iterable[FoldedSign]) -> dict[str, list[FoldedSign]]:
+        """Signs by the one under whose name their rows come."""
+        leaders = self.leaders
+        found: dict[str, list[FoldedSign]] = {}
+        for folded in signs:
+            found.setdefault(leaders[folded.sign.id], []).append(folded)
+        return found
+
+    def together(self) -> dict[str, str]:
+        """By sign of `folded`, the first one whose windows hold the same."""
+        switched = {s.sign.id for s in self.folded if hops_of(s.sign, self.configuration.overlays)}
+        return together_of(self.folded, self.leaders, switched)
+
     def lanes_of(self, streams: set[str]) -> tuple[Lane, ...]:
         """Lanes of the topics that these streams are made of."""
         kinds = {TOPIC_OF[stream] for stream in streams}
@@ -223,7 +254,7 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     for topic in configuration.topics:
         lateness_ms = to_ms(topic.allowed_lateness_s)
         streams = {
-            stream: _stream(stream, configuration, lateness_ms)
+            stream: _stream(stream, configuration, lateness_ms, of_lanes)
             for stream, kind in TOPIC_OF.items()
             if kind == topic.kind
         }
@@ -265,14 +296,17 @@ def compile_plan(configuration: Configuration, secret: bytes | None = None) -> P
     )
 
 
-def _stream(stream: str, configuration: Configuration, lateness_ms: int) -> StreamPlan:
+def _stream(
+    stream: str, configuration: Configuration, lateness_ms: int, of_lanes: frozenset[str]
+) -> StreamPlan:
     signs = tuple(
         _folded(sign, configuration, lateness_ms)
         for sign in configuration.signs
         if isinstance(sign, WindowSign | SampledSign | HistorySign) and sign.topic == stream
     )
     fields = sorted({field for sign in signs for field in sign.sign.match})
-    return StreamPlan(signs, DEVICE[stream], attrgetter(*fields) if fields else lambda event: None)
+    kind_of = attrgetter(*fields) if fields else lambda event: None
+    return StreamPlan(signs, leaders_of(signs, of_lanes), DEVICE[stream], kind_of)
 
 
 def _folded(sign: Folded, configuration: Configuration, lateness_ms: int) -> FoldedSign:

@@ -1,4 +1,4 @@
-"""History signs in the assess task: happenings against a table of earlier ones at the same key."""
+"""Facts of history signs in the assess task: happenings against a table of earlier ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from agents.folded import FoldedState
+from agents.gathered import Gathered
 from agents.plan import FoldedSign
 from ext.cells import Objects
 from schemas.signs import HistorySign
@@ -21,8 +21,8 @@ _Noted = tuple[str, str, int, int]
 """Key level, key, identity, and when it was seen, int64 ms."""
 
 
-class RepeatState(FoldedState):
-    """One history sign.
+class JudgedFacts(Gathered):
+    """The rows of one history sign.
 
     A pane's facts are judged when the pane is entered, in the order of their times; by then all
     lanes have passed it, so the order does not depend on how they came.  Each key has a table of
@@ -41,7 +41,7 @@ class RepeatState(FoldedState):
         cells = self._panes[start] = self._panes[start].writable()
         assert isinstance(cells, Objects)
         noted = list[_Noted]()
-        names = [self._keys.names[number] for number in heads_of(cells).id.tolist()]
+        names = [self.keys.names[number] for number in heads_of(cells).id.tolist()]
         for name, i in sorted(zip(names, range(len(names)), strict=True)):
             repeats = 0
             # Of what happens in the same ms nothing comes before the other.
@@ -59,9 +59,9 @@ class RepeatState(FoldedState):
             self._noted[start] = noted
             self._noted_changed.add(start)
 
-    def prune(self, watermark: int) -> None:
-        super().prune(watermark)
-        oldest = self.last_end - self.within_ms - self.plan.windows.pane_ms
+    def prune(self, watermark: int, lateness_ms: int) -> None:
+        super().prune(watermark, lateness_ms)
+        oldest = self.entered_until - self.within_ms - self.plan.windows.pane_ms
         for start in [start for start in self._noted if start < oldest]:
             for level, key, one, t in self._noted.pop(start):
                 seen = (level, key, one)

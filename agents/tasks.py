@@ -82,7 +82,7 @@ class Task(Protocol):
 
 def families_of(plan: Plan) -> dict[str, Family]:
     """How the states of each sign are written."""
-    return {folded.sign.id: folded.family for folded in plan.folded}
+    return {sign.sign.id: sign.family for topic in plan.topics.values() for sign in topic.signs}
 
 
 class IntakeTask:

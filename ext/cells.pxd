@@ -38,6 +38,7 @@ cdef class Cells:
     cdef int take(self, Row* row) except -1
     cdef int reserve(self, Py_ssize_t room) except -1
     cdef int fold(self, Py_ssize_t i, Row* row) except -1
+    cdef void stretch(self, Py_ssize_t i, int64_t value) noexcept nogil
     cdef int join(self, Py_ssize_t i, Cells other, Py_ssize_t j) except -1
     cdef int copy(self, Py_ssize_t i, Cells other, Py_ssize_t j) except -1
     cdef int merge_all(self, Cells other, const int64_t* ids, const int64_t* places) except -1

@@ -109,8 +109,13 @@ cdef class Cells:
         pass
 
     cdef int take(self, Row* row) except -1:
-        """Fold a row into the cell of its slot."""
+        """Fold a row into the cell of its slot; one that speaks for less than no time is a limit
+        that the values of the row before it had.
+        """
         cdef Py_ssize_t i = self.index_of(row.slot)
+        if row.covered < 0:
+            self.stretch(i, row.value)
+            return 0
         self.fold(i, row)
         cdef Head* head = self.head + i
         head.n += 1
@@ -124,6 +129,9 @@ cdef class Cells:
 
     cdef int fold(self, Py_ssize_t i, Row* row) except -1:
         return 0
+
+    cdef void stretch(self, Py_ssize_t i, int64_t value) noexcept nogil:
+        pass
 
     cdef int join(self, Py_ssize_t i, Cells other, Py_ssize_t j) except -1:
         return 0
@@ -314,6 +322,8 @@ cdef class Moments(Cells):
     (None, None)
     >>> more.states()[0]
     (0, (2, 10, 120, 6, 18, 3, 3, 3, 0))
+    >>> more.add(Rows([(10, 0, 9, 0, -1)])), more.states()[0]
+    (None, (0, (2, 10, 120, 6, 18, 3, 9, 3, 0)))
     """
 
     def __dealloc__(self):
@@ -350,6 +360,12 @@ cdef class Moments(Cells):
         cell.squares = cell.squares + cv_product(value, value)
         cell.weight = cell.weight + row.weight
         return 0
+
+    cdef void stretch(self, Py_ssize_t i, int64_t value) noexcept nogil:
+        if self.head[i].n == 0:
+            return
+        self.cell[i].minimum = min(value, self.cell[i].minimum)
+        self.cell[i].maximum = max(value, self.cell[i].maximum)
 
     cdef int copy(self, Py_ssize_t i, Cells other, Py_ssize_t j) except -1:
         self.cell[i] = (<Moments>other).cell[j]

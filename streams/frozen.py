@@ -23,7 +23,7 @@ A callable encodes the part as it was at the time of the freeze, whenever it is 
 that it is as it was at the freeze before, or when it was loaded.  What is not named is gone.
 """
 
-FORMAT = 11
+FORMAT = 12
 """Layout of a snapshot; another one is refused."""
 
 HEAD = "head"

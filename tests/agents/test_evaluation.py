@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agents.entries import Entry, judged
 from agents.evaluation import Evaluation
+from agents.gathered import Held
 from agents.levels import scale_of
 from agents.measures import value_of
 from agents.plan import FoldedSign, compile_plan
@@ -139,17 +140,16 @@ def test_rows_are_those_of_the_rule(
     cells = cells_of(family, rows)
     index = np.empty(len(keys), np.int64)
     cells.find(np.arange(len(keys)), index)
-    said = Evaluation(of).said(
+    held = Held(
         NAMES[: len(keys)],
         [f"44010{n}" for n in range(len(keys))],
         cells,
         index,
-        START,
-        END,
         np.array([first for _, first, _, _ in keys], np.int64),
         np.array([devices for _, _, devices, _ in keys], np.int64),
         np.array([np.nan if limit is None else limit for *_, limit in keys], np.float64),
     )
+    said = Evaluation(of).said(held, START, END)
     expected = []
     for n, (mine, first, devices, limit) in enumerate(keys):
         state = state_of(family, mine) if mine else None

@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
+from agents.folded import FoldedState
 from agents.plan import FoldedSign, compile_plan
-from agents.repeats import RepeatState
+from agents.repeats import JudgedFacts
 from streams.aggregates import FACTS
 from streams.cuts import Key, Partial
 from tests.cells import partial_of
@@ -45,7 +46,11 @@ def partial(minute: int, facts: Iterable[Fact]) -> Partial:
     return partial_of("a.repeats", minute * MINUTE, FACTS, rows)
 
 
-def told(state: RepeatState, until: int) -> dict[tuple[int, str], float]:
+def state_of(made: FoldedSign) -> FoldedState:
+    return FoldedState(made, JudgedFacts(made))
+
+
+def told(state: FoldedState, until: int) -> dict[tuple[int, str], float]:
     """Values by the minute of the window's end and the key."""
     found = {}
     while (end := state.next_end()) <= until * MINUTE:
@@ -68,7 +73,7 @@ def test_one_identity_in_common_within_the_time_is_a_repeat() -> None:
              -    r    r    r    r      minute 5 by its place, 6 by who came at 1
     """
     facts = [(0, A, (1, 7)), (1, A, (1, 8)), (5, A, (2, 8)), (6, A, (1, 9)), (7, A, (3, 9))]
-    state = RepeatState(plan())
+    state = state_of(plan())
     for fact in facts:
         state.receive(partial(fact[0], [fact]))
     found = told(state, 10)
@@ -76,7 +81,7 @@ def test_one_identity_in_common_within_the_time_is_a_repeat() -> None:
 
 
 def test_what_lies_back_further_is_none() -> None:
-    state = RepeatState(plan())
+    state = state_of(plan())
     for minute in (0, WITHIN, 2 * WITHIN + 1):
         state.receive(partial(minute, [(minute, A, (1,))]))
     found = told(state, 20)
@@ -84,7 +89,7 @@ def test_what_lies_back_further_is_none() -> None:
 
 
 def test_each_key_has_its_own_table() -> None:
-    state = RepeatState(plan())
+    state = state_of(plan())
     state.receive(partial(0, [(0, A, (1,))]))
     state.receive(partial(1, [(1, B, (1,))]))
     found = told(state, 5)
@@ -92,13 +97,13 @@ def test_each_key_has_its_own_table() -> None:
 
 
 def test_a_happening_without_identities_repeats_nothing() -> None:
-    state = RepeatState(plan())
+    state = state_of(plan())
     state.receive(partial(0, [(0, A, ()), (0, A, ())]))
     assert told(state, 2)[1, A] == 0
 
 
 def test_of_one_moment_neither_comes_before_the_other() -> None:
-    state = RepeatState(plan())
+    state = state_of(plan())
     state.receive(partial(0, [(0, A, (1,)), (0, A, (1,))]))
     state.receive(partial(1, [(1, A, (1,)), (1, A, (1,)), (1, A, (2,))]))
     found = told(state, 5)
@@ -130,7 +135,7 @@ def test_any_lanes_in_any_order_with_restores(seed: int) -> None:
         mine = facts[lane::3]
         minutes = sorted({fact[0] for fact in mine})
         lanes.append([partial(m, [f for f in mine if f[0] == m]) for m in minutes])
-    state, found, marks = RepeatState(of), dict[tuple[int, str], float](), [0, 0, 0]
+    state, found, marks = state_of(of), dict[tuple[int, str], float](), [0, 0, 0]
     parts: dict[str, bytes] = {}
     while any(lanes):
         lane = rng.choice([number for number, left in enumerate(lanes) if left])
@@ -139,7 +144,7 @@ def test_any_lanes_in_any_order_with_restores(seed: int) -> None:
         found |= told(state, min(marks))
         if rng.randrange(4) == 0:
             parts = kept(parts, state.freeze())
-            again = RepeatState(of)
+            again = state_of(of)
             again.load(state.dump(), parts)
             state = again
     found |= told(state, 99)
@@ -147,9 +152,11 @@ def test_any_lanes_in_any_order_with_restores(seed: int) -> None:
 
 
 def test_what_no_fact_can_repeat_any_more_is_forgotten() -> None:
-    state = RepeatState(plan())
+    state = state_of(plan())
     for minute in range(200):
         state.receive(partial(minute, [(minute, A, (minute,))]))
     told(state, 200)
-    assert len(state._last) <= 2 * (WITHIN + 2)
-    assert len(state._noted) <= WITHIN + 2
+    gathered = state.gathered
+    assert isinstance(gathered, JudgedFacts)
+    assert len(gathered._last) <= 2 * (WITHIN + 2)
+    assert len(gathered._noted) <= WITHIN + 2
