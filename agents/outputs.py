@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -179,26 +179,25 @@ ROWS = 4_096
 """Rows of a record of device results: some 400 kB."""
 
 
+class OfDevices(NamedTuple):
+    """What one sign says of devices; ``table`` is that of the sign."""
+
+    sign: str
+    unit: str
+    said: Said
+    table: str | None
+
+
 def device_results(
-    sign: str,
-    unit: str,
-    said: Said,
-    start: int,
-    end: int,
-    *,
-    rev: int,
-    config: str,
-    lane: Lane,
-    table: str | None = None,
+    told: Sequence[OfDevices], start: int, end: int, *, rev: int, config: str, lane: Lane
 ) -> list[Output]:
-    """Results of devices, many a record."""
+    """Results of devices, many a record; the signs have the same rows."""
     outputs: list[Output] = []
-    for part, first in enumerate(range(0, len(said), ROWS)):
+    same = told[0].said
+    for part, first in enumerate(range(0, len(same), ROWS)):
         rows = slice(first, first + ROWS)
         value = orjson.dumps(
             {
-                "vital": sign,
-                "unit": unit,
                 "key_level": "device",
                 "t_start": start,
                 "t_end": end,
@@ -206,26 +205,32 @@ def device_results(
                 "final": rev == 1,
                 "lane": str(lane),
                 "part": part,
-                "key": list(map(_name, said.names[rows])),
-                "place": said.places[rows],
-                "value": said.values[rows],
-                "n": said.n[rows],
-                "coverage": said.coverage[rows],
-                "level": _column(said.levels[rows], range(5)),
-                "reason": _column(said.reasons[rows], REASONS),
-                "model": [said.models.get(i) for i in range(first, min(first + ROWS, len(said)))]
-                if said.models
-                else None,
-                "table": table,
+                "key": list(map(_name, same.names[rows])),
+                "place": same.places[rows],
+                "n": same.n[rows],
+                "coverage": same.coverage[rows],
+                "vitals": [_columns(one, rows) for one in told],
                 "config": config,
             },
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
-        ce_id = f"{sign}|{lane}|{end}|{rev}|{part}"
-        outputs += _send(
-            (DEVICE_VITALS,), f"{sign}|{lane}", ce_id, b"city.device-vital.v1", value, end
-        )
+        ce_id = f"{told[0].sign}|{lane}|{end}|{rev}|{part}"
+        outputs += _send((DEVICE_VITALS,), str(lane), ce_id, b"city.device-vital.v1", value, end)
     return outputs
+
+
+def _columns(one: OfDevices, rows: slice) -> dict[str, Any]:
+    said = one.said
+    models = [said.models.get(i) for i in range(len(said))[rows]] if said.models else None
+    return {
+        "vital": one.sign,
+        "unit": one.unit,
+        "value": said.values[rows],
+        "level": _column(said.levels[rows], range(5)),
+        "reason": _column(said.reasons[rows], REASONS),
+        "model": models,
+        "table": one.table,
+    }
 
 
 def _column(codes: Any, words: Sequence[Any]) -> list[Any] | None:

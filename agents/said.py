@@ -145,6 +145,14 @@ class Said:
             different |= np.array(column, np.bool_)
         return different
 
+    def has_rows_of(self, other: Said) -> bool:
+        """Whether another one has the same rows: keys, places, and what was counted."""
+        return (
+            (self.names, self.places) == (other.names, other.places)
+            and np.array_equal(self.n, other.n)
+            and np.array_equal(self.coverage, other.coverage)
+        )
+
     def judge(self, scale: Scale | None) -> None:
         """Set the levels; a value that is not finite is none (rule R7)."""
         undefined = np.isinf(self.values)

@@ -20,7 +20,7 @@ from agents.commands.expectations import kept
 from agents.commands.folder import opened, trimmed
 from agents.commands.wording import moment
 from agents.outputs import ALERT_LOG, CONTROL, DEVICE_VITALS, TICKS, VITALS_LOG
-from schemas.device_vital import rows_of
+from schemas.device_vital import rows_of_key
 from schemas.documents import ConfigurationError
 from streams.records import Lane
 
@@ -97,12 +97,12 @@ def tell(source: Source, latest: Latest, folder: Path | None) -> Story:
     rows = list(map(orjson.loads, source.keyed(VITALS_LOG, key)))
     if alert["key_level"] == "device":
         records = chain.from_iterable(
-            source.keyed(DEVICE_VITALS, f"{alert['rule']}|{topic}/{partition}".encode())
+            source.keyed(DEVICE_VITALS, f"{topic}/{partition}".encode())
             for topic, partitions in source.about.partitions.items()
             for partition in range(partitions)
         )
-        told = chain.from_iterable(rows_of(orjson.loads(record)) for record in records)
-        rows += (row for row in told if row["key"] == alert["key"])
+        read = (rows_of_key(orjson.loads(record), alert["key"]) for record in records)
+        rows += (row for row in chain.from_iterable(read) if row["vital"] == alert["rule"])
     rows.sort(key=lambda row: (row["t_end"], row["rev"]))
     about = source.about
     if alert["kind"] == "live":

@@ -182,8 +182,8 @@ def _drop_stores(*, sampled: bool) -> Callable[[Intake], None]:
 
 def _drop_windows(shard: Assess) -> None:
     for state in shard._folded.values():
-        state._panes.clear()
-        state._late.clear()
+        state.gathered._panes.clear()
+        state.gathered._late.clear()
         state._said.clear()
 
 

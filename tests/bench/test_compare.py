@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from agents.outputs import DEVICE_VITALS, VITALS_LOG
-from schemas.device_vital import COLUMNS
 from streams.partitioning import partition_of
 from tests.bench import frozen_log, own
 from tests.bench.compare import Contest, compare
@@ -133,9 +132,9 @@ def test_results_of_places_and_of_devices_are_read() -> None:
     assert list(own.rows("first9." + VITALS_LOG, json.dumps(place).encode())) == [
         f"bench.sum_10,city,4401,{T},2,2.5,1,false"
     ]
-    columns = dict.fromkeys(COLUMNS) | {"key": ["a", "b"], "value": [1.5, None], "n": [1, 3]}
-    columns["reason"] = [None, "warming"]
-    devices = {**common, "key_level": "device", **columns}
+    sign = {"vital": "bench.sum_10", "value": [1.5, None], "reason": [None, "warming"]}
+    window = {"key_level": "device", "t_start": T, "rev": 1}
+    devices = {**window, "key": ["a", "b"], "n": [1, 3], "vitals": [sign]}
     assert list(own.rows("first9." + DEVICE_VITALS, json.dumps(devices).encode())) == [
         f"bench.sum_10,device,a,{T},1,1.5,1,false",
         f"bench.sum_10,device,b,{T},3,,1,true",

@@ -13,6 +13,7 @@ from agents.outputs import ALERT_LOG, DEVICE_VITALS, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import compile_plan
 from schemas.configuration import Configuration
+from schemas.device_vital import rows_of
 from schemas.signs import Sign
 from streams.records import Chunk, Output
 from tests.rules.driven import alone, drive
@@ -63,10 +64,12 @@ def said_of(sign: Sign, outputs: list[Output]) -> dict[str, Said]:
                     (result["t_end"], result["value"], result["level"])
                 )
         elif output.topic == DEVICE_VITALS:
-            column = json.loads(output.value)
-            if column["vital"] == sign.id and column["level"] is not None:
-                pairs = zip(column["value"], column["level"], strict=True)
-                said["device"] += [(column["t_end"], v, n) for v, n in pairs if n is not None]
+            told = [row for row in rows_of(json.loads(output.value)) if row["vital"] == sign.id]
+            said["device"] += [
+                (row["t_end"], row["value"], row["level"])
+                for row in told
+                if row["level"] is not None
+            ]
     return said
 
 

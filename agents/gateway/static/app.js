@@ -10,7 +10,7 @@ import { watchAlerts, writeTitle, notices } from "./notices.js";
 import { forgetTrends, extendTrend } from "./spark.js";
 import { city, on, signs, takeStatus } from "./store.js";
 import { connect, disconnect, follow, pause, resume } from "./stream.js";
-import { applyTheme } from "./theme.js";
+import { applyTheme, followSystem } from "./theme.js";
 import { alertsView } from "./views/alerts.js";
 import { cityView } from "./views/city.js";
 import { engineView } from "./views/engine.js";
@@ -132,6 +132,7 @@ async function takeToken() {
 }
 
 applyTheme();
+followSystem(() => frame && again()); // charts are drawn in the theme's colours
 setLanguage(lang());
 writeTitle();
 watchAlerts();

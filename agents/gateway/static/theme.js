@@ -2,6 +2,7 @@
 
 const KEPT = "cityvitals.theme";
 const ORDER = ["auto", "light", "dark"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export function theme() {
   const word = localStorage.getItem(KEPT);
@@ -9,7 +10,16 @@ export function theme() {
 }
 
 export function applyTheme() {
-  document.documentElement.dataset.theme = theme();
+  const system = dark.matches ? "dark" : "light";
+  document.documentElement.dataset.theme = theme() === "auto" ? system : theme();
+}
+
+/** Follow the system, and tell of it. */
+export function followSystem(changed) {
+  dark.addEventListener("change", () => {
+    applyTheme();
+    changed();
+  });
 }
 
 /** The next of system, light, dark. */

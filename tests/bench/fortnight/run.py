@@ -15,6 +15,7 @@ from agents.outputs import ALERT_LOG, DEVICE_VITALS, VITALS_LOG
 from agents.pipeline import Pipeline
 from agents.plan import Plan
 from agents.recordings import Emitted, logs_of, merged
+from schemas.device_vital import rows_of
 from streams.records import Chunk, Lane, Output
 
 STEP_MS = 60_000
@@ -53,20 +54,20 @@ class Heard:
                 if key is not None:
                     self._result(key, orjson.loads(output.value))
             elif output.topic == DEVICE_VITALS:
-                self._column(orjson.loads(output.value))
+                self._columns(orjson.loads(output.value))
 
     def _result(self, key: Key, result: dict[str, Any]) -> None:
         if result["value"] is not None and not result["rev"]:
             self.results[key].append(Said(result["t_end"], result["value"], result["level"]))
 
-    def _column(self, column: dict[str, Any]) -> None:
-        if column["vital"] not in self._devices or column["level"] is None or column["rev"]:
+    def _columns(self, record: dict[str, Any]) -> None:
+        told = {sign["vital"]: sign["level"] for sign in record["vitals"]}
+        if record["rev"] or not any(told[name] for name in self._devices & told.keys()):
             return
-        rows = zip(column["key"], column["value"], column["level"], strict=True)
-        for device, value, level in rows:
-            key = (column["vital"], "device", device)
-            if level is not None and "|".join(key).encode() in self._wanted:
-                self.results[key].append(Said(column["t_end"], value, level))
+        for row in rows_of(record):
+            key = (row["vital"], "device", row["key"])
+            if row["level"] is not None and "|".join(key).encode() in self._wanted:
+                self.results[key].append(Said(row["t_end"], row["value"], row["level"]))
 
 
 def run(plan: Plan, folder: Path, heard: Heard, told: Callable[[int], None]) -> Pipeline:
