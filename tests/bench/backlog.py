@@ -176,7 +176,7 @@ def measure(
             for run in range(runs):
                 home = folder / f"run-{run}"
                 home.mkdir()
-                site = Site(broker, home, configured(broker.url, f"run{run}."))
+                site = Site(broker, home, configured(broker.url, f"run{run}."), as_json=False)
                 try:
                     site.create_topics()
                     fill(site, folder / "log")

@@ -57,7 +57,7 @@ def run(place: Place) -> Run:
     """Let workers that have never run, one a core, drain the topic."""
     assert place.broker is not None
     said = configured(place.broker.url, place.topics, place.group, place.job)
-    site = Site(place.broker, place.folder, said)
+    site = Site(place.broker, place.folder, said, as_json=False)
     site.create_topics()
     names = [f"worker-{number}" for number in range(WORKERS)]
     try:

@@ -52,6 +52,8 @@ class Site:
     broker: Broker
     folder: Path
     configuration: Configuration
+    as_json: bool = True
+    """Whether workers tell all that they say beside what they send."""
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     wanted: set[str] = field(default_factory=set)
     exits: list[int] = field(default_factory=list)
@@ -80,7 +82,8 @@ class Site:
         self._spawn(name, fault, **kafka)
 
     def _spawn(self, name: str, fault: str = "", **kafka: Any) -> None:
-        command = ["worker", "--config", str(self.config_file(**kafka)), "--port", "0", "--json"]
+        command = ["worker", "--config", str(self.config_file(**kafka)), "--port", "0"]
+        command += ["--json"] if self.as_json else []
         with (
             (self.folder / f"{name}.out").open("ab") as out,
             (self.folder / f"{name}.err").open("ab") as err,
