@@ -82,6 +82,8 @@ def test_commands_to_two_workers_of_which_one_is_killed(
         site.kill(owner)
         give(again=True)
         site.start(owner)
+        # The one that starts again listens to signals before it names its broker anew.
+        await_true(lambda: errors(site, owner).count("broker   ") == 2, 120)
         await_true(lambda: feed.sent > 12 * RATE, 120)
         give()
         producer.produce(prefix + CONTROL, b'{"kind":"ack"}', partition=0)
