@@ -10,8 +10,8 @@ it, and how many had a value), those of streets, districts and the city that are
 result has a value and is not older than the sign's hop), and the time the engine took, by the
 clock and of the CPU, in s.  The owner's items are 53 signs of 178 streets, 68 of 11 districts and
 60 of the city: 10,242.  It ends with 1 where a minute had fewer items, fewer live ones of places,
-fewer events, or took longer than a minute; the first, in which all devices are new, has to keep up
-too.
+fewer events, or was not done by its end; what the first is behind, in which all devices are new, is
+to be caught up by the end of the second.
 """
 
 from __future__ import annotations
@@ -183,12 +183,27 @@ def measure(
         yield engine.feed(lanes, max(records[-1][0] for records in lanes.values()))
 
 
+def behind_s(rows: list[dict[str, Any]]) -> Iterator[float]:
+    """How much later than its end each minute was done, s, if each is given at its end.
+
+    >>> list(behind_s([{"wall_s": 69.0}, {"wall_s": 18.0}, {"wall_s": 61.0}]))
+    [9.0, 0.0, 1.0]
+    """
+    behind = 0.0
+    for row in rows:
+        behind = max(0.0, behind + row["wall_s"] - 60)
+        yield behind
+
+
 def misses(rows: list[dict[str, Any]]) -> list[str]:
     """The limits of the issue that a minute does not hold."""
     found = {
         f"fewer than {ITEMS:,} live items": [row["items"] < ITEMS for row in rows],
         f"fewer than {RATE:,} events a second": [row["events"] < 60 * RATE for row in rows],
-        "the engine did not keep up": [row["wall_s"] > 60 for row in rows],
+        # In the first minute every device is new: by the end of the second that is caught up.
+        "the engine did not keep up": [
+            behind > 0 and minute > 0 for minute, behind in enumerate(behind_s(rows))
+        ],
         f"fewer than {ITEMS:,} live items of streets, districts and the city": [
             row["live_of_places"] < ITEMS for row in rows
         ],

@@ -85,10 +85,13 @@ class Detail {
     if (!ACTORS.has(city.session.role)) return h("p", { class: "quiet" }, t("do.not_allowed"));
     const acts = [alert.acked ? "unack" : "ack", isShelved(alert) ? "unshelve" : "shelve"];
     this.told ??= h("p", { class: "told", role: "status" });
-    const buttons = acts.map((act) =>
-      h("button", { type: "button", class: act === "ack" ? "main" : null, "data-act": act, onclick: () => askAndSend(alert, act, (text) => refill(this.told, text)) }, t(`do.${act}`)),
-    );
-    return h("div", { class: "acts" }, buttons, this.told);
+    const ask = (act) => askAndSend(this.alert, act, (text) => refill(this.told, text));
+    // The same ones again, unless they would do something else: one may be under a finger.
+    if (this.acts?.key !== acts.join()) {
+      const buttons = acts.map((act) => h("button", { type: "button", class: act === "ack" ? "main" : null, "data-act": act, onclick: () => ask(act) }, t(`do.${act}`)));
+      this.acts = { key: acts.join(), node: h("div", { class: "acts" }, buttons, this.told) };
+    }
+    return this.acts.node;
   }
 }
 
