@@ -14,6 +14,7 @@ import numpy as np
 from agents.alerts import Alerts
 from agents.dated import scales_of
 from agents.derived import DerivedState
+from agents.device_rows import DeviceRows
 from agents.folded import FoldedState
 from agents.gathered import Gathered
 from agents.held import HeldAlerts
@@ -22,7 +23,7 @@ from agents.hops import Hops
 from agents.incidents import IncidentState, hop_ms
 from agents.judges import judges_of
 from agents.marks import Mark, Schedule, WrittenMark
-from agents.outputs import OfDevices, device_results, vital_results
+from agents.outputs import OfDevices, vital_results
 from agents.plan import Plan, incidents_in_order, streams_of
 from agents.related import Register
 from agents.repeats import JudgedFacts
@@ -99,8 +100,7 @@ class Assess:
         self.judges = judges_of(plan)
         self.results = 0
         self.forgiven: set[Lane] = set()
-        self._of_devices: dict[tuple[int, int, int], list[OfDevices]] = {}
-        """By window and revision, while windows close."""
+        self._of_devices = None if lane is None else DeviceRows(plan.config, lane)
         self._written = Schedule()
         self._heard = {
             lane: _Heard(BEGINNING, plan.since.get(lane, BEFORE_ALL), 0, None)
@@ -314,7 +314,7 @@ class Assess:
             if limit != AFTER_ALL and isinstance(assessed.state, FoldedState):
                 assessed.state.skip(mark)
         self._prune(marks)
-        return outputs + self._take_of_devices()
+        return outputs if self._of_devices is None else outputs + self._of_devices.take()
 
     def _due(self, rank: int, mark: int, limit: int) -> tuple[int, int, bool]:
         """When a sign is due next, its rank, and whether for a correction; else `AFTER_ALL`."""
@@ -508,32 +508,11 @@ class Assess:
     ) -> list[Output]:
         self.results += len(said)
         config, table = self.plan.config, self.alerts.labels[sign.id].at(end)
-        if self.lane is not None:
-            of_devices = OfDevices(sign.id, sign.unit, said, table)
-            self._of_devices.setdefault((start, end, rev), []).append(of_devices)
+        if self._of_devices is not None:
+            self._of_devices.note(start, end, rev, OfDevices(sign.id, sign.unit, said, table))
             return []
         where = (sign.id, sign.unit, said, start, end)
         return vital_results(*where, rev=rev, config=config, newest=newest, table=table)
-
-    def _take_of_devices(self) -> list[Output]:
-        """What was said of devices, that of signs with the same rows together."""
-        outputs: list[Output] = []
-        for (start, end, rev), told in self._of_devices.items():
-            together: list[list[OfDevices]] = []
-            for one in told:
-                same = (group for group in together if group[0].said.has_rows_of(one.said))
-                group = next(same, None)
-                if group is None:
-                    together.append([one])
-                else:
-                    group.append(one)
-            assert self.lane is not None
-            for group in together:
-                outputs += device_results(
-                    group, start, end, rev=rev, config=self.plan.config, lane=self.lane
-                )
-        self._of_devices.clear()
-        return outputs
 
     def _remember(self, assessed: _Assessed, end: int, said: Said, *, final: bool) -> None:
         if not final and len(said):

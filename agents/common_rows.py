@@ -60,7 +60,7 @@ def _held_by(folded: FoldedSign, leader: str) -> Hashable:
     if not isinstance(sign, WindowSign) or sign.hidden:
         return sign.id
     window = (repr(sign.window), sign.empty, repr(sign.limit))
-    return (leader, *window, tuple(sign.keys), sign.rollup, sign.aggregate.function == "online")
+    return (leader, *window, tuple(sign.keys), sign.rollup)
 
 
 def _rows_of(folded: FoldedSign, of_lane: bool) -> Hashable:

@@ -173,6 +173,8 @@ class FoldedState:
         if watermark <= BEFORE_ALL // 2:
             return
         self.gathered.prune(watermark, self.lateness_ms)
+        if not self._said:
+            return
         open_end = self.plan.windows.first_end_after(watermark - self.lateness_ms)
         for end in [end for end in self._said if end < open_end]:
             del self._said[end]

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from agents.heard import Heard
-from agents.measures import extremes_of, takes_extremes
+from agents.measures import extremes_of, of_value
 from agents.plan import FoldedSign, StreamPlan
 from agents.readers import base_key, samples_of
-from schemas.signs import SampledSign
+from schemas.signs import SampledSign, WindowSign
 from schemas.words import BY
 from streams.cuts import Key, Partial
 from streams.frozen import Blocks, Frozen, decode_packed, grouped, load_blocks, under
@@ -112,7 +112,7 @@ class Fold:
         self.room = Room(0) if room is None else room
         self.store: Store = plan.store() if store is None else store
         self.by_device = isinstance(plan.sign, SampledSign) and plan.sign.topic != "orders"
-        self.stated = takes_extremes(plan.sign)
+        self.stated = isinstance(plan.sign, WindowSign) and plan.measure is of_value
         self.slots: dict[tuple[str, ...], int] = {}
         self.keys: list[Key] = []
         self._key_of = array("q")

@@ -5,7 +5,7 @@ Formulas come from these tables only; nothing in a configuration is evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.conditions import meets
 from ext.cells import NUMBERS
-from schemas.signs import Aggregate, Folded, HistorySign, Repeats
+from schemas.signs import Aggregate, Folded, HistorySign, Repeats, SampledSign
 from schemas.standards.noise import energy, equivalent_level
 from schemas.tables import TPI
 from schemas.words import Condition
@@ -75,24 +75,25 @@ def measure_of(aggregate: Aggregate) -> Measure:
     if over is not None:
         return lambda e: _quotient(getattr(e, of), getattr(e, over))
     if of == "value":
-        return _of_value
+        return of_value
     return lambda e: None if (x := getattr(e, of)) is None else (round(x * STEPS), 0)
 
 
-def _of_value(e: Any) -> tuple[int, int] | None:
+def of_value(e: Any) -> tuple[int, int] | None:
+    """The value of a reading; the rows of windows have the stated extremes beside it."""
     return round(e.value * STEPS), 0
 
 
-def takes_extremes(sign: Folded) -> bool:
-    """Whether a sign reads values of which a device may state the extremes."""
-    aggregate = sign.aggregate
-    return (
-        family_of(aggregate) is MOMENTS
-        and aggregate.function != "leq"
-        and aggregate.of in (None, "value")
-        and aggregate.over is None
-        and not aggregate.conditions
-    )
+def _sampled(pick: Callable[[Iterable[int]], int]) -> Measure:
+    """The extreme of a device's last reading: a device has one value at a time."""
+    return lambda e: (pick([round(e.value * STEPS), *extremes_of(e)]), 0)
+
+
+_SAMPLED: dict[str, Measure] = {
+    "max": _sampled(max),
+    "min": _sampled(min),
+    "peak": _sampled(lambda values: max(values, key=abs)),
+}
 
 
 def extremes_of(event: Any) -> tuple[int, ...]:
@@ -173,7 +174,10 @@ def reading_of(sign: Folded) -> Reading:
     if isinstance(sign, HistorySign):
         return Reading(FACTS, repeats_of(sign.repeats), one_by_one(share_of_repeats))
     aggregate = sign.aggregate
-    return Reading(family_of(aggregate), measure_of(aggregate), values_of(aggregate))
+    measure = measure_of(aggregate)
+    if measure is of_value and isinstance(sign, SampledSign):
+        measure = _SAMPLED.get(aggregate.function, measure)
+    return Reading(family_of(aggregate), measure, values_of(aggregate))
 
 
 def values_of(aggregate: Aggregate) -> Values:

@@ -22,7 +22,7 @@ def said(function: str, *stats: dict[str, float] | None) -> Any:
     return result_of(function, *({} if stat is None else {"stat": stat} for stat in stats))["value"]
 
 
-def result_of(function: str, *more: dict[str, Any]) -> Any:
+def result_of(function: str, *more: dict[str, Any], sampled: dict[str, Any] | None = None) -> Any:
     """What is said of a minute in which a device said this, one reading a second."""
     sign = sensor(
         "a.heat",
@@ -34,7 +34,7 @@ def result_of(function: str, *more: dict[str, Any]) -> Any:
         keys=["site"],
         rollup="none",
         coverage={"by": "time", "at_least": 0.01},
-    )
+    ) | (sampled or {})
     pipeline = Pipeline(compile_plan(configuration([sign], SMALL_TOPICS)))
     lane = next(lane for lane in pipeline.lanes if "sensor" in lane.topic)
     raw = []
@@ -55,6 +55,14 @@ def result_of(function: str, *more: dict[str, Any]) -> Any:
 )
 def test_an_extreme_is_that_of_the_samples(function: str, value: float) -> None:
     assert said(function, STAT) == value
+
+
+@pytest.mark.parametrize(
+    ("function", "value"), [("sum", 25.0), ("mean", 25.0), ("max", 61.5), ("min", -7.5)]
+)
+def test_a_sampled_value_is_the_mean_or_the_extreme(function: str, value: float) -> None:
+    sampled = {"kind": "sampled", "period_s": 60, "rollup": "merge", "coverage": None}
+    assert result_of(function, {"stat": STAT}, sampled=sampled)["value"] == value
 
 
 def test_a_record_after_those_without_is_read_as_well() -> None:
