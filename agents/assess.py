@@ -494,6 +494,8 @@ class Assess:
     def _has_key(self, sign: Sign, said: Said) -> Flags:
         """Which rows are of the sign's key levels, but for those that are hidden."""
         levels = set(sign.keys).difference(sign.hidden)
+        if not levels:
+            return np.zeros(len(said), np.bool_)
         return np.array([level in levels for level, _ in said.names], np.bool_)
 
     def _of_keys(self, sign: Sign, said: Said) -> Said:

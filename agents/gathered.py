@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from agents.entries import KeyName
@@ -22,8 +22,9 @@ from agents.numbered_keys import NumberedKeys
 from agents.plan import FoldedSign
 from agents.registered import Registered
 from ext.cells import Cells
+from ext.names import Names
 from schemas.signs import COUNTS
-from streams.cuts import Key, Partial
+from streams.cuts import Key, PackedKeys, Partial
 from streams.frozen import Frozen, grouped, under
 from streams.heads import Flags, Floats, Ints, heads_of
 from streams.records import Lane
@@ -36,6 +37,7 @@ _NUMBERS = (
     "last_data",
     "_kept_from",
 )
+_key = msgspec.msgpack.Decoder(Key).decode
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,11 @@ class Gathered:
 
     def _numbered_by_name(self, partial: Partial) -> list[tuple[Ints, Ints]]:
         """As `_numbered`, of keys that come anew with each partial."""
-        rows, named = self._rows, self._named
-        new = [key for key in dict.fromkeys(partial.keys) if key not in rows]
-        if new:
-            rows.update(zip(new, count(len(rows))))
-            self._row_keys += new
-            named.extend([self._find_targets(key) for key in new])
-        found = np.fromiter(map(rows.__getitem__, partial.keys), np.int64, len(partial.keys))
+        named = self._named
+        found = np.empty(len(partial.keys), np.int64)
+        new = list(map(_key, self._rows.number(PackedKeys.of(partial.keys).packed, found)))
+        self._row_keys += new
+        named.extend([self._find_targets(key) for key in new])
         self._find_lost(named, found[heads_of(partial.cells).id])
         return [(numbers[found], places[found]) for numbers, places in named.columns]
 
@@ -390,8 +390,8 @@ class Gathered:
                 self._changed.add((kind, start))
 
     def _forget_rows(self) -> None:
-        self._rows: dict[Key, int] = {}
-        """Where each key that came with its name stands in `_named`."""
+        self._rows = Names()
+        """The keys that came with their names, in the order of `_named`."""
         self._row_keys: list[Key] = []
         self._named = NumberedKeys(self._row_keys)
 

@@ -8,9 +8,13 @@ restart that reads other batches sends the same cuts, a repeat is dropped and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, overload
+
+import msgspec
 
 from ext.cells import Cells
+from ext.names import count_names
 from streams.aggregates import Accumulator
 from streams.records import Lane
 
@@ -26,6 +30,54 @@ class Key(NamedTuple):
     level: str
     key: str
     place: str
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_keys = msgspec.msgpack.Decoder(list[Key]).decode
+
+
+class PackedKeys(Sequence[Key]):
+    """Keys as they stand in a record, which are read one by one where somebody asks for them.
+
+    Parameters
+    ----------
+    packed
+        A list of keys in MessagePack.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no such list.
+
+    Examples
+    --------
+    >>> keys = PackedKeys.of([Key("device", "d-1", "4401"), Key("city", "4401", "4401")])
+    >>> len(keys), keys[1].level, PackedKeys.of(keys) is keys
+    (2, 'city', True)
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self._count = count_names(packed)
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> PackedKeys:
+        """These keys, packed if they are not."""
+        return keys if isinstance(keys, PackedKeys) else cls(_pack(list(keys)))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Key: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Key]: ...
+    def __getitem__(self, index: int | slice) -> Key | list[Key]:
+        return self._keys[index]
+
+    @cached_property
+    def _keys(self) -> list[Key]:
+        return _keys(self.packed)
 
 
 class Row(NamedTuple):

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from streams.aggregates import Family
-from streams.cuts import Cut, CutName, Key, Partial
+from streams.cuts import Cut, CutName, Key, PackedKeys, Partial
 from streams.heads import heads_of
 from streams.records import Lane
 
@@ -62,7 +62,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _PIECES = msgspec.msgpack.Decoder(Piece)
 _PASSED = msgspec.msgpack.Decoder(PassedOn)
 _WHOLE = msgspec.msgpack.Decoder(
-    tuple[CutName, int, int, int | None, int, list[tuple[str, int, bool, int, list[Key], bytes]]]
+    tuple[CutName, int, int, int | None, int, list[tuple[str, int, bool, int, msgspec.Raw, bytes]]]
 )
 
 
@@ -164,7 +164,14 @@ class Assembler:
     def _read(self, piece: Piece, body: bytes, *, rows: bool) -> Cut:
         previous, watermark, announced, ended_at, shard, partials = _WHOLE.decode(body)
         read = [
-            Partial(sign, start, late, n, keys, self.families[sign].cells().load(cells))
+            Partial(
+                sign,
+                start,
+                late,
+                n,
+                PackedKeys(bytes(keys)),
+                self.families[sign].cells().load(cells),
+            )
             for sign, start, late, n, keys, cells in (partials if rows else ())
         ]
         said = (piece.cut, previous, watermark, announced, read, ended_at, shard)
