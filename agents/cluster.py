@@ -25,7 +25,8 @@ from streams.kafka.outbox import Outbox
 from streams.kafka.snapshots import SnapshotTopic
 from streams.kafka.tick_log import TickLog
 from streams.records import Chunk, Lane, Output
-from streams.snapshots import Restored, SnapshotWriter
+from streams.snapshots import Records, Restored, SnapshotWriter
+from streams.spent import ASSESS, INTAKE, SAVE, Spent
 from streams.timeline import BEFORE_ALL, HOUR_MS, MINUTE_MS
 
 _CITY = Lane(PARTIALS, 0)
@@ -84,6 +85,8 @@ class Cluster(Owned):
         Called with the outputs of these topics, once they are durable.
     say
         Called with a sentence for the operator, when something out of the ordinary happens.
+    spent
+        Where the time counts that the stages take.
     """
 
     def __init__(
@@ -98,12 +101,14 @@ class Cluster(Owned):
         publish: Callable[[list[Output]], None] = lambda outputs: None,
         published: Collection[str] = (),
         say: Callable[[str], None] = lambda sentence: None,
+        spent: Spent | None = None,
     ) -> None:
         super().__init__(group)
         self.plan, self.kafka = plan, plan.configuration.kafka
         self.outbox, self.ticks = outbox, ticks
         self.snapshots, self.saving = snapshots, saving
         self.metrics, self.publish, self.say = metrics, publish, say
+        self.spent = spent or Spent()
         self.published = frozenset(published)
         self.broken = False
         self.failure: BaseException | None = None
@@ -179,9 +184,13 @@ class Cluster(Owned):
 
     async def _step(self, task: AnyTask, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
         if len(chunk) < _LARGE and not isinstance(task, AssessTask):
-            return task.step(chunk, quarantine)
+            return self._step_now(task, chunk, quarantine)
         # Beside the event loop, for most of it is done without the interpreter.
-        return await asyncio.to_thread(task.step, chunk, quarantine)
+        return await asyncio.to_thread(self._step_now, task, chunk, quarantine)
+
+    def _step_now(self, task: AnyTask, chunk: Chunk, quarantine: frozenset[int]) -> list[Output]:
+        with self.spent.on(ASSESS if isinstance(task, AssessTask) else INTAKE):
+            return task.step(chunk, quarantine)
 
     async def _is_member(self, lane: Lane) -> bool:
         """Whether the lane can not have another owner by now.
@@ -441,7 +450,8 @@ class Cluster(Owned):
                     # A step that this has waited for may have failed.
                     if self.broken or not self._dirty:
                         return
-                    frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
+                    with self.spent.on(SAVE):
+                        frozen = [self._freeze(lane) for lane in sorted(self._dirty)]
                     changed = self.lanes.keys() & self._dirty
                     accounts = [self.lanes[lane].accounts() for lane in sorted(changed)]
                     paused = time.monotonic() - began
@@ -469,11 +479,13 @@ class Cluster(Owned):
         return FrozenTask(task, writer, parts, task.progress, task.next_offset)
 
     async def _save(self, frozen: Iterable[FrozenTask]) -> dict[str, int]:
-        batches = [
-            await asyncio.to_thread(each.records, round(time.time() * 1000)) for each in frozen
-        ]
+        batches = [await asyncio.to_thread(self._encoded, each) for each in frozen]
         await self.snapshots.write(self.saving, batches)
         return {batch.task: batch.size for batch in batches}
+
+    def _encoded(self, frozen: FrozenTask) -> Records:
+        with self.spent.on(SAVE):
+            return frozen.records(round(time.time() * 1000))
 
     @property
     def occupied(self) -> bool:

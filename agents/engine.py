@@ -31,6 +31,7 @@ from streams.log_store import LogStore
 from streams.log_types import NEVER
 from streams.records import Chunk, Lane, Output, split
 from streams.retention import trim
+from streams.spent import SAVE, SEND, Spent
 from streams.timeline import DAY_MS
 
 CONSUMER = "cityvitals"
@@ -79,7 +80,8 @@ class Engine:
         checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
         self.plan, self.store, self.metrics = with_key(plan, store), store, metrics
-        self.pipeline = Pipeline(self.plan)
+        self.spent = Spent()
+        self.pipeline = Pipeline(self.plan, self.spent.on)
         self.publish = publish
         self._clock: Callable[[], int] | None = None
         self._live = Live(self.plan)
@@ -257,9 +259,10 @@ class Engine:
             outputs += self._live.take(outputs, self._clock())
         try:
             accounts = self.pipeline.accounts()
-            tasks = {task: self._encoded(f) for task, f in self.pipeline.freeze().items()}
+            with self.spent.on(SAVE):
+                tasks = {task: self._encoded(f) for task, f in self.pipeline.freeze().items()}
             self._dump_s = time.monotonic() - self._last
-            with self.store.transaction() as tx:
+            with self.spent.on(SEND), self.store.transaction() as tx:
                 tx.send(newest_of_compacted(outputs) + accounts)
                 sizes = {task: tx.save_task(task, parts) for task, parts in tasks.items()}
                 tx.commit(CONSUMER, self.pipeline.positions())

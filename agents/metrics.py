@@ -17,6 +17,7 @@ from agents.intake import Intake
 from agents.judge import Judge
 from streams.accounting import BINS
 from streams.records import Lane
+from streams.spent import Spent
 from streams.timeline import BEFORE_ALL
 
 _MODEL_COUNTS = {
@@ -52,6 +53,9 @@ class Watched(Protocol):
     @property
     def judges(self) -> Iterable[Judge]: ...
 
+    @property
+    def spent(self) -> Spent: ...
+
     def end_offset(self, lane: Lane) -> int | None: ...
 
 
@@ -78,6 +82,12 @@ class _EngineCollector(Collector):
         )
         lost.add_metric([], self.engine.lost)
         yield lost
+        stages = CounterMetricFamily(
+            "cityvitals_cpu_seconds", "Processor time by stage of the work", labels=["stage"]
+        )
+        for stage, seconds in self.engine.spent.seconds().items():
+            stages.add_metric([stage], seconds)
+        yield stages
 
     def _events(self) -> Iterator[Metric]:
         labels = ["topic", "partition"]

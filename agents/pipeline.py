@@ -5,7 +5,9 @@ The embedded engine runs this as it is; so do tests and replays, without a trans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
 
 from agents.assess import Assess
 from agents.control import CONTROL_LANE, Received, owner_of, received, unknown
@@ -25,10 +27,19 @@ from streams.records import Chunk, Lane, Output
 from streams.timeline import BEFORE_ALL
 
 _ASSESS, _CONTROL = "assess/", "control"
+Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""What counts the work of a stage, by its name."""
 
 
 class Pipeline:
     """All lanes of a configuration and the task they feed.
+
+    Parameters
+    ----------
+    plan
+        The compiled configuration.
+    stage
+        Entered for the work of ``intake``, and within it of ``assess``.
 
     Examples
     --------
@@ -39,8 +50,8 @@ class Pipeline:
     0
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, stage: Stage = lambda name: nullcontext()) -> None:
+        self.plan, self.stage = plan, stage
         self.tasks = {lane: LaneTask(plan, lane) for lane in plan.lanes}
         self.shards = [Assess(plan, shard) for shard in range(plan.shards.count)]
         self.taken = Taken()
@@ -64,8 +75,9 @@ class Pipeline:
     def step(self, chunk: Chunk, quarantine: frozenset[int] = frozenset()) -> list[Output]:
         """Take in a chunk of one lane; the outputs, in order."""
         lane, outputs = chunk.lane, list[Output]()
-        for step in self.tasks[lane].step(chunk, quarantine):
-            outputs += self._finish(lane, step)
+        with self.stage("intake"):
+            for step in self.tasks[lane].step(chunk, quarantine):
+                outputs += self._finish(lane, step)
         return outputs
 
     def schedule_marks(self, marks: Iterable[WrittenMark]) -> None:
@@ -135,11 +147,15 @@ class Pipeline:
         self._changed.add(lane)
         if not step.cuts:
             return step.outputs
+        with self.stage("assess"):
+            return step.outputs + self._assess(lane, step)
+
+    def _assess(self, lane: Lane, step: IntakeStep) -> list[Output]:
         try:
             assessed = [self.shards[cut.shard].step([cut]) for cut in step.cuts]
         except Exception as error:
             raise StepError(lane, max(0, step.cuts[0].name[0])) from error
-        return step.outputs + [output for outputs in assessed for output in outputs]
+        return [output for outputs in assessed for output in outputs]
 
     def end(self) -> list[Output]:
         """End a log: a tick for each lane that closes every window with data, and takes every

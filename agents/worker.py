@@ -32,6 +32,7 @@ from streams.kafka.topics import ClientErrors
 from streams.kafka.transport import Consumer as Member
 from streams.kafka.transport import Transport, app_settings
 from streams.records import Chunk, Lane, Output
+from streams.spent import Spent
 
 _ANSWER_S = 30.0
 _SAVE_S = 0.05
@@ -115,6 +116,7 @@ def join(app: faust.App, plan: Plan, cluster: Cluster) -> None:
         bulk=frozenset(names),
         positions=cluster.position,
         kept_headers=frozenset({REDRIVE_HEADER}),
+        spent=cluster.spent,
     )
 
     async def take(event: EventT[Any], generation: int) -> None:
@@ -177,7 +179,8 @@ def run_worker(
     async def go(held: ExitStack) -> dict[str, Any]:
         folder = held.enter_context(TemporaryDirectory(prefix="cityvitals-worker-"))
         app = build_app(plan, Path(folder))
-        outbox, saving = Outbox(settings, _seldom(say)), Outbox(settings)
+        spent = Spent()
+        outbox, saving = Outbox(settings, _seldom(say), spent), Outbox(settings)
         held.callback(outbox.close)
         held.callback(saving.close)
         snapshots = SnapshotTopic(settings, kafka.prefix + SNAPSHOTS, SNAPSHOT_PARTITIONS)
@@ -186,7 +189,7 @@ def run_worker(
         await asyncio.to_thread(ticks.open)
         group = _Group(app, kafka)
         ways = (group, outbox, saving, snapshots, ticks)
-        cluster = Cluster(plan, *ways, metrics, publish, published, say)
+        cluster = Cluster(plan, *ways, metrics, publish, published, say, spent)
         metrics.watch(cluster)
         join(app, plan, cluster)
         begin(cluster)

@@ -55,6 +55,7 @@ SHELL = (
     "streams/log_store.py",
     "streams/log_transaction.py",
     "streams/retention.py",
+    "streams/spent.py",
     "streams/transports/*.py",
 )
 """The thin shell: modules that may wait, read a clock or touch a file."""

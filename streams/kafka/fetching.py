@@ -27,6 +27,7 @@ from faust.types import TP
 
 from streams.kafka.decoding import ChunkRecords
 from streams.records import Chunk, Lane
+from streams.spent import FETCH
 
 if TYPE_CHECKING:
     from streams.kafka.transport import Consumer
@@ -114,6 +115,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Mapping[TP, list[Any]]:
+        self.consumer.transport.spent.note_thread(FETCH)
         fetcher: Fetcher = consumer._fetcher
         deadline = time.monotonic() + (timeout or 0.0)
         with fetcher._subscriptions.fetch_context():

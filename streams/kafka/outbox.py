@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.records import Output
+from streams.spent import SEND, Spent
 
 _SETTINGS: Mapping[str, str | int | bool] = {
     "acks": "all",
@@ -29,6 +30,9 @@ _SETTINGS: Mapping[str, str | int | bool] = {
 _Fields: TypeAlias = tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...], int, int | None]
 """Those of an output, which may be without a value."""
 
+_Message: TypeAlias = tuple[Any, ...]
+"""The arguments of `Producer.produce`."""
+
 _BATCH_BYTES = 1 << 20
 """What a topic must take at once: the client packs up to 1 MB, and Kafka's default is this."""
 _BY_KEY = -1
@@ -36,6 +40,12 @@ _AT_ONCE = 500  # messages between two turns of the event loop: about 3 ms
 _SLICE_S = 0.001
 _PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 _REPORT_S = 0.1  # between a fatal error and the report of the message that caused it
+
+
+def _messages(outputs: Iterable[_Fields], prefix: str) -> Iterator[_Message]:
+    for topic, key, value, headers, timestamp, partition in outputs:
+        place = _BY_KEY if partition is None else partition
+        yield (prefix + topic, value, key, place, None, None, timestamp, list(headers))
 
 
 class OutboxError(Exception):
@@ -53,6 +63,8 @@ class Outbox:
         Of the client, as librdkafka takes them.
     on_error
         Told what keeps the client from the brokers, in librdkafka's words.
+    spent
+        Where the time counts that sending takes.
 
     Notes
     -----
@@ -61,7 +73,10 @@ class Outbox:
     """
 
     def __init__(
-        self, settings: Mapping[str, str | int], on_error: Callable[[str], None] | None = None
+        self,
+        settings: Mapping[str, str | int],
+        on_error: Callable[[str], None] | None = None,
+        spent: Spent | None = None,
     ) -> None:
         client: dict[str, Any] = {**settings, **_SETTINGS, "on_delivery": self._report}
         if on_error is not None:
@@ -71,6 +86,7 @@ class Outbox:
         self._failed: tuple[KafkaError, Message] | None = None
         self._ended: str | None = None
         self._since_turn = 0
+        self._spent = spent or Spent()
 
     async def send(self, outputs: Iterable[Output], prefix: str = "") -> None:
         """Send outputs, in order; waits while too much is under way.
@@ -116,20 +132,31 @@ class Outbox:
 
     async def _send(self, outputs: Iterable[_Fields], prefix: str) -> None:
         async with self._turn:
+            messages = _messages(outputs, prefix)
+            message = next(messages, None)
             self._hear()
-            for topic, key, value, headers, timestamp, partition in outputs:
-                place = _BY_KEY if partition is None else partition
-                message = (prefix + topic, value, key, place, None, None, timestamp, list(headers))
-                while not self._put(message):
-                    await asyncio.sleep(_PAUSE_S)
-                    self._hear()
-                self._since_turn += 1
+            while message is not None:
+                with self._spent.on(SEND):
+                    message = self._put_some(message, messages)
                 if self._since_turn == _AT_ONCE:
                     self._since_turn = 0
                     await asyncio.sleep(0)
-                    self._hear()
+                elif message is not None:
+                    await asyncio.sleep(_PAUSE_S)
+                else:
+                    break
+                self._hear()
 
-    def _put(self, message: tuple[Any, ...]) -> bool:
+    def _put_some(self, message: _Message | None, messages: Iterator[_Message]) -> _Message | None:
+        """Hand messages to the client, as far as it has room and others have waited for a turn; the
+        one that is left.
+        """
+        while message is not None and self._since_turn < _AT_ONCE and self._put(message):
+            self._since_turn += 1
+            message = next(messages, None)
+        return message
+
+    def _put(self, message: _Message) -> bool:
         """Hand a message to the client, if it has room for it."""
         try:
             self._producer.produce(*message)
@@ -144,7 +171,8 @@ class Outbox:
         if self._ended is not None:
             raise OutboxError(self._ended)
         try:
-            left = self._producer.flush(_SLICE_S) if flush else self._producer.poll(0)
+            with self._spent.on(SEND):
+                left = self._producer.flush(_SLICE_S) if flush else self._producer.poll(0)
         except (KafkaException, SystemError) as error:
             # SystemError, where a report was made while the fatal error was pending: it is the
             # cause then, or is lost, and the report is what there is.

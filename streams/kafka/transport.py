@@ -18,6 +18,7 @@ from schemas.kafka import Kafka
 from streams.kafka.connection import credentials
 from streams.kafka.fetching import ConsumerThread, Fetched
 from streams.records import Chunk, Lane
+from streams.spent import Spent
 from streams.transports.ahead import Ahead
 
 Positions: TypeAlias = Callable[[Lane], int | None]
@@ -196,6 +197,7 @@ class Transport(driver.Transport):
         self._names: dict[str, str] = {}
         self.positions: Positions = _nowhere
         self.kept_headers: frozenset[str] = frozenset()
+        self.spent = Spent()
 
     def adopt(
         self,
@@ -204,6 +206,7 @@ class Transport(driver.Transport):
         bulk: Collection[str],
         positions: Positions,
         kept_headers: Collection[str] = (),
+        spent: Spent | None = None,
     ) -> None:
         """Say what is read in chunks, and from where; to be called before the app starts.
 
@@ -219,10 +222,13 @@ class Transport(driver.Transport):
             the first record where it has not.
         kept_headers
             Names of the headers that chunks keep; a chunk ends where the value of one changes.
+        spent
+            Where the time counts that fetching takes.
         """
         self._names = {prefix + topic: topic for topic in bulk}
         self.positions = positions
         self.kept_headers = frozenset(kept_headers)
+        self.spent = spent or self.spent
 
     def lane(self, tp: TP) -> Lane | None:
         """The lane of a partition of a bulk topic."""

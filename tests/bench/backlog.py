@@ -5,7 +5,9 @@ checks, from files to results in one process, by ``cityvitals replay``.  With ``
 stands in a real Apache Kafka on this machine, four partitions, lz4, and ``--workers`` processes of
 ``cityvitals worker``, one a core, share them: results and alerts to Kafka, snapshots and offsets
 kept.  Runs begin with workers that have never run, their start counts.  The log is frozen: seed 1,
-one reading a device and ``--period`` (60 s).
+one reading a device and ``--period`` (60 s).  With ``--kafka`` it is told what share of the
+processor's time each stage took: the broker's, and those that workers count
+(``cityvitals_cpu_seconds_total``); the rest is their start, the event loop and their clients.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -38,6 +41,7 @@ TOPIC = "city.sensor.v1"
 PARTITIONS = 4
 PERIOD_S = 60
 WORKERS = min(PARTITIONS, os.cpu_count() or 1)
+_STAGE = re.compile(r'^cityvitals_cpu_seconds_total\{stage="(\w+)"\} (\S+)', re.MULTILINE)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -131,12 +135,18 @@ def drain_kafka(site: Site, workers: int) -> dict[str, Any]:
     Its results are the records of the vitals log.
     """
     names = [f"worker-{number}" for number in range(workers)]
-    began = time.perf_counter()
+    broker = int((site.broker.folder / "broker.pid").read_text("utf-8"))
+    began, idle = time.perf_counter(), cpu_of(broker)
     for name in names:
         site.start(name)
     seconds = site.await_settled(3600) - began
     used = [site.workers[name].pid for name in names]
     peak, cpu = sum(map(peak_of, used)), sum(map(cpu_of, used))
+    stages = {"broker": cpu_of(broker) - idle}
+    for name in names:
+        for stage, spent in _STAGE.findall(site.metrics(name)):
+            stages[stage] = stages.get(stage, 0.0) + float(spent)
+    stages["other"] = cpu + stages["broker"] - sum(stages.values())
     for name in names:
         site.stop(name)
     # What each worker says of its lanes counts those that another one had before.
@@ -145,7 +155,9 @@ def drain_kafka(site: Site, workers: int) -> dict[str, Any]:
         total.add(counts)
     report = {"total": total.as_dict(), "vitals": site.count(VITALS_LOG)}
     found = _figures(report, seconds, peak)
-    return {**found, "workers": workers, "cpu_us_an_event": round(1e6 * cpu / found["events"], 2)}
+    shares = {name: round(100 * spent / sum(stages.values())) for name, spent in stages.items()}
+    cost = round(1e6 * cpu / found["events"], 2)
+    return {**found, "workers": workers, "cpu_us_an_event": cost, "cpu_percent": shares}
 
 
 def peak_of(pid: int) -> int:

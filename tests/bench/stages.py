@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,8 +139,6 @@ class KafkaStage:
         self.site.create_topics()
         self.site.start("worker")
         self.site.await_owner("worker")
-        told = (folder / "worker.err").read_text("utf-8")
-        self._metrics = re.search(r"http://\S+", told)
         broker_pid = int((broker.folder / "broker.pid").read_text("utf-8"))
         self.processes = {"engine": self.site.workers["worker"].pid, "broker": broker_pid}
 
@@ -149,10 +146,7 @@ class KafkaStage:
         return {"topic": self.prefix + TOPIC, "broker": self.site.settings}
 
     def lag(self) -> float:
-        if self.site.workers["worker"].poll() is not None or self._metrics is None:
-            raise SystemExit(f"the worker: {(self.folder / 'worker.err').read_text('utf-8')}")
-        with urllib.request.urlopen(self._metrics[0], timeout=_PATIENCE_S) as answer:
-            return lag_in(answer.read().decode())
+        return lag_in(self.site.metrics("worker"))
 
     def saves(self) -> list[float]:
         return []

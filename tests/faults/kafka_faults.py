@@ -10,11 +10,13 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -120,6 +122,15 @@ class Site:
                 worker.kill()
                 worker.wait()
         return worker.returncode
+
+    def metrics(self, name: str) -> str:
+        """What a worker tells Prometheus."""
+        if self.workers[name].poll() is not None:
+            raise SystemExit(f"{name}: {(self.folder / f'{name}.err').read_text('utf-8')}")
+        address = re.findall(r"http://\S+", (self.folder / f"{name}.err").read_text("utf-8"))[-1]
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def close(self) -> None:
         for name in list(self.workers):
