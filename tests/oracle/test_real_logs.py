@@ -93,7 +93,7 @@ def test_aarhus_traffic(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Roads of a source that falls behind, jumps back by a week and repeats its stamps."""
-    write_aarhus_traffic(data, tmp_path, slice(50_500, 53_000))
+    write_aarhus_traffic(data, tmp_path, slice(51_500, 53_000))
     database, compared = check(_for_five_minutes(lateness_s), tmp_path)
     _say(capsys, f"Aarhus traffic, {lateness_s:g} s late: {compared} results compared")
     for name in ("duplicate", "late", "accepted"):
