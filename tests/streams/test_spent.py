@@ -2,72 +2,83 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+from streams import spent as module
 from streams.spent import ASSESS, FETCH, INTAKE, SAVE, SEND, Spent
 
-
-def work(seconds: float) -> None:
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
+Work = Callable[[float], None]
 
 
-def fail_after(seconds: float) -> None:
-    work(seconds)
-    raise ZeroDivisionError
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Spends seconds of the time of the thread that calls it."""
+    used = threading.local()
+
+    def thread_time() -> float:
+        return getattr(used, "seconds", 7.0)
+
+    def spend(seconds: float) -> None:
+        used.seconds = thread_time() + seconds
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(thread_time=thread_time))
+    return spend
 
 
-def test_a_stage_within_a_stage_counts_as_its_own() -> None:
+def test_a_stage_within_a_stage_counts_as_its_own(work: Work) -> None:
     spent = Spent()
     with spent.on(INTAKE):
-        work(0.02)
+        work(2)
         for _ in range(2):
             with spent.on(ASSESS):
-                work(0.03)
+                work(3)
                 with spent.on(SAVE):
-                    work(0.01)
-        work(0.02)
+                    work(1)
+        work(2)
+    work(100)
     with spent.on(INTAKE):
-        work(0.01)
-    found = spent.seconds()
-    assert found[INTAKE] == pytest.approx(0.05, abs=0.005)
-    assert found[ASSESS] == pytest.approx(0.06, abs=0.005)
-    assert found[SAVE] == pytest.approx(0.02, abs=0.005)
-    assert found[SEND] == found[FETCH] == 0.0
+        work(1)
+    assert spent.seconds() == {FETCH: 0, INTAKE: 5, ASSESS: 6, SEND: 0, SAVE: 2}
 
 
-def test_waiting_is_no_work_and_a_failure_counts() -> None:
-    spent = Spent()
-    with spent.on(SEND):
-        time.sleep(0.05)
-    with pytest.raises(ZeroDivisionError), spent.on(INTAKE):
-        fail_after(0.02)
-    found = spent.seconds()
-    assert found[SEND] < 0.02
-    assert found[INTAKE] >= 0.02
-
-
-def test_threads_add_up() -> None:
+def test_a_stage_that_fails_counts_as_far_as_it_came(work: Work) -> None:
     spent = Spent()
 
-    def one() -> None:
+    def fail() -> None:
+        work(2)
+        raise ZeroDivisionError
+
+    with spent.on(SAVE):
+        with pytest.raises(ZeroDivisionError), spent.on(INTAKE):
+            fail()
+        work(1)
+    assert spent.seconds() == {FETCH: 0, INTAKE: 2, ASSESS: 0, SEND: 0, SAVE: 1}
+
+
+def test_threads_add_up(work: Work) -> None:
+    spent = Spent()
+    together = threading.Barrier(4)
+
+    def assess() -> None:
         with spent.on(ASSESS):
-            work(0.02)
+            together.wait()
+            work(2)
+            together.wait()
 
-    def fetching() -> None:
-        work(0.02)
+    def fetch() -> None:
+        work(2)
         spent.note_thread(FETCH)
+        work(2)
         spent.note_thread(FETCH)
 
     with ThreadPoolExecutor(4) as pool:
-        for _ in range(4):
-            pool.submit(one)
+        for done in [pool.submit(assess) for _ in range(4)]:
+            done.result(30)
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(fetching)
-    found = spent.seconds()
-    assert found[ASSESS] == pytest.approx(0.08, abs=0.01)
-    assert found[FETCH] == pytest.approx(0.02, abs=0.005)
+        pool.submit(fetch).result(30)
+    assert spent.seconds() == {FETCH: 11, INTAKE: 0, ASSESS: 8, SEND: 0, SAVE: 0}
